@@ -1,0 +1,89 @@
+# Everything is built inside the checkout (.venv, .venvs, .cache) and nothing is touched outside it. Works with GNU make 3.81 (macOS) and with or without uv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# python3 where it is new enough, else the newest one on PATH.
+PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+CACHE := $(CURDIR)/.cache
+# A home of our own: libraries that keep caches or settings in the home directory keep them here, and the user's cannot change a result.
+IN_CACHE := HOME="$(CACHE)/home" XDG_CACHE_HOME="$(CACHE)/xdg" XDG_CONFIG_HOME="$(CACHE)/home/.config" XDG_DATA_HOME="$(CACHE)/home/.local/share" \
+	MPLCONFIGDIR="$(CACHE)/matplotlib" IPYTHONDIR="$(CACHE)/ipython" MYPY_CACHE_DIR="$(CACHE)/mypy" RUFF_CACHE_DIR="$(CACHE)/ruff"
+RUN := $(IN_CACHE) .venv/bin/python
+PYTEST := $(RUN) -m pytest --basetemp=.cache/pytest -o cache_dir=.cache/pytest-cache
+
+# Tests to run and further options: make test TESTS=tests/unit ARGS="-x -k wire"
+TESTS ?= tests
+ARGS ?=
+WORKERS ?= 2
+
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+define bootstrap
+@if [ -z "$(PYTHON)" ]; then echo "hubmix needs Python 3.10 or newer and found none on PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
+@mkdir -p .cache/home
+@NO_UV="$(NO_UV)" "$(PYTHON)" tools/bootstrap.py $(1)
+endef
+
+.PHONY: help demo test check lint types record record-live live bench notebooks docs matrix matrix-fast clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: ## Show the main job in both frameworks, without a key or with one
+	$(call bootstrap,demo)
+	@$(RUN) -m hubmix.demo
+
+test: ## Run the test suite (no key, no network)
+	$(call bootstrap,test)
+	@$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS) $(TESTS)
+
+check: lint types test ## Lint, formatting, types and the test suite
+
+lint: ## ruff: lint and formatting
+	$(call bootstrap,dev)
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+types: ## mypy --strict on the three packages
+	$(call bootstrap,test dev)
+	@$(RUN) -m mypy --strict
+
+record: ## Record the cassettes of the embedded hub anew
+	$(call bootstrap,test)
+	@$(PYTEST) --record-mode=rewrite $(ARGS) tests/cassettes/embedded
+
+record-live: ## Record the cassettes of a real hub anew (needs a key, costs a little)
+	$(call bootstrap,test)
+	@$(PYTEST) --record-mode=rewrite $(ARGS) tests/live
+
+live: ## Run the short suite against a real hub (needs a key, costs a little)
+	$(call bootstrap,test)
+	@$(PYTEST) $(ARGS) tests/live
+
+bench: ## Measure against the peers and print the table
+	$(call bootstrap,bench --venv .venvs/bench)
+	@$(IN_CACHE) .venvs/bench/bin/python -m benchmarks $(ARGS)
+
+notebooks: ## Execute every notebook against the embedded hub (ARGS=--write keeps the outputs)
+	$(call bootstrap,test)
+	@$(RUN) tools/run_notebooks.py $(ARGS)
+
+docs: ## Build the documentation into site/, warnings are errors
+	$(call bootstrap,docs --venv .venvs/docs)
+	@$(IN_CACHE) .venvs/docs/bin/python -m mkdocs build --strict $(ARGS)
+
+matrix: ## Run the tests on openai 2.x and 3.x, and on the oldest and newest packages allowed
+	$(call bootstrap,dev)
+	@$(RUN) tools/matrix.py $(ARGS)
+
+matrix-fast: ## The same with the core of the tests only
+	$(call bootstrap,dev)
+	@$(RUN) tools/matrix.py --fast $(ARGS)
+
+clean: ## Remove everything that was built
+	rm -rf .venv .venvs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site *.egg-info
+	find hubmix langchain_hubmix llamaindex_hubmix tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
