@@ -19,7 +19,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-import urllib.error
+import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -78,19 +78,14 @@ def from_apt(into: Path, env: dict[str, str]) -> Path:
     try:
         run([*apt, "download", DEBIAN_PACKAGE], env, into)
     except subprocess.SubprocessError:
-        state, cache = into / "apt" / "state", into / "apt" / "cache"
-        for folder in (state / "lists" / "partial", cache / "archives" / "partial"):
-            folder.mkdir(parents=True, exist_ok=True)
-        apt += [
-            "-o",
-            f"Dir::State={state}",
-            "-o",
-            "Dir::State::status=/var/lib/dpkg/status",
-            "-o",
-            f"Dir::Cache={cache}",
-        ]
-        run([*apt, "update"], env, into)
-        run([*apt, "download", DEBIAN_PACKAGE], env, into)
+        with tempfile.TemporaryDirectory(dir=into) as lists:
+            state, cache = Path(lists, "state"), Path(lists, "cache")
+            for folder in (state / "lists" / "partial", cache / "archives" / "partial"):
+                folder.mkdir(parents=True)
+            apt += ["-o", f"Dir::State={state}", "-o", f"Dir::Cache={cache}"]
+            apt += ["-o", "Dir::State::status=/var/lib/dpkg/status"]
+            run([*apt, "update"], env, into)
+            run([*apt, "download", DEBIAN_PACKAGE], env, into)
     for package in into.glob(f"{DEBIAN_PACKAGE}_*.deb"):
         run(["dpkg-deb", "--extract", str(package), str(into / "unpacked")], env)
     return only_wheel(into / "unpacked" / DEBIAN_WHEELS.relative_to("/"))
