@@ -1,0 +1,214 @@
+"""What a hub's answer is once it has been read: plain values, free of either framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from hubmix.catalog.models import Cost
+    from hubmix.failover import Trace
+
+__all__ = [
+    "AnswerError",
+    "Delta",
+    "EmbeddingReply",
+    "RankedDocument",
+    "Reply",
+    "RerankReply",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+]
+
+AnswerFault = Literal["error_body", "undecodable", "no_choices", "empty_stream", "html"]
+
+
+class AnswerError(Exception):
+    """The bytes came, but they are no answer.
+
+    The reader raises it for an error object under status 200, for something that is not a chat completion at all and
+    for a stream with nothing in it. The transport turns it into evidence; users see the exception that the failover
+    table gives it.
+
+    Args:
+        cause: ``error_body``, ``undecodable``, ``no_choices``, ``empty_stream`` or ``html``.
+        message: What was found, in English.
+        body: The error object or whatever came in its place.
+    """
+
+    def __init__(self, cause: AnswerFault, message: str, body: Any = None) -> None:
+        super().__init__(message)
+        self.cause: AnswerFault = cause
+        self.message = message
+        self.body = body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.cause, self.message, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one call, under one meaning whatever the vendor's.
+
+    ``input_tokens`` includes what was read from and written to a prompt cache; ``output_tokens`` includes reasoning.
+    A count nobody gave is None. ``raw`` is the object as it came.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cache_read: int | None = None
+    cache_creation: int | None = None
+    reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A tool call of a whole answer.
+
+    ``args`` holds the parsed arguments, or None when the call must not be executed; ``error`` then says why.
+    ``extra`` holds what the vendor put beside the call and wants back with it (Gemini's thought signature sits in
+    ``extra_content``).
+    """
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+    args: dict[str, Any] | None
+    error: str | None = None
+    kind: str = "function"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of a tool call; ``id`` and ``name`` come with the first piece of each call only."""
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer, or everything a stream brought.
+
+    ``reasoning_details`` is what the hub sent under that name, pieces joined, for the way back: a list (OpenRouter's
+    form) or an object (AIHubMix's). ``citations`` holds whichever of ``citations``, ``search_results`` and
+    ``annotations`` came. ``extra`` holds every other field of the message and of the answer, so that nothing is lost.
+    ``request_id``, ``served``, ``trace`` and ``cost`` are filled by the hub, not by the reader.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    reasoning_details: list[Any] | dict[str, Any] | None = None
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    refusal: str = ""
+    audio: dict[str, Any] | None = None
+    images: list[Any] | None = None
+    logprobs: dict[str, Any] | None = None
+    citations: dict[str, Any] = field(default_factory=dict)
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    usage: Usage | None = None
+    id: str | None = None
+    model: str | None = None
+    created: int | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    incomplete: bool = False
+    choices: list[Reply] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    request_id: str | None = None
+    served: str | None = None
+    trace: Trace | None = None
+    cost: Cost | None = None
+
+    @property
+    def has_output(self) -> bool:
+        """True when there is anything that a caller could use: text, a call, a refusal, audio or an image."""
+        return bool(self.text or self.tool_calls or self.refusal or self.audio or self.images)
+
+    def to_wire_message(self) -> dict[str, Any]:
+        """The assistant message of this answer as the OpenAI wire has it, for the next turn of a conversation."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
+        if self.reasoning:
+            message["reasoning_content"] = self.reasoning
+        if self.reasoning_details:
+            message["reasoning_details"] = self.reasoning_details
+        if self.refusal:
+            message["refusal"] = self.refusal
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                    **call.extra,
+                }
+                for call in self.tool_calls
+            ]
+        return message
+
+
+@dataclass(slots=True)
+class Delta:
+    """One step of a stream.
+
+    The last step of every stream carries ``final``, the whole answer, and nothing else: usage, finish reason, ids,
+    citations, cost and the failover trace are read from there, once. ``raw`` is the chunk as it came.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    reasoning_details: list[Any] | None = None
+    tool_calls: Sequence[ToolCallDelta] = ()
+    refusal: str = ""
+    audio: dict[str, Any] | None = None
+    logprobs: dict[str, Any] | None = None
+    raw: Any = None
+    final: Reply | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """True when this step brings something the caller can see: the point where a stream commits to its model."""
+        return bool(self.text or self.reasoning or self.tool_calls or self.refusal or self.audio)
+
+
+@dataclass(slots=True)
+class EmbeddingReply:
+    """Vectors in the order of the inputs, each a list of floats of the model's dimension."""
+
+    vectors: list[list[float]]
+    usage: Usage | None = None
+    model: str | None = None
+    request_id: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(slots=True)
+class RankedDocument:
+    """One result of a rerank: the position of the document in the request, its relevance, the document if it came."""
+
+    index: int
+    score: float
+    document: Any | None = None
+
+
+@dataclass(slots=True)
+class RerankReply:
+    """The ranked documents, best first."""
+
+    results: list[RankedDocument]
+    usage: Usage | None = None
+    model: str | None = None
+    request_id: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -1,0 +1,89 @@
+"""Answers of ``/embeddings`` and ``/rerank``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+from array import array
+from typing import Any
+
+from hubmix.wire.fields import read_usage
+from hubmix.wire.values import AnswerError, EmbeddingReply, RankedDocument, RerankReply
+
+
+def read_embeddings(data: Any, count: int) -> EmbeddingReply:
+    """Read an embeddings answer into vectors in the order of the inputs.
+
+    Args:
+        data: The decoded JSON.
+        count: How many texts were sent.
+
+    Returns:
+        One vector for each input; base64 is decoded (little-endian float32, as OpenAI's API has it).
+
+    Raises:
+        AnswerError: If it is an error, or a vector is missing: a short list would shift every vector after it.
+    """
+    items = _items(data, "data")
+    if len(items) != count:
+        raise AnswerError("no_choices", f"{count} texts were sent and {len(items)} vectors came back.", data)
+    vectors: list[list[float] | None] = [None] * count
+    for position, item in enumerate(items):
+        index = item.get("index") if isinstance(item, dict) else None
+        place = index if isinstance(index, int) and 0 <= index < count and vectors[index] is None else position
+        vectors[place] = _vector(item.get("embedding") if isinstance(item, dict) else item)
+    ordered = [v for v in vectors if v is not None]
+    if len(ordered) != count:
+        raise AnswerError("no_choices", "Two vectors of the answer carry the same index.", data)
+    return EmbeddingReply(ordered, read_usage(data.get("usage")), data.get("model"), raw=data)
+
+
+def _vector(value: Any) -> list[float]:
+    if isinstance(value, list) and value:
+        return [float(x) for x in value]
+    if isinstance(value, str) and value:
+        try:
+            numbers = array("f", base64.b64decode(value, validate=True))
+        except (binascii.Error, ValueError) as error:
+            raise AnswerError("undecodable", f"A vector is not base64 of 32-bit floats: {error}") from error
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers.tolist()
+    raise AnswerError("no_choices", "A vector of the answer is empty.")
+
+
+def read_rerank(data: Any, count: int) -> RerankReply:
+    """Read a rerank answer (Jina's and Cohere's form, with or without model, id, documents and usage).
+
+    Args:
+        data: The decoded JSON.
+        count: How many documents were sent.
+
+    Returns:
+        The results, best first.
+
+    Raises:
+        AnswerError: If it is an error, or a result points to no document.
+    """
+    ranked: list[RankedDocument] = []
+    for item in _items(data, "results"):
+        index = item.get("index") if isinstance(item, dict) else None
+        score = item.get("relevance_score", item.get("score")) if isinstance(item, dict) else None
+        if not isinstance(index, int) or not 0 <= index < count or not isinstance(score, (int, float)):
+            raise AnswerError("undecodable", "A rerank result has no valid index or no score.", data)
+        ranked.append(RankedDocument(index, float(score), item.get("document")))
+    ranked.sort(key=lambda r: -r.score)
+    usage = data.get("usage") or (data.get("meta") or {}).get("tokens")
+    return RerankReply(ranked, read_usage(usage), data.get("model"), raw=data)
+
+
+def _items(data: Any, key: str) -> list[Any]:
+    if not isinstance(data, dict):
+        raise AnswerError("undecodable", f"The answer is a JSON {type(data).__name__}, not an object.", data)
+    if data.get("error") or (data.get("success") is False and not data.get(key)):
+        raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
+    items = data.get(key) if data.get(key) is not None else data.get("data")
+    if not isinstance(items, list):
+        raise AnswerError("no_choices", f"The answer has no {key!r}.", data)
+    return items
