@@ -1,0 +1,121 @@
+"""A cassette in a `with`: what it does not hold is not answered, and what it holds must be asked for."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import vcr
+
+from tests.cassettes import format as cassette_format
+from tests.cassettes import matchers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vcr.cassette import Cassette
+    from vcr.request import Request
+    from vcr.serialize import Serializer as VcrSerializer
+
+ROOT = Path(__file__).parents[2] / "cassettes"
+
+
+class CassetteMismatchError(AssertionError):
+    """A request that is not in the cassette, or an interaction of it that nobody asked for."""
+
+
+class Persister:
+    """Reads and writes bytes, so that no platform changes a line ending; leaves a file alone that a new recording
+    would not change.
+    """
+
+    @staticmethod
+    def load_cassette(path: str, serializer: VcrSerializer) -> tuple[list[Any], list[Any]]:
+        try:
+            text = Path(path).read_bytes().decode("utf-8")
+        except FileNotFoundError:
+            raise vcr.cassette.CassetteNotFoundError(path) from None
+        return vcr.serialize.deserialize(text, serializer)
+
+    @staticmethod
+    def save_cassette(path: str, cassette: Mapping[str, Any], serializer: VcrSerializer) -> None:
+        text = vcr.serialize.serialize(cassette, serializer)
+        target = Path(path)
+        if _says_the_same(target, text):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode("utf-8"))
+
+
+def _says_the_same(target: Path, text: str) -> bool:
+    """Whether only the date or the client's version would change; a recording that is damaged is replaced."""
+    try:
+        old = cassette_format.load(target.read_bytes().decode("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return old.interactions == cassette_format.load(text).interactions
+
+
+def configure(recorder: vcr.VCR, serializer: cassette_format.Serializer) -> None:
+    """Give `recorder` this package's format, matchers and files; "yaml" is the name that makes the files end in
+    .yaml.
+    """
+    recorder.register_serializer("yaml", serializer)
+    recorder.register_persister(Persister)
+    for name, matcher in matchers.MATCHERS.items():
+        recorder.register_matcher(name, matcher)
+
+
+@contextmanager
+def play(path: Path, *, match_on: tuple[str, ...] = matchers.GATEWAY, repeats: bool = False) -> Iterator[Cassette]:
+    """Answer every request from the cassette at `path`, whose end must find each interaction asked for.
+
+    With `repeats` a recorded answer is given as often as it is asked for: a client that tries again meets the same hub.
+    """
+    recorder = vcr.VCR(record_mode=vcr.mode.NONE, match_on=match_on)
+    configure(recorder, cassette_format.Serializer(name=path.name))
+    with recorder.use_cassette(str(path), allow_playback_repeats=repeats) as cassette:
+        misses = note_misses(cassette)
+        yield cassette
+    verify(cassette, misses)
+
+
+def note_misses(cassette: Cassette) -> list[str]:
+    """Return a list that fills with the requests that `cassette` could not answer.
+
+    The SDK turns vcrpy's own exception into a connection error, which a test of failures could take for the right one.
+    """
+    misses: list[str] = []
+    can_play = cassette.can_play_response_for
+
+    def noting(request: Request) -> bool:
+        found = bool(can_play(request))
+        if not found:
+            misses.append(_describe_miss(cassette, request))
+        return found
+
+    cassette.can_play_response_for = noting
+    return misses
+
+
+def verify(cassette: Cassette, misses: list[str]) -> None:
+    """Raise `CassetteMismatchError` unless every request was answered and every interaction played."""
+    problems = [f"not in the cassette: {miss}" for miss in misses]
+    problems += [
+        f"never asked for: {index + 1}. {request.method} {request.uri}"
+        for index, request in enumerate(cassette.requests)
+        if not cassette.play_counts[index]
+    ]
+    if not len(cassette):
+        problems.append("the cassette is missing or empty; `make record` records those of the embedded hub")
+    if problems:
+        raise CassetteMismatchError(f"{cassette._path}:\n" + "\n".join(problems))
+
+
+def _describe_miss(cassette: Cassette, request: Request) -> str:
+    nearest = cassette.find_requests_with_most_matches(request)
+    reasons = [f"{name}: {why}" for _, _, failed in nearest[:1] for name, why in failed]
+    return f"{request.method} {request.uri}" + (
+        " (" + "; ".join(reasons) + ")" if reasons else " (asked for more often than recorded)" if nearest else ""
+    )

@@ -1,0 +1,76 @@
+"""What may never be in a cassette: keys, tokens, cookies, mail addresses, and the addresses of machines."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# A mask such as `sk-abc***xyz` or a word such as `sk-test` is no key: what follows a prefix must be long and unbroken.
+PATTERNS: Mapping[str, re.Pattern[str]] = {
+    "API key": re.compile(
+        r"\b(?:sk|fd|pk|rk|ak|gsk|xai|pplx|hf|r8|nvapi|key|ghp|gho|github_pat|glpat)[-_][A-Za-z0-9_-]{16,}"
+    ),
+    "Google key": re.compile(r"\bAIza[A-Za-z0-9_-]{20,}"),
+    "AWS key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}"),
+    "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    "JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\."),
+    "bearer token": re.compile(r"\bbearer\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE),
+    "key in a URL": re.compile(r"[?&](?:api[-_]?key|key|token|access_token)=[^&\s\"']{6,}", re.IGNORECASE),
+    "header with a secret": re.compile(
+        r"^[\s\"'-]*(?:authorization|proxy-authorization|cookie|set-cookie|x-api-key|api-key|x-goog-api-key|app-code)[\"']?\s*:",
+        re.IGNORECASE | re.MULTILINE,
+    ),
+    "mail address": re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"),
+    "home folder": re.compile(r"(?:/home/|/Users/|C:\\\\?Users\\\\?)[A-Za-z0-9._-]+"),
+}
+_ADDRESS = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?)(?![\w.:]*\w)"
+)
+# The network that the denied key of `key_ip_denied` was bound to: made up for the recording, and quoted in the
+# gateway's message.
+_HARMLESS_ADDRESSES = frozenset({"10.1.2.0"})
+
+
+class SecretFoundError(ValueError):
+    """A cassette holds what must not leave the machine it was recorded on."""
+
+
+def findings(text: str) -> Iterator[str]:
+    """Yield what is wrong with `text`, each with its line and a masked excerpt, so that the report itself gives
+    nothing away.
+    """
+    for name, pattern in PATTERNS.items():
+        for match in pattern.finditer(text):
+            yield _describe(name, text, match)
+    for match in _ADDRESS.finditer(text):
+        if _is_foreign_address(match.group()):
+            yield _describe("address of a machine", text, match)
+
+
+def refuse_secrets(text: str, name: str) -> None:
+    """Raise `SecretFoundError` if `text`, which is about to be saved as `name`, holds a secret."""
+    found = list(findings(text))
+    if found:
+        raise SecretFoundError(
+            f"{name} is not saved: "
+            + "; ".join(found)
+            + ". Take it out where it is sent, or redact it before the recording."
+        )
+
+
+def _is_foreign_address(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified or str(address) in _HARMLESS_ADDRESSES)
+
+
+def _describe(name: str, text: str, match: re.Match[str]) -> str:
+    line = text.count("\n", 0, match.start()) + 1
+    start = match.group().strip()[:4]
+    return f"{name} at line {line} ({start}…, {len(match.group())} characters)"

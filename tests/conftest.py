@@ -1,0 +1,40 @@
+"""What every test shares: no network beyond loopback, no key of the developer's own, and recorded cassettes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest_plugins = ["tests.cassettes.plugin"]
+
+# A developer's own settings decide nothing here; `tests/live` takes its key before this runs.
+_SETTINGS = ("HUBMIX_", "AIHUBMIX_", "AIHUBAPI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def pytest_configure() -> None:
+    network.install()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, base URL, proxy or tracing of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """Fail a test that tried to reach a host beyond loopback, even where the attempt was swallowed."""
+    network.take_stopped()
+    yield
+    if stopped := network.take_stopped():
+        pytest.fail(f"reached for the network: {', '.join(stopped)}")
