@@ -1,0 +1,17 @@
+"""The HTTP library that the installed OpenAI SDK speaks: httpx up to 2.x, httpx2 from 3.x on.
+
+The SDK is asked only when a request is about to be made: importing it takes half a second.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import version
+from types import ModuleType
+
+
+@lru_cache(maxsize=1)
+def http() -> ModuleType:
+    """``httpx`` or ``httpx2``: clients, timeouts and exceptions of the two must not be mixed."""
+    return import_module("httpx2" if int(version("openai").split(".")[0]) >= 3 else "httpx")

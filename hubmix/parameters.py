@@ -1,0 +1,99 @@
+"""The parameters that both frameworks take, under one name each, and the names that other classes use for them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hubmix.errors import ConfigurationError
+
+# Sent in the body under the same name.
+REQUEST_PARAMETERS: frozenset[str] = frozenset(
+    {
+        "temperature",
+        "max_tokens",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "stop",
+        "seed",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "reasoning_effort",
+        "response_format",
+        "parallel_tool_calls",
+        "user",
+        "service_tier",
+        "tools",
+        "tool_choice",
+        "stream_options",
+        "modalities",
+        "audio",
+        "prediction",
+        "metadata",
+        "store",
+        "verbosity",
+        "web_search_options",
+        "prompt_cache_key",
+        "safety_identifier",
+    }
+)
+
+# What ChatOpenAI, OpenAI's SDK, OpenAILike and friends call the same thing.
+ALIASES: dict[str, str] = {
+    "model_name": "model",
+    "api_base": "base_url",
+    "openai_api_base": "base_url",
+    "openai_api_key": "api_key",
+    "request_timeout": "timeout",
+    "max_completion_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "default_header": "default_headers",
+    "async_http_client": "http_async_client",
+}
+
+
+def canonical(values: Mapping[str, Any], aliases: Mapping[str, str] = ALIASES) -> dict[str, Any]:
+    """The same values under the names used here.
+
+    Args:
+        values: Keyword arguments as a user wrote them.
+        aliases: Other name to name.
+
+    Raises:
+        ConfigurationError: If two names for one thing carry different values.
+    """
+    if aliases.keys().isdisjoint(values):
+        return dict(values)
+    result: dict[str, Any] = {}
+    for given, value in values.items():
+        name = aliases.get(given, given)
+        if name in result and result[name] is not value and result[name] != value:
+            raise ConfigurationError(f"{given!r} and {name!r} are the same parameter and have different values.")
+        if name not in result or value is not None:
+            result[name] = value
+    return result
+
+
+def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
+    """Refuse a parameter nobody knows, naming the nearest one: a typo must not be swallowed.
+
+    Args:
+        given: The names the user wrote.
+        known: The names that are accepted.
+        where: What takes them, for the message, such as ``ChatHubmix``.
+
+    Raises:
+        ConfigurationError: For the first unknown name.
+    """
+    accepted = set(known)
+    for name in given:
+        if name not in accepted:
+            near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(
+                f"{where} has no parameter {name!r}.{hint} A vendor's own parameter goes into extra_body={{{name!r}: …}}."
+            )

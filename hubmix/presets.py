@@ -1,0 +1,74 @@
+"""The hubs that are known by name, as data. A new hub is one more row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+Dialect = Literal["aihubmix", "new-api", "generic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known of a hub before it is asked.
+
+    Args:
+        name: The name that ``Hub("…")`` takes.
+        base_url: Where its OpenAI-compatible API lives, ending in ``/v1``.
+        mirrors: Other base URLs of the same hub, same keys, used only when the first cannot be reached.
+        key_variables: Environment variables that hold a key for this hub.
+        catalog_sources: The catalog dialects to ask, richest first.
+        own_error_types: The ``type`` of errors that the hub makes itself; every other type is a vendor's.
+        takes_back: How it takes the reasoning of an earlier turn: as ``reasoning_details`` exactly as they came, as
+            plain ``reasoning_content``, or both where it is not known.
+        balance: Which way it tells what is left on a key.
+    """
+
+    name: str
+    base_url: str
+    mirrors: tuple[str, ...] = ()
+    key_variables: tuple[str, ...] = ()
+    catalog_sources: tuple[str, ...] = ("new-api", "openai")
+    own_error_types: frozenset[str] = frozenset({"new_api_error", "one_api_error"})
+    takes_back: Literal["reasoning_details", "reasoning_content", "both"] = "both"
+    balance: Dialect = "generic"
+
+
+# Sources: docs.aihubmix.com (integration, App-code, unified inference and FAQ pages) and aihubapi.ai's developer
+# documentation. AIHubMix descends from one-api; AIHubAPI runs New API, which drops reasoning_details from messages and
+# keeps reasoning_content (read in its source and measured on a running gateway).
+AIHUBMIX = Preset(
+    name="aihubmix",
+    base_url="https://aihubmix.com/v1",
+    mirrors=("https://api.inferera.com/v1",),
+    key_variables=("AIHUBMIX_API_KEY",),
+    catalog_sources=("aihubmix", "openai"),
+    own_error_types=frozenset({"Aihubmix_api_error", "one_api_error", "new_api_error"}),
+    takes_back="reasoning_details",
+    balance="aihubmix",
+)
+AIHUBAPI = Preset(
+    name="aihubapi",
+    base_url="https://aihubapi.ai/v1",
+    key_variables=("AIHUBAPI_API_KEY",),
+    catalog_sources=("new-api", "openai"),
+    takes_back="reasoning_content",
+    balance="new-api",
+)
+CUSTOM = Preset(
+    name="custom",
+    base_url="",
+    own_error_types=frozenset({"new_api_error", "one_api_error", "Aihubmix_api_error"}),
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (AIHUBMIX, AIHUBAPI)}
+
+
+def preset_for(base_url: str) -> Preset:
+    """The preset whose host (or whose mirror's) this base URL names, else the one for an unknown hub."""
+    host = urlsplit(base_url).hostname
+    for preset in PRESETS.values():
+        if host in {urlsplit(url).hostname for url in (preset.base_url, *preset.mirrors)}:
+            return preset
+    return CUSTOM
