@@ -36,7 +36,7 @@ RESPONSE_HEADERS = frozenset(
         *("x-oneapi-request-id", "x-request-id", "x-aihubmix-request-id", "x-new-api-version"),
     }
 )
-_CHECKSUM = "checksum: "  # the last line of a file: the SHA-256 of everything above it
+_CHECKSUM = "checksum: "  # begins the first line of a file, with the SHA-256 of everything below it
 
 
 class CassetteDamagedError(ValueError):
@@ -76,11 +76,11 @@ def dump(recording: Recording, name: str = "the cassette") -> str:
         "interactions": [_interaction_document(interaction) for interaction in recording.interactions],
     }
     text = _to_yaml(document)
-    # Escapes of JSON and YAML could break a secret apart in the text, so what the text says is scanned too.
+    # YAML quotes and folds: what the bodies say is scanned beside the text.
     refuse_secrets("\n".join([text, *(body.decode("utf-8", "replace") for body in _bodies(recording))]), name)
     if _from_yaml(text) != document:
         raise CassetteDamagedError(f"{name} would not read back as it was written")
-    return f"{text}{_CHECKSUM}{_digest(text)}\n"
+    return f"{_CHECKSUM}{_digest(text)}\n{text}"
 
 
 def _bodies(recording: Recording) -> list[bytes]:
@@ -149,8 +149,8 @@ def load(text: str, name: str = "the cassette") -> Recording:
         checked = provenance["kind"] != "gateway"
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise CassetteDamagedError(f"{name} is no cassette: {type(error).__name__}: {error}") from error
-    head, _, checksum = text.rpartition(_CHECKSUM)
-    if checked and checksum.strip() != _digest(head):
+    first, _, rest = text.partition("\n")
+    if checked and first != f"{_CHECKSUM}{_digest(rest)}":
         raise CassetteDamagedError(f"{name} was changed after it was recorded (checksum). Record it again.")
     return Recording(provenance, [_read_interaction(each, name, checked=checked) for each in interactions])
 

@@ -21,15 +21,17 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
     "bearer token": re.compile(r"\bbearer\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE),
     "key in a URL": re.compile(r"[?&](?:api[-_]?key|key|token|access_token)=[^&\s\"']{6,}", re.IGNORECASE),
     "header with a secret": re.compile(
-        r"^[\s\"'-]*(?:authorization|proxy-authorization|cookie|set-cookie|x-api-key|api-key|x-goog-api-key|app-code)[\"']?\s*:",
-        re.IGNORECASE | re.MULTILINE,
+        r"(?<![\w-])(?:authorization|proxy-authorization|cookie|set-cookie|x-api-key|api-key|x-goog-api-key|app-code)"
+        r"[\"']?\s*:",
+        re.IGNORECASE,
     ),
     "mail address": re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"),
     "home folder": re.compile(r"(?:/home/|/Users/|C:\\\\?Users\\\\?)[A-Za-z0-9._-]+"),
 }
 _ADDRESS = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?)(?![\w.:]*\w)"
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)|(?<![\w.:])(?:[0-9a-fA-F]{1,4}:{1,2}){2,7}[0-9a-fA-F]{1,4}(?![\w.:])"
 )
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 # The network that the denied key of `key_ip_denied` was bound to: made up for the recording, and quoted in the
 # gateway's message.
 _HARMLESS_ADDRESSES = frozenset({"10.1.2.0"})
@@ -40,15 +42,18 @@ class SecretFoundError(ValueError):
 
 
 def findings(text: str) -> Iterator[str]:
-    """Yield what is wrong with `text`, each with its line and a masked excerpt, so that the report itself gives
-    nothing away.
+    """Yield what is wrong with `text`, each with its line and a masked excerpt: the report itself gives nothing away.
+
+    The text is also read with the escapes of JSON undone, which could break a secret apart.
     """
-    for name, pattern in PATTERNS.items():
-        for match in pattern.finditer(text):
-            yield _describe(name, text, match)
-    for match in _ADDRESS.finditer(text):
-        if _is_foreign_address(match.group()):
-            yield _describe("address of a machine", text, match)
+    seen = set()
+    for reading in (text, _ESCAPE.sub(_unescaped, text)):
+        for name, pattern in PATTERNS.items():
+            seen |= {_describe(name, reading, match) for match in pattern.finditer(reading)}
+        for match in _ADDRESS.finditer(reading):
+            if _is_foreign_address(match.group()):
+                seen.add(_describe("address of a machine", reading, match))
+    yield from sorted(seen)
 
 
 def refuse_secrets(text: str, name: str) -> None:
@@ -64,10 +69,15 @@ def refuse_secrets(text: str, name: str) -> None:
 
 def _is_foreign_address(text: str) -> bool:
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
     return not (address.is_loopback or address.is_unspecified or str(address) in _HARMLESS_ADDRESSES)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code, plain = match.groups()
+    return chr(int(code, 16)) if code else {"n": "\n", "t": "\t", "r": "\r"}.get(plain, plain)
 
 
 def _describe(name: str, text: str, match: re.Match[str]) -> str:

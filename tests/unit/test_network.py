@@ -43,8 +43,10 @@ def test_a_name_that_never_exists_is_not_found_without_asking_anyone():
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [(None, True), ("", True), ("localhost", True), ("127.0.0.9", True), ("::1", True), ("fe80::1%eth0", False)]
-    + [("0.0.0.0", True), ("10.0.0.1", False), ("localhost.evil.com", False), ("example.com", False)],
+    [
+        *((None, True), ("", True), ("localhost", True), ("127.0.0.9", True), ("::1", True), ("0.0.0.0", True)),
+        *(("fe80::1%eth0", False), ("10.0.0.1", False), ("localhost.evil.com", False), ("example.com", False)),
+    ],
 )
 def test_is_loopback(host, expected):
     assert network.is_loopback(host) is expected
