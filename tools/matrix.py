@@ -129,6 +129,10 @@ def interpreter(version: str) -> str:
             found = subprocess.run(command, env=environment(), cwd=folder, capture_output=True, text=True)
         if found.returncode == 0:
             return found.stdout.strip()
+        # pyenv hides from PATH every version but the selected one.
+        pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+        for python in sorted(pyenv.glob(f"versions/{version}.*/bin/python")):
+            return str(python)
         print(f"matrix: Python {version} is not installed; using {sys.version.split()[0]}", flush=True)
     return sys.executable
 
