@@ -54,11 +54,11 @@ types: ## mypy --strict on the three packages
 
 record: ## Record the cassettes of the embedded hub anew
 	$(call bootstrap,test)
-	@$(PYTEST) --record-mode=rewrite $(ARGS) tests/cassettes/embedded
+	@$(PYTEST) --record-mode=all $(ARGS) tests/embedded_cassettes
 
 record-live: ## Record the cassettes of a real hub anew (needs a key, costs a little)
 	$(call bootstrap,test)
-	@$(PYTEST) --record-mode=rewrite $(ARGS) tests/live
+	@$(PYTEST) --record-mode=all $(ARGS) tests/live
 
 live: ## Run the short suite against a real hub (needs a key, costs a little)
 	$(call bootstrap,test)

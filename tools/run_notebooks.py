@@ -1,0 +1,110 @@
+"""Execute the notebooks, each from top to bottom in a fresh kernel, and fail with the cell that failed.
+
+    python tools/run_notebooks.py                        # all, against the embedded hub
+    python tools/run_notebooks.py --write quickstart     # those whose name contains the word; keep the outputs
+    python tools/run_notebooks.py --hub                  # against the hub that the environment names, with its key
+
+Outputs are not compared: times and ports differ. `--write` leaves out what differs from run to run and shows nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+SECONDS_A_CELL = 120
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Execute the notebooks against the embedded hub.")
+    parser.add_argument("names", nargs="*", help="only notebooks whose file name contains one of these words")
+    parser.add_argument("--write", action="store_true", help="store the outputs in the notebooks")
+    parser.add_argument("--hub", action="store_true", help="use the hub and the key of the environment")
+    arguments = parser.parse_args()
+    chosen = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if matches(path, arguments.names)]
+    if not chosen:
+        print(f"no notebook in {NOTEBOOKS.relative_to(ROOT)}/ matches {' '.join(arguments.names) or '*.ipynb'}")
+        return 1
+    failed = 0
+    for path in chosen:
+        begun = time.monotonic()
+        # A hub of its own for each: what one notebook breaks on purpose must not reach the next.
+        with hub_of_the_environment() if arguments.hub else embedded_hub():
+            error = execute(path, arguments.write)
+        failed += error is not None
+        seconds = time.monotonic() - begun
+        print(f"{'failed' if error else 'passed'}  {path.relative_to(ROOT)}  {seconds:.1f} s", flush=True)
+        if error:
+            print(error, flush=True)
+    print(f"notebooks: {len(chosen) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+def matches(path: Path, names: list[str]) -> bool:
+    return not names or any(name in path.name for name in names)
+
+
+def execute(path: Path, write: bool) -> str | None:
+    """Run one notebook; the text of its failure, or None."""
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        # Not where the notebook lies: what it writes must not end up in the checkout.
+        resources = {"metadata": {"path": folder}}
+        client = NotebookClient(notebook, timeout=SECONDS_A_CELL, kernel_name="python3", resources=resources)
+        try:
+            client.execute()
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            return str(error)
+    if write:
+        tidy(notebook)
+        nbformat.write(notebook, path)
+    return None
+
+
+def tidy(notebook: Any) -> None:
+    """Keep a diff of outputs readable: no times, no ids of this run, no version of the interpreter."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+        if cell.cell_type == "code":
+            cell.metadata.pop("execution", None)
+
+
+@contextmanager
+def embedded_hub() -> Iterator[None]:
+    """The environment's hub is an embedded one for as long as this lasts; kernels inherit it."""
+    from hubmix.embedded import EmbeddedHub
+
+    with EmbeddedHub() as hub:
+        before = {name: os.environ.get(name) for name in ("HUBMIX_BASE_URL", "HUBMIX_API_KEY")}
+        os.environ.update(HUBMIX_BASE_URL=hub.base_url, HUBMIX_API_KEY=hub.api_key)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def hub_of_the_environment() -> Iterator[None]:
+    yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())
