@@ -1,0 +1,85 @@
+"""The table of expectations and the recordings cover each other, and the table says what the recordings hold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cassettes.format import load
+from tests.gateway.table import GATEWAYS, KINDS, Expected, Usage, read_table, recordings, table
+
+
+def test_every_recording_has_an_expectation_and_every_expectation_a_recording():
+    expected, recorded = set(table()), recordings()
+    assert recorded - expected == set(), "recorded, but nothing is expected"
+    assert expected - recorded == set(), "expected, but not recorded"
+    assert len(recorded) == 514
+
+
+@pytest.mark.parametrize("case", table().values(), ids=lambda case: case.id)
+def test_an_expectation_has_a_step_for_each_request_and_its_words_were_recorded(case):
+    interactions = load(case.path.read_text("utf-8"), case.id).interactions
+    asked = [each for each in interactions if each.status != 301]  # a redirect is no answer
+    assert len(case.steps) == len(asked)
+    for step, interaction in zip(case.steps, asked, strict=True):
+        said = interaction.response_body.decode("utf-8")
+        assert step.says in said.replace("\\u003c", "<").replace('\\"', '"')
+        assert interaction.status < 400 or step.fails
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("c: {text: Hi, usage: 1 + 2 = 3}", [Expected(text="Hi", usage=Usage(1, 2, 3))]),
+        ("c: {text: Hi, new-api: {text: Ho}}", [Expected(text="Ho")]),
+        ("c: {text: Hi, new-api: {fails: auth}}", [Expected(fails="auth")]),
+        ("c: {fails: auth, says: x, new-api: {fails: quota}}", [Expected(fails="quota")]),
+        ("c: {fails: auth, says: x, new-api: {says: y}}", [Expected(fails="auth", says="y")]),
+        ("c: {fails: auth, says: x, new-api: {text: Hi}}", [Expected(text="Hi")]),
+        ("c: {steps: [{text: a}, {fails: auth}]}", [Expected(text="a"), Expected(fails="auth")]),
+        ("c: {text: a, usage: '5 + 1 = 6, 4 read, 2 reasoning'}", [Expected(text="a", usage=Usage(5, 1, 6, 4, 0, 2))]),
+    ],
+)
+def test_what_one_gateway_does_is_laid_over_what_all_do(text, steps):
+    assert list(read_table({"x": text})["new-api", "c"].steps) == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("c: {txet: Hi}", "no such key: txet"),
+        ("c: {fails: tired}", "unknown kind 'tired'"),
+        ("c: {text: Hi, usage: 3 tokens}", "no usage"),
+        ("c: {}", "nothing is expected"),
+        ("c: {absent: [one-api], text: Hi, steps: [{text: Ho}]}", "text beside steps"),
+    ],
+)
+def test_a_typo_in_the_table_is_an_error(text, why):
+    with pytest.raises(ValueError, match=why):
+        read_table({"x": text})
+
+
+def test_a_case_expected_twice_is_an_error():
+    with pytest.raises(ValueError, match="expected twice"):
+        read_table({"x": "c: {text: a}", "y": "c: {text: b}"})
+
+
+def test_a_gateway_that_was_not_asked_is_left_out():
+    assert {gateway for gateway, _ in read_table({"x": "c: {text: a, absent: [one-api]}"})} == set(GATEWAYS[:2])
+
+
+def test_the_table_knows_every_kind_of_failure_that_a_gateway_can_cause():
+    met = {step.fails or step.weak for case in table().values() for step in case.steps} - {None}
+    assert met == set(KINDS)
+
+
+def test_no_finish_reason_was_recorded_for_what_is_expected_to_be_incomplete():
+    for case in table().values():
+        for step, interaction in zip(case.steps, load(case.path.read_text("utf-8")).interactions, strict=False):
+            if step.incomplete:
+                chunks = [line[6:] for line in interaction.response_body.decode().splitlines() if line[:7] == "data: {"]
+                reasons = [
+                    choice.get("finish_reason") for each in chunks for choice in json.loads(each).get("choices", ())
+                ]
+                assert not any(reasons), case.id
