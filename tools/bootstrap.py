@@ -127,6 +127,9 @@ def environment() -> dict[str, str]:
         env.setdefault("UV_DEFAULT_INDEX", env["PIP_INDEX_URL"])
     if "PIP_CERT" in env:
         env.setdefault("SSL_CERT_FILE", env["PIP_CERT"])
+    # pip asks rustc for its version, and a rustup that was never used then writes settings into the home directory.
+    if not Path("~/.rustup").expanduser().exists():
+        env.setdefault("RUSTUP_HOME", str(CACHE / "rustup"))
     return env
 
 

@@ -156,7 +156,7 @@ def tracked_text() -> list[tuple[str, str]]:
         ),
         ("a host of a package registry", r"\bpypi\.(?:org|io)\b|\bpythonhosted\.|\bnpmjs\.|\bcrates\.io\b"),
         ("something like a key", r"\bsk-[A-Za-z0-9]{20,}"),
-        ("who or what wrote it", r"(?i)co-authored-by:|\bgenerated (?:with|by) (?:an? )?(?:ai|llm)\b"),
+        ("who or what wrote it", r"(?i)co-authored[-]by:|\bgenerated (?:with|by) (?:an? )?(?:ai|llm)\b"),
         ("a conflict", r"(?m)^(?:<{7} |>{7} )"),
     ],
 )
