@@ -95,5 +95,6 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str) ->
             near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigurationError(
-                f"{where} has no parameter {name!r}.{hint} A vendor's own parameter goes into extra_body={{{name!r}: …}}."
+                f"{where} has no parameter {name!r}.{hint} "
+                f"A vendor's own parameter goes into extra_body={{{name!r}: …}}."
             )

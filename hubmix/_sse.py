@@ -1,0 +1,72 @@
+"""Server-sent events, from bytes in pieces of any size to the data of each event.
+
+Written here rather than taken from the SDK because gateways write outside the events: New API 2026 begins with
+comments and, when the vendor then fails, appends its error as bare JSON without ``data:``. Every other reader skips
+that line and sees an empty stream.
+"""
+
+from __future__ import annotations
+
+_STRAY_LIMIT = 65_536  # bytes of text outside any event that are kept; an error message is a few hundred
+
+
+class EventDecoder:
+    """Decodes one stream.
+
+    ``stray`` holds lines that look like JSON but belong to no event.
+    """
+
+    __slots__ = ("_data", "_event", "_rest", "stray")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._event = b""
+        self.stray: list[bytes] = []
+
+    def feed(self, piece: bytes) -> list[tuple[bytes, bytes]]:
+        """Take the next bytes.
+
+        Returns:
+            The events completed by them, as (event name, data).
+        """
+        text = self._rest + piece
+        held = b""
+        if b"\r" in text:  # CRLF and a lone CR end a line too; a CR at the very end may be half of a CRLF
+            if text.endswith(b"\r"):
+                text, held = text[:-1], b"\r"
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = text.split(b"\n")
+        self._rest = lines.pop() + held
+        events: list[tuple[bytes, bytes]] = []
+        for line in lines:
+            if line.startswith(b"data: ") and not self._data:
+                self._data.append(line[6:])
+            else:
+                self._line(line, events)
+        return events
+
+    def end(self) -> list[tuple[bytes, bytes]]:
+        """The events that the end of the stream completes, where no empty line did."""
+        events: list[tuple[bytes, bytes]] = []
+        rest, self._rest = self._rest, b""
+        self._line(rest.removesuffix(b"\r"), events)
+        self._line(b"", events)
+        return events
+
+    def _line(self, line: bytes, events: list[tuple[bytes, bytes]]) -> None:
+        if not line:
+            if self._data:
+                events.append((self._event, b"\n".join(self._data)))
+                self._data.clear()
+            self._event = b""
+        elif line.startswith(b"data:"):
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            self._event = line[6:].strip()
+        else:
+            text = line.lstrip(b"\xef\xbb\xbf \t")
+            if text.startswith((b"{", b"<")) and sum(map(len, self.stray)) < _STRAY_LIMIT:
+                self.stray.append(text)
+            elif text is not line and text.startswith((b"data:", b"event:")):  # after a byte order mark
+                self._line(text, events)

@@ -1,0 +1,377 @@
+"""One attempt at one model: open, read, judge. The sync and the async form differ in the verbs that wait.
+
+An attempt at a stream reads up to its commit point, the first delta with content; until then another model can still
+take over unseen. What it returns is the rest of the stream, still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from hubmix._compat import http
+from hubmix.failover import AttemptFailed, Limits
+from hubmix.incoming import Incoming, judge
+from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
+from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
+from hubmix.wire import AnswerError, Delta, Reply, read_reply
+
+CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
+DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
+_DRAIN = 0.5  # seconds given to a connection to end in order after [DONE], so that it can be used again
+
+Read = Callable[[Any, Answer], Any]
+
+
+def http_timeout(limits: Limits, *, stream: bool) -> Any:
+    """The HTTP library's timeouts: a stream's silences are watched here, so its reads may wait longer."""
+    silence = limits.timeout or DEFAULT_TIMEOUT
+    first = min(silence, limits.first_token) if stream and limits.first_token else silence
+    if limits.deadline is not None:
+        left = max(limits.deadline - monotonic(), 0.001)
+        silence, first = min(silence, left), min(first, left)
+    connect = min(CONNECT_TIMEOUT, first)
+    return http().Timeout(connect=connect, read=first, write=silence, pool=connect)
+
+
+def _options(headers: Mapping[str, str] | None, timeout: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {"timeout": timeout}
+    if headers:
+        options["headers"] = dict(headers)
+    return options
+
+
+def _opening_failure(error: Exception, limits: Limits, started: float, *, stream: bool) -> AttemptFailed | None:
+    """What a failure before the first header means, or None if it is a fault of the program."""
+    evidence = failure_evidence(error, "open")
+    if evidence is None:
+        return None
+    if evidence.cause == "read_timeout":
+        evidence = _timeout_evidence(evidence, limits, started, stream=stream)
+    return AttemptFailed(evidence)
+
+
+def _timeout_evidence(evidence: Any, limits: Limits, started: float, *, stream: bool) -> Any:
+    now = monotonic()
+    if limits.deadline is not None and now >= limits.deadline - 0.01:
+        return replace(evidence, cause="total_timeout", message="The time given to the whole call was over.")
+    cause = "first_token_timeout" if stream and limits.first_token else "read_timeout"
+    return replace(evidence, cause=cause, message=f"No answer came within {now - started:.3g} s.")
+
+
+def read_whole(body: bytes, answer: Answer, read: Read) -> Any:
+    """A whole body as the reply that ``read`` makes of its JSON.
+
+    Raises:
+        AttemptFailed: If it is none.
+    """
+    try:
+        return read(decode(answer, body), answer)
+    except UnreadableBodyError as error:
+        raise AttemptFailed(answer.evidence(error.cause, "body", error.message)) from error
+    except AnswerError as error:
+        if error.cause == "error_body":
+            raise AttemptFailed(answer.error_evidence(error.body, "body")) from error
+        raise AttemptFailed(answer.evidence(error.cause, "body", error.message)) from error
+
+
+def chat_reader(n: int) -> Read:
+    """Reads a chat completion and judges it."""
+
+    def read(data: Any, answer: Answer) -> Reply:
+        return judge(read_reply(data, n=n), answer, "body")
+
+    return read
+
+
+def _looks_like_events(body: bytes) -> bool:
+    return body.lstrip().startswith((b"data:", b"event:", b":"))
+
+
+def _no_stream(answer: Answer, body: bytes) -> AttemptFailed:
+    """Why a whole body where events were due is no stream; what it says counts by its own code."""
+    try:
+        data = decode(answer, body)
+    except UnreadableBodyError as error:
+        return AttemptFailed(answer.evidence(error.cause, "body", error.message))
+    if isinstance(data, dict) and (data.get("error") or data.get("success") is False):
+        return AttemptFailed(answer.error_evidence(data, "body"))
+    return AttemptFailed(answer.evidence("undecodable", "body", "The hub answered JSON where a stream was asked for."))
+
+
+def _is_whole_body(answer: Answer) -> bool:
+    return "json" in answer.content_type or "html" in answer.content_type
+
+
+# ------------------------------------------------------------------------------------------------------------- sync
+
+
+def open_sync(
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, *, stream: bool
+) -> Answer:
+    """Send one request and wait for the head of its answer."""
+    import openai
+
+    started = monotonic()
+    try:
+        response = client.post(
+            url,
+            body=body,
+            cast_to=http().Response,
+            options=_options(headers, http_timeout(limits, stream=stream)),
+            stream=True,
+            stream_cls=openai.Stream[Any],
+        )
+    except Exception as error:
+        failure = _opening_failure(error, limits, started, stream=stream)
+        if failure is None:
+            raise
+        raise failure from error
+    return Answer.of(response)
+
+
+def _body_sync(answer: Answer, limits: Limits) -> bytes:
+    parts: list[bytes] = []
+    try:
+        for piece in answer.response.iter_bytes():
+            parts.append(piece)
+            if limits.deadline is not None and monotonic() >= limits.deadline:
+                raise AttemptFailed(answer.evidence("total_timeout", "body", "The time given was over."))
+    except http().RequestError as error:
+        raise AttemptFailed(_read_evidence(error, answer)) from error
+    finally:
+        answer.response.close()
+    return b"".join(parts)
+
+
+def _read_evidence(error: Exception, answer: Answer, phase: str = "body") -> Any:
+    found = failure_evidence(error, phase)
+    cause = found.cause if found is not None else "cut"
+    return answer.evidence(cause, phase, str(error) or type(error).__name__)
+
+
+def whole_sync(client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, read: Read) -> Any:
+    """One attempt at a whole answer."""
+    answer = open_sync(client, url, body, headers, limits, stream=False)
+    return read_whole(_body_sync(answer, limits), answer, read)
+
+
+def stream_sync(
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
+) -> tuple[Delta, Generator[Delta, None, None]]:
+    """One attempt at a stream: its first delta with content (or its end), and the rest."""
+    started = monotonic()
+    answer = open_sync(client, url, body, headers, limits, stream=True)
+    incoming = Incoming(answer, n, limits, started, monotonic)
+    if not _is_whole_body(answer):
+        return _commit_sync(_deltas_sync(answer, incoming, answer.response.iter_bytes()))
+    body = _body_sync(answer, limits)
+    if not _looks_like_events(body):
+        raise _no_stream(answer, body)
+    return _commit_sync(_deltas_sync(answer, incoming, iter((body,))))  # events under another content type
+
+
+def _commit_sync(deltas: Generator[Delta, None, None]) -> tuple[Delta, Generator[Delta, None, None]]:
+    buffered: list[Delta] = []
+    for delta in deltas:
+        buffered.append(delta)
+        if delta.has_content or delta.final is not None:
+            break
+    return buffered[0], _resume_sync(buffered[1:], deltas)
+
+
+def _resume_sync(buffered: list[Delta], rest: Generator[Delta, None, None]) -> Generator[Delta, None, None]:
+    try:
+        yield from buffered
+        yield from rest
+    finally:
+        rest.close()
+
+
+def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) -> Generator[Delta, None, None]:
+    response = answer.response
+    shut = socket_shutdown(response)
+    watch = None
+    if shut is not None:
+        _lift_read_timeout(response)
+        watch = Watch(shut, incoming.deadline)
+        WATCHDOG.add(watch)
+    try:
+        for piece in pieces:
+            yield from incoming.take(piece)
+            incoming.raise_failure()
+            if incoming.done:
+                break
+            if watch is not None:
+                watch.deadline = incoming.deadline
+        else:
+            if watch is not None and watch.expired:
+                raise incoming.silence(monotonic())
+        yield Delta(final=incoming.finish())
+        _drain_sync(pieces, watch)
+    except http().RequestError as error:
+        raise _broken(error, answer, incoming, watch) from error
+    finally:
+        if watch is not None:
+            WATCHDOG.remove(watch)
+        response.close()
+
+
+def _drain_sync(pieces: Any, watch: Watch | None) -> None:
+    """Read the end of the body, so that the connection goes back to the pool; not for long."""
+    if watch is None:
+        return
+    watch.deadline = monotonic() + _DRAIN
+    with suppress(http().RequestError):  # the answer is whole; only the connection is lost
+        for _ in pieces:
+            pass
+
+
+def _lift_read_timeout(response: Any) -> None:
+    """Let reads wait as long as the watchdog lets them: the library's own limit is fixed for headers and body alike."""
+    timeouts = response.request.extensions.get("timeout")
+    if isinstance(timeouts, dict):
+        timeouts["read"] = None
+
+
+def _broken(error: Exception, answer: Answer, incoming: Incoming, watch: Watch | None) -> AttemptFailed:
+    if watch is not None and watch.expired:
+        return incoming.silence(monotonic())
+    evidence = _read_evidence(error, answer, incoming.phase)
+    if evidence.cause == "read_timeout":
+        return incoming.silence(monotonic())
+    return incoming.broken(evidence)
+
+
+# ------------------------------------------------------------------------------------------------------------ async
+
+
+async def open_async(
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, *, stream: bool
+) -> Answer:
+    """Send one request and wait for the head of its answer."""
+    import openai
+
+    started = monotonic()
+    try:
+        response = await client.post(
+            url,
+            body=body,
+            cast_to=http().Response,
+            options=_options(headers, http_timeout(limits, stream=stream)),
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+        )
+    except Exception as error:
+        failure = _opening_failure(error, limits, started, stream=stream)
+        if failure is None:
+            raise
+        raise failure from error
+    return Answer.of(response)
+
+
+async def _body_async(answer: Answer, limits: Limits) -> bytes:
+    parts: list[bytes] = []
+    try:
+        async for piece in answer.response.aiter_bytes():
+            parts.append(piece)
+            if limits.deadline is not None and monotonic() >= limits.deadline:
+                raise AttemptFailed(answer.evidence("total_timeout", "body", "The time given was over."))
+    except http().RequestError as error:
+        raise AttemptFailed(_read_evidence(error, answer)) from error
+    finally:
+        await answer.response.aclose()
+    return b"".join(parts)
+
+
+async def whole_async(
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, read: Read
+) -> Any:
+    """One attempt at a whole answer."""
+    answer = await open_async(client, url, body, headers, limits, stream=False)
+    return read_whole(await _body_async(answer, limits), answer, read)
+
+
+async def stream_async(
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
+) -> tuple[Delta, AsyncGenerator[Delta, None]]:
+    """One attempt at a stream: its first delta with content (or its end), and the rest."""
+    started = monotonic()
+    answer = await open_async(client, url, body, headers, limits, stream=True)
+    incoming = Incoming(answer, n, limits, started, monotonic)
+    if not _is_whole_body(answer):
+        return await _commit_async(_deltas_async(answer, incoming, answer.response.aiter_bytes()))
+    body = await _body_async(answer, limits)
+    if not _looks_like_events(body):
+        raise _no_stream(answer, body)
+    return await _commit_async(_deltas_async(answer, incoming, _one_piece(body)))
+
+
+async def _one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
+
+
+async def _commit_async(deltas: AsyncGenerator[Delta, None]) -> tuple[Delta, AsyncGenerator[Delta, None]]:
+    buffered: list[Delta] = []
+    try:
+        async for delta in deltas:
+            buffered.append(delta)
+            if delta.has_content or delta.final is not None:
+                break
+    except BaseException:
+        await deltas.aclose()
+        raise
+    return buffered[0], _resume_async(buffered[1:], deltas)
+
+
+async def _resume_async(buffered: list[Delta], rest: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
+    async with aclosing(rest):
+        for delta in buffered:
+            yield delta
+        async for delta in rest:
+            yield delta
+
+
+async def _deltas_async(
+    answer: Answer, incoming: Incoming, pieces: AsyncIterator[bytes]
+) -> AsyncGenerator[Delta, None]:
+    response = answer.response
+    _lift_read_timeout(response)
+    try:
+        while not incoming.done:
+            piece = await _next_piece(pieces, incoming)
+            if piece is None:
+                break
+            for delta in incoming.take(piece):
+                yield delta
+            incoming.raise_failure()
+        yield Delta(final=incoming.finish())
+        await _drain_async(pieces)
+    except http().RequestError as error:
+        raise _broken(error, answer, incoming, None) from error
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+
+
+async def _next_piece(pieces: AsyncIterator[bytes], incoming: Incoming) -> bytes | None:
+    """The next bytes, None at the end; a silence that lasts beyond the deadline is a failure."""
+    now = monotonic()
+    with anyio.move_on_after(max(incoming.deadline - now, 0.0)) as scope:
+        try:
+            return await pieces.__anext__()
+        except StopAsyncIteration:
+            return None
+    if scope.cancelled_caught:
+        raise incoming.silence(monotonic())
+    return None
+
+
+async def _drain_async(pieces: AsyncIterator[bytes]) -> None:
+    with anyio.move_on_after(_DRAIN), suppress(http().RequestError):
+        async for _ in pieces:
+            pass

@@ -1,0 +1,155 @@
+"""The OpenAI SDK's clients: made on first use, one sync and one async for each running event loop.
+
+An async client belongs to the loop it was made in: shared between loops it fails or hangs on the next
+``asyncio.run`` (langchain issue 35783, llama_index issue 20433). Here the loop holds its client, the pool holds nothing
+of the loop, and the loop's own shutdown closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import openai
+
+_LOOP_ATTRIBUTE = "_hubmix_clients"
+
+
+class _Token:
+    """What a loop's table of clients is keyed by: it dies with its pool, and the entry with it."""
+
+    __slots__ = ("__weakref__",)
+
+
+class ClientPool:
+    """Makes and keeps SDK clients for one base URL and key.
+
+    Args:
+        base_url: The hub's base URL.
+        api_key: The key itself; it goes into the clients' headers and is kept nowhere else in readable form.
+        headers: Sent with every request; a header set to None is left out.
+        http_client: A client of the user's for sync calls; never closed here.
+        http_async_client: The same for async calls; it belongs to the loop the user made it for.
+    """
+
+    __slots__ = (
+        "_async",
+        "_headers",
+        "_key",
+        "_lock",
+        "_pid",
+        "_sync",
+        "_token",
+        "_user_async",
+        "_user_sync",
+        "base_url",
+    )
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        headers: Mapping[str, str],
+        http_client: Any = None,
+        http_async_client: Any = None,
+    ) -> None:
+        self.base_url = base_url
+        self._key = api_key
+        self._headers = dict(headers)
+        self._user_sync = http_client
+        self._user_async = http_async_client
+        self._lock = threading.Lock()
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"ClientPool({self.base_url!r})"
+
+    def _forget(self) -> None:
+        self._sync: openai.OpenAI | None = None
+        self._async: openai.AsyncOpenAI | None = None  # only around a client of the user's
+        self._token = _Token()
+        self._pid = os.getpid()
+
+    def _after_fork(self) -> None:
+        """A forked child must not speak on its parent's connections: it starts with none."""
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _arguments(self) -> dict[str, Any]:
+        from openai import Omit
+
+        # The SDK would send OpenAI's organisation and project from the environment to whatever server it is pointed at.
+        headers: dict[str, Any] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit(), **self._headers}
+        return {"base_url": self.base_url, "api_key": self._key, "max_retries": 0, "default_headers": headers}
+
+    def sync(self) -> openai.OpenAI:
+        """The client for sync calls; thread-safe."""
+        client = self._sync
+        if client is not None and self._pid == os.getpid():
+            return client
+        if self._pid != os.getpid():
+            self._after_fork()
+        with self._lock:
+            if self._sync is None:
+                import openai
+
+                inner = self._user_sync or openai.DefaultHttpxClient(follow_redirects=False)
+                self._sync = openai.OpenAI(http_client=inner, **self._arguments())
+            return self._sync
+
+    async def current(self) -> openai.AsyncOpenAI:
+        """The client for async calls in the running loop."""
+        if self._pid != os.getpid():
+            self._after_fork()
+        if self._async is not None:
+            return self._async
+        loop = asyncio.get_running_loop()
+        clients = loop.__dict__.get(_LOOP_ATTRIBUTE)
+        if clients is not None:
+            known = clients.get(self._token)
+            if known is not None:
+                return known[0]  # type: ignore[no-any-return]  # a loop's __dict__ is untyped
+        return await self._make_async(loop)
+
+    async def _make_async(self, loop: asyncio.AbstractEventLoop) -> openai.AsyncOpenAI:
+        import openai
+
+        if self._user_async is not None:
+            self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments())
+            return self._async
+        # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
+        fast = find_spec("httpx_aiohttp") is not None
+        make = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
+        client = openai.AsyncOpenAI(http_client=make(follow_redirects=False), **self._arguments())
+        closer = _closing(client)
+        clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
+        clients[self._token] = (client, closer)
+        await closer.__anext__()  # from here on the loop's shutdown_asyncgens() closes the client
+        return client
+
+    def close(self) -> None:
+        """Close the sync client, if one was made; a client of the user's stays open."""
+        client, self._sync = self._sync, None
+        if client is not None and self._user_sync is None and self._pid == os.getpid():
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's async client, if one was made."""
+        self._async = None
+        clients = asyncio.get_running_loop().__dict__.get(_LOOP_ATTRIBUTE)
+        known = clients.pop(self._token, None) if clients is not None else None
+        if known is not None:
+            await known[1].aclose()
+
+
+async def _closing(client: openai.AsyncOpenAI) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await client.close()

@@ -1,0 +1,93 @@
+"""One thread that wakes sync streams which have gone silent.
+
+A blocked read cannot be ended by closing the response from another thread (measured); shutting the socket down ends
+it at once. The thread lives only while sync streams are open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+_FAR = float("inf")
+
+
+class Watch:
+    """One open stream under watch; ``deadline`` (monotonic seconds) is moved by its reader, without a lock."""
+
+    __slots__ = ("_wake", "deadline", "expired")
+
+    def __init__(self, wake: Callable[[], None], deadline: float) -> None:
+        self._wake = wake
+        self.deadline = deadline
+        self.expired = False
+
+    def expire(self) -> None:
+        """End the blocked read; the reader sees ``expired`` and knows that it was not the hub that closed."""
+        self.expired = True
+        self._wake()
+
+
+class Watchdog:
+    """Keeps the watches of a process and the thread that looks after them."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._watches: set[Watch] = set()
+        self._thread: threading.Thread | None = None
+
+    def add(self, watch: Watch) -> None:
+        """Begin to watch."""
+        with self._condition:
+            self._watches.add(watch)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="hubmix-watchdog", daemon=True)
+                self._thread.start()
+            else:
+                self._condition.notify()
+
+    def remove(self, watch: Watch) -> None:
+        """End the watch; when it was the last one, the thread ends too."""
+        with self._condition:
+            self._watches.discard(watch)
+            last = not self._watches
+            thread = self._thread
+            if last:
+                self._condition.notify()
+        if last and thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+
+    def _run(self) -> None:
+        with self._condition:
+            while self._watches:
+                now = time.monotonic()
+                for watch in [w for w in self._watches if w.deadline <= now]:
+                    self._watches.discard(watch)
+                    watch.expire()
+                earliest = min((w.deadline for w in self._watches), default=_FAR)
+                if self._watches:
+                    self._condition.wait(None if earliest == _FAR else max(earliest - now, 0.001))
+            self._thread = None
+
+
+def socket_shutdown(response: object) -> Callable[[], None] | None:
+    """How to end a blocked read of this response, or None where it has no socket of its own (a mock, HTTP/2)."""
+    extensions = getattr(response, "extensions", {})
+    stream = extensions.get("network_stream")
+    if stream is None or extensions.get("http_version") == b"HTTP/2":
+        return None
+    found = stream.get_extra_info("socket")
+    if found is None:
+        return None
+
+    def shut() -> None:
+        with contextlib.suppress(OSError):  # it may have been closed in the meantime, which is what was wanted
+            found.shutdown(socket.SHUT_RDWR)
+
+    return shut
+
+
+WATCHDOG = Watchdog()
