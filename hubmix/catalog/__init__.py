@@ -1,0 +1,8 @@
+"""The catalog: what a hub can serve, asked from the hub itself."""
+
+from hubmix.catalog.catalog import CatalogInfo, ModelCatalog
+from hubmix.catalog.listing import ModelList
+from hubmix.catalog.models import Cost, ModelInfo, Pricing
+from hubmix.catalog.sources import Fetched, Fetcher
+
+__all__ = ["CatalogInfo", "Cost", "Fetched", "Fetcher", "ModelCatalog", "ModelInfo", "ModelList", "Pricing"]

@@ -1,0 +1,110 @@
+"""Which model an id means: `gpt-4o`, `GPT-4o` and `openai/gpt-4o` are one model. Never a fuzzy guess."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+_SAME = str.maketrans("._", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What an id was found to mean: one choice, several (ambiguous), or none (unknown)."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def only(self) -> str | None:
+        return self.choices[0] if len(self.choices) == 1 else None
+
+    @property
+    def ambiguous(self) -> bool:
+        return len(self.choices) > 1
+
+
+class AliasIndex:
+    """Answers what an id means among `ids`.
+
+    In this order, and the first step that finds anything decides: the user's own aliases, the id itself, the id in
+    another case, without its vendor prefix, with a vendor prefix, and with `.`, `-` and `_`
+    made equal (`claude-sonnet-4.6` is `claude-sonnet-4-6`). A step that finds several is ambiguous; nothing later could
+    settle it.
+    """
+
+    __slots__ = ("_aliases", "_folded", "_ids", "_lower", "_short", "_short_folded")
+
+    def __init__(self, ids: Collection[str], aliases: Mapping[str, str]) -> None:
+        self._ids = ids
+        self._aliases = aliases
+        self._lower: dict[str, tuple[str, ...]] = {}
+        self._short: dict[str, tuple[str, ...]] = {}
+        self._folded: dict[str, tuple[str, ...]] = {}
+        self._short_folded: dict[str, tuple[str, ...]] = {}
+        for model in ids:
+            lower = model.lower()
+            _add(self._lower, lower, model)
+            _add(self._folded, lower.translate(_SAME), model)
+            for short in _without_vendor(lower):
+                _add(self._short, short, model)
+                _add(self._short_folded, short.translate(_SAME), model)
+
+    def match(self, name: str) -> Match:
+        """What `name` means."""
+        if (target := self._aliases.get(name)) is not None:
+            found = self._by_steps(target)
+            # An alias for a model that the hub does not list is the user's business: it passes as it is.
+            return found if found.choices else Match((target,))
+        return self._by_steps(name)
+
+    def _by_steps(self, name: str) -> Match:
+        if name in self._ids:
+            return Match((name,))
+        lower = name.strip().lower()
+        shorter = tuple(_without_vendor(lower))
+        return Match(
+            self._lower.get(lower)
+            or _first(self._lower, shorter)
+            or self._short.get(lower)
+            or self._folded.get(lower.translate(_SAME))
+            or _first(self._folded, [short.translate(_SAME) for short in shorter])
+            or self._short_folded.get(lower.translate(_SAME))
+            or ()
+        )
+
+    def suggest(self, name: str, limit: int = 3) -> tuple[str, ...]:
+        """The ids that look most like `name`, best first: for a did-you-mean, never for a call."""
+        wanted = name.strip().lower()
+        # Compared with and without vendor: `opanai/gpt-4o` and `gpt-4o-minii` are both typing errors.
+        words = [*self._lower, *(short for short in self._short if short not in self._lower)]
+        close = difflib.get_close_matches(wanted, words, n=limit, cutoff=0.6)
+        for short in _without_vendor(wanted):
+            close += difflib.get_close_matches(short, words, n=limit, cutoff=0.7)
+        found = (model for word in close for model in self._lower.get(word) or self._short[word])
+        return tuple(dict.fromkeys(found))[:limit]
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two ids name one model but for case, vendor prefix and punctuation."""
+    return one.rsplit("/", 1)[-1].lower().translate(_SAME) == other.rsplit("/", 1)[-1].lower().translate(_SAME)
+
+
+def _without_vendor(lower: str) -> Iterable[str]:
+    while "/" in lower:
+        lower = lower.partition("/")[2]
+        if lower:
+            yield lower
+
+
+def _first(index: Mapping[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:
+    return next((found for name in names if (found := index.get(name))), ())
+
+
+def _add(index: dict[str, tuple[str, ...]], key: str, model: str) -> None:
+    # A tuple and not a list: nearly every key has one model, and the tuples are handed out as they are.
+    held = index.get(key)
+    if held is None:
+        index[key] = (model,)
+    elif model not in held:
+        index[key] = (*held, model)

@@ -1,0 +1,297 @@
+"""`ModelCatalog`: which models a hub serves, what they can do and what they cost."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hubmix.catalog.cost import cost_of
+from hubmix.catalog.info import CatalogInfo
+from hubmix.catalog.listing import ModelList, Price, select
+from hubmix.catalog.models import Cost, ModelInfo
+from hubmix.catalog.nearest import nearest
+from hubmix.catalog.snapshot import Snapshot, check_overrides
+from hubmix.catalog.sources import Fetcher
+from hubmix.catalog.state import CatalogState, Settings, run_in_thread
+from hubmix.errors import ModelNotFoundError
+from hubmix.wire import Usage
+
+
+class ModelCatalog:
+    """What a hub can serve, asked from the hub itself.
+
+    Nothing is asked until it is needed, and then at most every five minutes: an older list is served at once and
+    renewed in the background. A copy on disk lets a program start offline. All methods may be called from any thread;
+    those with an `a` in front are the same for asyncio.
+
+    The metadata advises. It never blocks a call, and no call waits for it: `peek` and the other `peek_` methods look
+    only at what is already here.
+
+    Args:
+        fetch: what makes the requests, usually the `Hub`.
+        base_url: the hub's base URL.
+        key_id: a salted hash of the key, for the name of the copy on disk; each key has its own list.
+        sources: the dialects to ask, of "aihubmix", "new-api", "openai".
+        aliases: the user's own names: alias to model id.
+        overrides: the user's own facts: model id to fields of `ModelInfo`; they win over every source.
+        cache_dir: where the copy is kept; None for none. Default: `HUBMIX_CACHE_DIR`, else the user's cache directory.
+        timeout: seconds for each request.
+        clock, wall_clock, background: the time, and what runs a refresh beside the caller; for tests.
+
+    Example:
+        >>> hub.models.list("claude", supports={"tools"}, max_input_price=3)
+        >>> hub.models.get("gpt-4o").context_window
+        128000
+    """
+
+    def __init__(
+        self,
+        fetch: Fetcher,
+        *,
+        base_url: str,
+        key_id: str = "",
+        sources: tuple[str, ...] = ("new-api", "openai"),
+        aliases: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        cache_dir: Path | Literal["default"] | None = "default",
+        timeout: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        background: Callable[[Callable[[], None]], None] = run_in_thread,
+    ) -> None:
+        self._state = CatalogState(
+            Settings(
+                fetch=fetch,
+                base_url=base_url.rstrip("/"),
+                key_id=key_id,
+                sources=tuple(sources),
+                aliases=dict(aliases or {}),
+                overrides=check_overrides(overrides or {}),
+                cache_dir=cache_dir,
+                timeout=timeout,
+                clock=clock,
+                wall_clock=wall_clock,
+                background=background,
+            )
+        )
+
+    # What is already here: no network, no waiting. The first look may read the copy on disk.
+
+    def peek(self, model: str) -> ModelInfo | None:
+        """What is known here and now of a model, by id or alias; None where nothing is, or the alias is ambiguous."""
+        return self._state.view().find(model)
+
+    def peek_id(self, model: str) -> str:
+        """The id that a call sends for `model`: an unknown or ambiguous one passes through unchanged."""
+        return self._state.view().index.match(model).only or model
+
+    def peek_cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
+        """`cost` from what is known here and now."""
+        return cost_of(model, self.peek(model), usage)
+
+    def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
+        """Models that can stand in for `model`, best first, from what is known here and now; empty where that is
+        nothing.
+
+        One stands in where it is of the same kind, can all that `model` can, has as large a context window and costs at
+        most `max_price_ratio` times as much. See `hubmix.catalog.nearest`.
+        """
+        info = self.peek(model)
+        others = () if info is None else self._state.view().models.values()
+        return ModelList([] if info is None else nearest(info, others, max_price_ratio=max_price_ratio, limit=limit))
+
+    def warm(self) -> None:
+        """Start a refresh in the background where the list is missing or old, and return at once; nothing is raised."""
+        self._state.warm()
+
+    def info(self) -> CatalogInfo:
+        """Where the list in hand came from, how old it is, and what went wrong last. Asks nothing."""
+        return self._state.info()
+
+    # Verbs that may ask the hub once, where there is no list yet.
+
+    def list(
+        self,
+        query: str | None = None,
+        *,
+        kind: str | None = "chat",
+        supports: Iterable[str] | str = (),
+        modalities: Iterable[str] | str = (),
+        min_context: int | None = None,
+        max_input_price: Price | None = None,
+        max_output_price: Price | None = None,
+        free: bool | None = None,
+        owner: str | None = None,
+        available: bool | None = None,
+        unknown_prices: bool = False,
+        sort: str = "id",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> ModelList:
+        """The models that meet every criterion given.
+
+        Args:
+            query: words that must all occur in id, name or owner; case does not matter.
+            kind: chat, embedding, rerank, image, audio, video, or None for all.
+            supports: capabilities that must be known: tools, vision, audio, pdf, reasoning, structured_output, or
+                feature words of the hub.
+            modalities: input modalities that must be known: text, image, audio, video, pdf.
+            min_context: tokens; models of unknown window are left out.
+            max_input_price, max_output_price: USD per 1,000,000 tokens; models of unknown price are left out.
+            free: True for what costs nothing, False for what is known to cost something.
+            owner: the vendor; case does not matter.
+            available: True for what this key's own list has.
+            unknown_prices: let models of unknown price pass the price limits.
+            sort: id, name, owner, kind, context_window, max_output_tokens, input_price or output_price; what is not
+                known comes last.
+            descending: the largest first.
+            limit: at most so many.
+
+        Raises:
+            CatalogError: there is no list, here or on disk, and the hub could not be asked.
+            ConfigurationError: an unknown kind or sort key.
+        """
+        criteria: dict[str, Any] = {name: value for name, value in locals().items() if name not in ("self", "query")}
+        return self._listing(self._state.ready(), query, criteria)
+
+    async def alist(self, query: str | None = None, **criteria: Any) -> ModelList:
+        """`list`, for asyncio, with the same arguments."""
+        return self._listing(await self._state.aready(), query, {"sort": "id", **criteria})
+
+    def get(self, model: str) -> ModelInfo:
+        """What the hub says of a model, by id or alias.
+
+        Raises:
+            ModelNotFoundError: no model of that name, with the names that look like it; or several, with the choices.
+            CatalogError: there is no list, here or on disk, and the hub could not be asked.
+        """
+        return self._pick(self._state.ready_for(model), model)
+
+    async def aget(self, model: str) -> ModelInfo:
+        """`get`, for asyncio."""
+        return self._pick(await self._state.aready_for(model), model)
+
+    def find(self, model: str) -> ModelInfo | None:
+        """`get` that returns None where no single model is meant, or where there is no list to look into."""
+        return self._state.ready_or_view().find(model)
+
+    async def afind(self, model: str) -> ModelInfo | None:
+        """`find`, for asyncio."""
+        return (await self._state.aready_or_view()).find(model)
+
+    def resolve(self, alias: str) -> str:
+        """The id that a name means. One that the catalog does not know passes through unchanged.
+
+        In order: the user's own aliases, the id itself, in another case, without its vendor prefix, with one, and with
+        `.`, `-` and `_` made equal. Never a guess.
+
+        Raises:
+            ModelNotFoundError: the name fits several models; the message and `suggestions` list them.
+        """
+        return self._resolved(self._state.ready_or_view(), alias)
+
+    async def aresolve(self, alias: str) -> str:
+        """`resolve`, for asyncio."""
+        return self._resolved(await self._state.aready_or_view(), alias)
+
+    def suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
+        """The ids that look most like `model`, best first: for a did-you-mean."""
+        return self._state.ready_or_view().index.suggest(model, limit)
+
+    async def asuggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
+        """`suggest`, for asyncio."""
+        return (await self._state.aready_or_view()).index.suggest(model, limit)
+
+    def cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
+        """What a call cost.
+
+        Args:
+            model: the id that answered.
+            usage: the reply's `Usage`, a `usage` object as the hub sent it, or LangChain's `usage_metadata`.
+
+        Returns:
+            A `Cost` in USD; where a price is not known, one with `complete=False` and no total.
+        """
+        return cost_of(model, self._state.ready_or_view().find(model), usage)
+
+    async def acost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
+        """`cost`, for asyncio."""
+        return cost_of(model, (await self._state.aready_or_view()).find(model), usage)
+
+    def refresh(self, *, force: bool = False) -> CatalogInfo:
+        """Ask the hub now, whatever the age of the list. A list that cannot be renewed is kept.
+
+        Args:
+            force: believe a list that lost more than half of its models at once.
+
+        Raises:
+            CatalogError: the hub gave no list and there is none to keep.
+        """
+        self._state.refresh(force=force)
+        self._state.need()
+        return self._state.info()
+
+    async def arefresh(self, *, force: bool = False) -> CatalogInfo:
+        """`refresh`, for asyncio."""
+        await self._state.arefresh(force=force)
+        self._state.need()
+        return self._state.info()
+
+    # The pure part of the verbs.
+
+    def _listing(self, snapshot: Snapshot, query: str | None, criteria: Mapping[str, Any]) -> ModelList:
+        return ModelList(select(snapshot.models.values(), query, **criteria), as_of=self._state.as_of(snapshot))
+
+    def _pick(self, snapshot: Snapshot, model: str) -> ModelInfo:
+        if (found := snapshot.find(model)) is not None:
+            return found
+        match = snapshot.index.match(model)
+        if match.ambiguous:
+            raise _ambiguous(model, match.choices)
+        near = snapshot.index.suggest(model)
+        hint = f" Did you mean {_or(near)}?" if near else " hub.models.list() shows what it has."
+        raise ModelNotFoundError(
+            f"{self._state.settings.base_url} lists no model {model!r}.{hint}", model=model, suggestions=near
+        )
+
+    def _resolved(self, snapshot: Snapshot, alias: str) -> str:
+        match = snapshot.index.match(alias)
+        if match.ambiguous:
+            raise _ambiguous(alias, match.choices)
+        return match.only or alias
+
+    # Copies and other processes take the settings along; a list in hand goes into a copy, not over a wire.
+
+    def __getstate__(self) -> Settings:
+        return self._state.settings
+
+    def __setstate__(self, settings: Settings) -> None:
+        self._state = CatalogState(settings)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ModelCatalog:
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin._state = CatalogState(copy.deepcopy(self._state.settings, memo))
+        twin._state.snapshot = self._state.snapshot
+        return twin
+
+    def __repr__(self) -> str:
+        return f"<ModelCatalog {self._state.info()}>"
+
+    def _repr_html_(self) -> str:
+        return self._state.info()._repr_html_()
+
+
+def _ambiguous(name: str, choices: tuple[str, ...]) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"{name!r} fits several models: {_or(choices)}. Use one of these ids, or an alias of your own for it.",
+        model=name,
+        suggestions=choices,
+    )
+
+
+def _or(names: tuple[str, ...]) -> str:
+    return " or ".join(repr(name) for name in names)

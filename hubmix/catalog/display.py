@@ -1,0 +1,181 @@
+"""How models look: an aligned text table, an escaped HTML table that follows the notebook's colours, a data frame, a
+plot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+_TEXT_ROWS = 60
+_HTML_ROWS = 300
+_HEADINGS = ("id", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
+_NUMERIC = frozenset({3, 4, 5, 6})
+_SHORT = {"structured_output": "structured"}
+
+# No background of its own and lines in the colour of the text: readable in a light notebook and in a dark one.
+_TABLE = "border-collapse:collapse;color:inherit;background:transparent"
+_CELL = (
+    "padding:2px 10px;border-bottom:1px solid rgba(128,128,128,.35);text-align:{};color:inherit;background:transparent"
+)
+
+
+def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
+    """The models as lines of aligned columns; a long list is cut and says so."""
+    if not models:
+        return _footer(models, as_of)
+    rows = [_HEADINGS, *(_row(info) for info in models[:_TEXT_ROWS])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = ["  ".join(_align(cell, widths[at], at) for at, cell in enumerate(row)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    if len(models) > _TEXT_ROWS:
+        lines.append(f"... {len(models) - _TEXT_ROWS} more")
+    return "\n".join((*lines, _footer(models, as_of)))
+
+
+def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
+    """The models as an HTML table. Everything that came from the hub is escaped."""
+    head = "".join(_th(heading, at) for at, heading in enumerate(_HEADINGS))
+    body = "".join(_tr(info) for info in models[:_HTML_ROWS])
+    more = f"{len(models) - _HTML_ROWS} more; " if len(models) > _HTML_ROWS else ""
+    table = f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>' if models else ""
+    return f'<div>{table}<p style="color:inherit;opacity:.7">{escape(more + _footer(models, as_of))}</p></div>'
+
+
+def card_html(info: ModelInfo) -> str:
+    """One model as an HTML table of what is known, with the source of each fact."""
+    pricing = (
+        ""
+        if info.pricing is None
+        else f"{info.pricing}{' USD per 1M tokens' if info.pricing.per_call is None else ' USD'}"
+    )
+    facts = {
+        "name": info.name,
+        "owner": info.owner,
+        "kind": info.kind,
+        "context_window": _number(info.context_window),
+        "max_output_tokens": _number(info.max_output_tokens),
+        "input_modalities": ", ".join(info.input_modalities),
+        "supports": _abilities(info),
+        "pricing": pricing,
+        "endpoints": ", ".join(info.endpoints),
+        "description": info.description,
+    }
+    cell = _CELL.format("left")
+    rows = "".join(
+        f'<tr><th style="{cell}">{escape(name)}</th><td style="{cell}">{escape(str(value))}</td>'
+        f'<td style="{cell};opacity:.6">{escape(info.source.get(name, ""))}</td></tr>'
+        for name, value in facts.items()
+        if value
+    )
+    caption = f'<caption style="color:inherit"><b>{escape(info.id)}</b></caption>'
+    return f'<table style="{_TABLE}">{caption}<tbody>{rows}</tbody></table>'
+
+
+def to_pandas(models: Sequence[ModelInfo]) -> DataFrame:
+    """One row for each model; raises ImportError with what to install where pandas is missing."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError('to_pandas() needs pandas: pip install "hubmix[notebook]"') from error
+    return pd.DataFrame([_record(info) for info in models], columns=list(_record(ModelInfo(""))))
+
+
+def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: str = "input") -> Axes:
+    """Price against context window; raises ImportError with what to install where matplotlib is missing."""
+    from hubmix.errors import ConfigurationError
+
+    if price not in ("input", "output"):
+        raise ConfigurationError(f'price is "input" or "output"; got {price!r}.')
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError('plot() needs matplotlib: pip install "hubmix[notebook]"') from error
+    figure, axes = plt.subplots(figsize=(9, 6))
+    for owner, points in _by_owner(models, price).items():
+        axes.scatter([window for window, _ in points], [cost for _, cost in points], label=owner, alpha=0.75, s=28)
+    axes.set_xscale("log", base=2)
+    # A free model has its place at the bottom; a purely logarithmic axis has none for 0.
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("context window (tokens)")
+    axes.set_ylabel(f"{price} price (USD per 1M tokens)")
+    axes.grid(visible=True, alpha=0.3)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize="small", ncols=2)
+    if path is not None:
+        figure.savefig(path, bbox_inches="tight", dpi=150)
+        # Saved is saved: an open figure would be shown a second time, and many of them fill the memory.
+        plt.close(figure)
+    return axes
+
+
+def _row(info: ModelInfo) -> tuple[str, ...]:
+    pricing = info.pricing
+    if pricing is not None and pricing.per_call is not None:
+        prices = (f"{plain(pricing.per_call)}/call", "")
+    else:
+        prices = tuple("?" if amount is None else plain(amount) for amount in (info.input_price, info.output_price))
+    limits = (_number(info.context_window) or "?", _number(info.max_output_tokens) or "?")
+    return (_line(info.id), _line(info.owner or ""), info.kind, *limits, *prices, _abilities(info))
+
+
+def _record(info: ModelInfo) -> dict[str, Any]:
+    record = info.to_dict()
+    record.pop("source")
+    pricing = record.pop("pricing") or {}
+    for name in ("input", "output", "cache_read", "cache_write"):
+        record[f"{name}_price"] = pricing.get(name)
+    record["price_per_call"] = pricing.get("per_call")
+    return record
+
+
+def _by_owner(models: Sequence[ModelInfo], price: str) -> dict[str, list[tuple[int, float]]]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for info in models:
+        amount = info.input_price if price == "input" else info.output_price
+        if info.context_window is not None and amount is not None:
+            found.setdefault(info.owner or "unknown", []).append((info.context_window, float(amount)))
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _abilities(info: ModelInfo) -> str:
+    return " ".join(_SHORT.get(name, name) for name in CAPABILITIES if getattr(info, name))
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _line(text: str) -> str:
+    # An id is whatever the hub wrote; a line break in it must not break the table.
+    return " ".join(text.split())
+
+
+def _align(cell: str, width: int, column: int) -> str:
+    return cell.rjust(width) if column in _NUMERIC else cell.ljust(width)
+
+
+def _th(heading: str, column: int) -> str:
+    return f'<th style="{_CELL.format("right" if column in _NUMERIC else "left")}">{escape(heading)}</th>'
+
+
+def _tr(info: ModelInfo) -> str:
+    cells = (
+        f'<td style="{_CELL.format("right" if at in _NUMERIC else "left")}">{escape(cell)}</td>'
+        for at, cell in enumerate(_row(info))
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _footer(models: Sequence[ModelInfo], as_of: str | None) -> str:
+    count = "no models" if not models else "1 model" if len(models) == 1 else f"{len(models):,} models"
+    return f"{count}, as of {as_of}" if as_of else count

@@ -1,0 +1,53 @@
+"""Where a catalog's list came from, and how old it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogInfo:
+    """The state of a catalog.
+
+    Attributes:
+        base_url: the hub.
+        source: what the list in hand was read from: "aihubmix", "new-api", "openai", in order of trust; empty for none.
+        count: how many models it has.
+        age: seconds since it was fetched (or last confirmed by the hub); None where there is none.
+        stale: whether it is older than five minutes, or not there.
+        last_error: what went wrong last; None where nothing did.
+        notes: for each source that gave nothing, why.
+        cache_file: the copy on disk; None where none is kept.
+    """
+
+    base_url: str
+    source: tuple[str, ...] = ()
+    count: int = 0
+    age: float | None = None
+    stale: bool = True
+    last_error: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    cache_file: str | None = None
+
+    def __str__(self) -> str:
+        if self.age is None:
+            held = "no list yet"
+        else:
+            held = f"{self.count:,} models from {' + '.join(self.source)}, as of {age_text(self.age)}"
+        return f"{self.base_url}: {held}" + (f" ({self.last_error})" if self.last_error else "")
+
+    def _repr_html_(self) -> str:
+        return f'<p style="color:inherit">{escape(str(self))}</p>'
+
+
+def age_text(seconds: float) -> str:
+    """An age for people: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    if seconds < 60:
+        return "just now"
+    if seconds < 3_600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 172_800:
+        return f"{int(seconds // 3_600)} h ago"
+    return f"{int(seconds // 86_400)} days ago"

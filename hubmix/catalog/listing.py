@@ -1,0 +1,200 @@
+"""The list a catalog returns: filtered, sorted, and pleasant to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from hubmix.catalog.models import KINDS, ModelInfo
+from hubmix.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
+Price = Decimal | float | int
+
+# Never by `created`, which is a constant on these gateways, and never by the hub's own order: it sorts numbers as text.
+_SORT_KEYS: dict[str, Callable[[ModelInfo], Any]] = {
+    "id": lambda info: (info.id.lower(), info.id),
+    "name": lambda info: info.name.lower(),
+    "owner": lambda info: None if info.owner is None else info.owner.lower(),
+    "kind": lambda info: info.kind,
+    "context_window": lambda info: info.context_window,
+    "max_output_tokens": lambda info: info.max_output_tokens,
+    "input_price": lambda info: info.input_price,
+    "output_price": lambda info: info.output_price,
+}
+_SORT_ALIASES = {"context": "context_window", "price": "input_price", "max_output": "max_output_tokens"}
+
+
+class ModelList(Sequence[ModelInfo]):
+    """Models in order: a sequence that filters further, prints as a table and shows as one in a notebook.
+
+    Example:
+        >>> cheap = hub.models.list("claude", supports={"tools"}, max_input_price=3)
+        >>> cheap.ids
+        ['claude-haiku-4.5', 'claude-sonnet-4.6']
+        >>> cheap.filter(min_context=200_000, sort="input_price")
+    """
+
+    __slots__ = ("_models", "as_of")
+
+    def __init__(self, models: Iterable[ModelInfo], *, as_of: str | None = None) -> None:
+        self._models = tuple(models)
+        self.as_of = as_of
+        """How old the list is, where it is not fresh: "3 h ago"."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, in order."""
+        return [info.id for info in self._models]
+
+    def filter(self, query: str | None = None, *, kind: str | None = None, **criteria: Any) -> ModelList:
+        """The models among these that also meet the criteria of `ModelCatalog.list`, whose arguments it takes.
+
+        `kind=None` keeps every kind, and the order stays unless `sort` is given.
+        """
+        return ModelList(select(self._models, query, kind=kind, **criteria), as_of=self.as_of)
+
+    def to_pandas(self) -> DataFrame:
+        """One row for each model, one column for each field and each price (USD per 1,000,000 tokens).
+
+        Needs the `notebook` extra.
+        """
+        from hubmix.catalog.display import to_pandas
+
+        return to_pandas(self._models)
+
+    def plot(self, *, path: str | Path | None = None, price: str = "input") -> Axes:
+        """Price against context window, coloured by vendor, on logarithmic axes; models without either are left out.
+
+        Needs the `notebook` extra.
+
+        Args:
+            path: where to save the picture too; the ending decides the format.
+            price: which price, "input" or "output".
+
+        Returns:
+            The matplotlib axes.
+        """
+        from hubmix.catalog.display import plot
+
+        return plot(self._models, path=path, price=price)
+
+    @overload
+    def __getitem__(self, index: int) -> ModelInfo: ...
+    @overload
+    def __getitem__(self, index: slice) -> ModelList: ...
+    def __getitem__(self, index: int | slice) -> ModelInfo | ModelList:
+        if isinstance(index, slice):
+            return ModelList(self._models[index], as_of=self.as_of)
+        return self._models[index]
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __iter__(self) -> Iterator[ModelInfo]:
+        return iter(self._models)
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a model, or a model of that id, is among these."""
+        if isinstance(item, str):
+            return any(info.id == item for info in self._models)
+        return item in self._models
+
+    def __eq__(self, other: object) -> bool:
+        return self._models == other._models if isinstance(other, ModelList) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._models)
+
+    def __repr__(self) -> str:
+        from hubmix.catalog.display import table_text
+
+        return table_text(self._models, as_of=self.as_of)
+
+    def _repr_html_(self) -> str:
+        from hubmix.catalog.display import table_html
+
+        return table_html(self._models, as_of=self.as_of)
+
+
+def select(
+    models: Iterable[ModelInfo],
+    query: str | None = None,
+    *,
+    kind: str | None = "chat",
+    supports: Iterable[str] | str = (),
+    modalities: Iterable[str] | str = (),
+    min_context: int | None = None,
+    max_input_price: Price | None = None,
+    max_output_price: Price | None = None,
+    free: bool | None = None,
+    owner: str | None = None,
+    available: bool | None = None,
+    unknown_prices: bool = False,
+    sort: str | None = None,
+    descending: bool = False,
+    limit: int | None = None,
+) -> list[ModelInfo]:
+    """The models that meet every criterion; see `ModelCatalog.list` for what each means. `sort=None` keeps the
+    order.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ConfigurationError(f"There is no kind {kind!r} of model. Kinds: {', '.join(KINDS)}; None for all.")
+    if limit is not None and limit < 0:
+        raise ConfigurationError(f"limit is a number of models, 0 or more; got {limit}.")
+    words = (query or "").lower().split()
+    needed, inputs = _names(supports), _names(modalities)
+    found = [
+        info
+        for info in models
+        if (kind is None or info.kind == kind)
+        and all(_mentions(info, word) for word in words)
+        and all(info.supports(name) for name in needed)
+        and all(name in info.input_modalities for name in inputs)
+        and (min_context is None or (info.context_window is not None and info.context_window >= min_context))
+        and _affordable(info, info.input_price, max_input_price, unknown_prices)
+        and _affordable(info, info.output_price, max_output_price, unknown_prices)
+        and (free is None or info.free is free)
+        and (owner is None or (info.owner or "").lower() == owner.lower())
+        and (available is None or info.available is available)
+    ]
+    ordered = found if sort is None else _sorted(found, sort, descending)
+    return ordered if limit is None else ordered[:limit]
+
+
+def _names(value: Iterable[str] | str) -> list[str]:
+    words = value.split(",") if isinstance(value, str) else value
+    return [word.strip().lower() for word in words if word.strip()]
+
+
+def _mentions(info: ModelInfo, word: str) -> bool:
+    return word in info.id.lower() or word in info.name.lower() or word in (info.owner or "").lower()
+
+
+def _affordable(info: ModelInfo, price: Decimal | None, limit: Price | None, unknown: bool) -> bool:
+    if limit is None:
+        return True
+    if price is None:
+        # What is sold by the call has no price per token to compare.
+        return unknown and not (info.pricing and info.pricing.per_call is not None)
+    return price <= _decimal(limit)
+
+
+def _decimal(value: Price) -> Decimal:
+    # Through repr, so that max_input_price=0.15 finds what costs 0.15: the float is a little less than the decimal.
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _sorted(models: list[ModelInfo], sort: str, descending: bool) -> list[ModelInfo]:
+    key = _SORT_KEYS.get(_SORT_ALIASES.get(sort, sort))
+    if key is None:
+        raise ConfigurationError(f"Models cannot be sorted by {sort!r}. Sort by one of {', '.join(_SORT_KEYS)}.")
+    ordered = sorted(models, key=_SORT_KEYS["id"])
+    known = [info for info in ordered if key(info) is not None]
+    # What is not known comes last in either direction.
+    return sorted(known, key=key, reverse=descending) + [info for info in ordered if key(info) is None]

@@ -1,0 +1,217 @@
+"""The values of the catalog: a model's price, what is known of a model, and what a call cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import Any
+
+KINDS = ("chat", "embedding", "rerank", "image", "audio", "video")
+
+# What `supports=` and `ModelInfo.supports` understand: a capability and the names hubs give it.
+CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    "tools": ("tools", "function_calling"),
+    "vision": ("vision",),
+    "audio": ("audio",),
+    "pdf": ("pdf",),
+    "reasoning": ("thinking", "reasoning"),
+    "structured_output": ("structured_outputs", "structured_output"),
+}
+_CAPABILITY_OF = {word: name for name, words in CAPABILITIES.items() for word in (name, *words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """What a model costs: USD per 1,000,000 tokens, or a flat price per call. None is "not known", 0 is "free".
+
+    `cache_read` and `cache_write` are what prompt tokens cost that were read from, or written to, the vendor's prompt
+    cache; `audio_input` and `audio_output` what audio tokens cost.
+    """
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    audio_input: Decimal | None = None
+    audio_output: Decimal | None = None
+    per_call: Decimal | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether a call can be priced at all."""
+        return self.per_call is not None or self.input is not None or self.output is not None
+
+    @property
+    def free(self) -> bool | None:
+        """True where nothing is charged, None where the price is not known."""
+        if not self.known:
+            return None
+        return not any((self.per_call, self.input, self.output))
+
+    def to_dict(self) -> dict[str, float]:
+        """The known prices as floats, for JSON and data frames."""
+        return {name: float(value) for name, value in _items(self) if value is not None}
+
+    def __str__(self) -> str:
+        if self.per_call is not None:
+            return f"{plain(self.per_call)} per call"
+        if not self.known:
+            return "unknown"
+        return " / ".join("?" if price is None else plain(price) for price in (self.input, self.output))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ModelInfo:
+    """What a hub says of one of its models.
+
+    A value of None means "the hub does not say", which is a third value: metadata advises and never blocks a call (a
+    window of 163,800 was once published as 1,638,000).
+
+    Attributes:
+        id: what to put into `model=`; opaque, with any of `/`, `:`, `.` and upper case.
+        name: a name for people; the id where the hub gives none.
+        owner: the vendor, or None.
+        kind: chat, embedding, rerank, image, audio or video.
+        context_window, max_output_tokens: in tokens.
+        input_modalities: text, image, audio, video, pdf; empty where not known.
+        features: the hub's own words, lower case.
+        tools, vision, audio, pdf, reasoning, structured_output: True, False or None.
+        pricing: USD, or None.
+        endpoints: which of the hub's endpoints serve it, in the hub's words.
+        available: whether this key's own list has it; None where that list could not be read.
+        raw: each source's entry as it came.
+        source: which source each field came from: user, aihubmix, new-api, openai, or "id" for a guess from the id.
+
+    Example:
+        >>> hub.models.get("gpt-5").context_window
+        400000
+    """
+
+    id: str
+    name: str = ""
+    owner: str | None = None
+    kind: str = "chat"
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input_modalities: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    tools: bool | None = None
+    vision: bool | None = None
+    audio: bool | None = None
+    pdf: bool | None = None
+    reasoning: bool | None = None
+    structured_output: bool | None = None
+    pricing: Pricing | None = None
+    endpoints: tuple[str, ...] = ()
+    description: str | None = None
+    available: bool | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    source: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def input_price(self) -> Decimal | None:
+        """USD per 1,000,000 input tokens, or None."""
+        return self.pricing.input if self.pricing else None
+
+    @property
+    def output_price(self) -> Decimal | None:
+        """USD per 1,000,000 output tokens, or None."""
+        return self.pricing.output if self.pricing else None
+
+    @property
+    def free(self) -> bool | None:
+        """Whether calls cost nothing; None where the price is not known."""
+        return self.pricing.free if self.pricing else None
+
+    def supports(self, capability: str) -> bool | None:
+        """Whether the model has a capability: tools, vision, audio, pdf, reasoning, structured_output, or one of the
+        hub's own feature words. None: the hub does not say.
+        """
+        word = capability.strip().lower()
+        if name := _CAPABILITY_OF.get(word):
+            known: bool | None = getattr(self, name)
+            return known
+        if word in self.features:
+            return True
+        return False if self.features else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: every field but `raw`, prices as floats, tuples as lists."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "raw"}
+        values["pricing"] = self.pricing.to_dict() if self.pricing else None
+        values["source"] = dict(self.source)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def __repr__(self) -> str:
+        shown = [f"{self.id!r}", f"kind={self.kind!r}"]
+        for name in ("owner", "context_window", "max_output_tokens"):
+            if (value := getattr(self, name)) is not None:
+                shown.append(f"{name}={value!r}")
+        abilities = [name for name in CAPABILITIES if getattr(self, name)]
+        if abilities:
+            shown.append(f"supports={'+'.join(abilities)}")
+        if self.pricing:
+            shown.append(f"pricing={self.pricing}")
+        return f"ModelInfo({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        from hubmix.catalog.display import card_html
+
+        return card_html(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one call cost, in USD.
+
+    `total` is None and `complete` is False where a price was missing that the call needed: an unknown price is never
+    counted as 0. The parts that could be priced are given all the same.
+
+    Attributes:
+        model: the id that answered.
+        input, output: what the uncached prompt tokens and the completion tokens (reasoning inside) cost.
+        cache_read, cache_write: what prompt tokens cost that came from, or went into, the prompt cache.
+        per_call: the flat price, where the hub charges by call.
+    """
+
+    model: str
+    total: Decimal | None = None
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    audio: Decimal | None = None
+    per_call: Decimal | None = None
+    currency: str = "USD"
+    complete: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe. Amounts are floats, which every reader of JSON can plot and compare; `exact` is the total as
+        decimal text, for whoever adds up thousands of calls.
+        """
+        values: dict[str, Any] = {"model": self.model, "currency": self.currency, "complete": self.complete}
+        values["total"] = None if self.total is None else float(self.total)
+        values["exact"] = None if self.total is None else plain(self.total)
+        for name in ("input", "output", "cache_read", "cache_write", "audio", "per_call"):
+            if (amount := getattr(self, name)) is not None:
+                values[name] = float(amount)
+        return values
+
+    def __str__(self) -> str:
+        return f"{self.currency} {plain(self.total)}" if self.total is not None else "cost unknown"
+
+
+def plain(amount: Decimal) -> str:
+    """Decimal text without an exponent and without trailing zeros: 10, 0.15, 0.000042."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def capability_name(word: str) -> str | None:
+    """The capability that a word means ("function_calling" is "tools"), or None for a hub's own feature word."""
+    return _CAPABILITY_OF.get(word.strip().lower())
+
+
+def _items(pricing: Pricing) -> list[tuple[str, Decimal | None]]:
+    return [(item.name, getattr(pricing, item.name)) for item in fields(pricing)]

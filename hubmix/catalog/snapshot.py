@@ -1,0 +1,193 @@
+"""One state of the catalog: the documents it was read from, merged field by field, and an index of ids. Never
+changed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from hubmix.catalog.aliases import AliasIndex
+from hubmix.catalog.models import ModelInfo, Pricing
+from hubmix.catalog.readers import Entries, guess_kind, number
+from hubmix.catalog.sources import SOURCES, Fetched, Source
+from hubmix.errors import ConfigurationError
+
+_MODEL_FIELDS = frozenset(item.name for item in fields(ModelInfo)) - {"id", "raw", "source"}
+_PRICE_FIELDS = frozenset(item.name for item in fields(Pricing))
+_ABSENT = frozenset({404, 405, 410, 501})
+
+
+class RejectedError(Exception):
+    """An answer that is no usable list. `absent` says that the hub has no such list at all, which is not a failure."""
+
+    def __init__(self, reason: str, *, absent: bool = False, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.absent = absent
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One source's list as it came, with what was read from it. `fetched_at` is seconds since the epoch."""
+
+    source: str
+    payload: Any
+    entries: Entries
+    etag: str | None
+    fetched_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The models by id, how to find them, and how old all of it is.
+
+    `checked_at` is on the monotonic clock, `fetched_at` in seconds since the epoch; `notes` says of each source that
+    gave nothing why.
+    """
+
+    models: Mapping[str, ModelInfo]
+    index: AliasIndex
+    documents: Mapping[str, Document]
+    checked_at: float
+    fetched_at: float
+    notes: Mapping[str, str]
+    partial: bool = False
+
+    def find(self, name: str) -> ModelInfo | None:
+        """The one model that `name` means, else None."""
+        found = self.models.get(name)
+        if found is None and (only := self.index.match(name).only) is not None:
+            found = self.models.get(only)
+        return found
+
+
+def read_document(source: Source, fetched: Fetched, now: float) -> Document:
+    """A source's answer as a document. Raises `RejectedError` for anything but a list with models in it."""
+    if fetched.status in _ABSENT:
+        raise RejectedError("this hub has no such list", absent=True, status=fetched.status)
+    if fetched.status != 200:
+        raise RejectedError(f"HTTP {fetched.status}", status=fetched.status)
+    return parse_document(source, fetched.body, fetched.headers.get("etag"), now)
+
+
+def parse_document(source: Source, body: bytes, etag: str | None, now: float) -> Document:
+    """`read_document` for a body whose status was good."""
+    if body.lstrip()[:1] == b"<":
+        raise RejectedError("it answered with a web page; is the base URL complete?")
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RejectedError("its answer is not JSON" if body.strip() else "its answer is empty") from None
+    return document_of(source, payload, etag, now)
+
+
+def document_of(source: Source, payload: Any, etag: str | None, now: float) -> Document:
+    """A document from JSON that is already decoded."""
+    if isinstance(payload, Mapping):
+        if payload.get("success") is False:
+            raise RejectedError(f"it reports a failure: {payload.get('message') or 'no reason given'}"[:300])
+        if "data" not in payload and "error" in payload:
+            raise RejectedError("it answered with an error object")
+    entries = source.read(payload)
+    if not entries:
+        raise RejectedError("its list is empty")
+    return Document(source.name, payload, entries, etag, now)
+
+
+def merge(
+    documents: Mapping[str, Document],
+    *,
+    aliases: Mapping[str, str],
+    overrides: Mapping[str, Mapping[str, Any]],
+    checked_at: float,
+    notes: Mapping[str, str],
+    partial: bool = False,
+) -> Snapshot:
+    """One snapshot of several documents: for each field the most trusted source that knows it, and the user before
+    all.
+    """
+    ordered = [documents[name] for name in SOURCES if name in documents]
+    ids = dict.fromkeys(model for document in ordered for model in document.entries)
+    listed = documents["openai"].entries if "openai" in documents else None
+    by_user = _overrides_by_id(overrides, AliasIndex(ids, aliases)) if overrides else {}
+    models = {
+        model: _merge_one(model, ordered, listed, by_user.get(model)) for model in dict.fromkeys((*ids, *by_user))
+    }
+    fetched_at = min((document.fetched_at for document in ordered), default=0.0)
+    return Snapshot(models, AliasIndex(models, aliases), documents, checked_at, fetched_at, notes, partial)
+
+
+def check_overrides(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The user's own facts about models, in the catalog's types. Raises `ConfigurationError` for a field there is
+    not.
+    """
+    return {model: _check_override(model, values) for model, values in overrides.items()}
+
+
+def _merge_one(
+    model: str, documents: list[Document], listed: Entries | None, by_user: Mapping[str, Any] | None
+) -> ModelInfo:
+    values: dict[str, Any] = {}
+    source: dict[str, str] = {}
+    raw: dict[str, Any] = {}
+    if by_user:
+        values.update(by_user)
+        source.update(dict.fromkeys(by_user, "user"))
+    for document in documents:
+        entry = document.entries.get(model)
+        if entry is None:
+            continue
+        name = document.source
+        for key, value in entry.items():
+            if key == "raw":
+                raw[name] = value
+            elif key not in values:
+                values[key] = value
+                source[key] = name
+    if "kind" not in values:
+        values["kind"], origin = guess_kind(model, values.get("endpoints", ()))
+        source["kind"] = origin or "default"
+    if "available" not in values and listed is not None:
+        values["available"], source["available"] = False, "openai"
+    values.setdefault("name", model)
+    return ModelInfo(model, raw=raw, source=source, **values)
+
+
+def _overrides_by_id(overrides: Mapping[str, Mapping[str, Any]], index: AliasIndex) -> dict[str, Mapping[str, Any]]:
+    return {index.match(model).only or model: values for model, values in overrides.items()}
+
+
+def _check_override(model: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in _MODEL_FIELDS:
+            near = difflib.get_close_matches(name, _MODEL_FIELDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(
+                f"model_overrides[{model!r}] has {name!r}, which is nothing the catalog knows of a model.{hint} "
+                f"Known: {', '.join(sorted(_MODEL_FIELDS))}."
+            )
+        if name == "pricing" and isinstance(value, Mapping):
+            value = _check_pricing(model, value)
+        elif name in ("input_modalities", "features", "endpoints") and not isinstance(value, str):
+            value = tuple(value)
+        checked[name] = value
+    return checked
+
+
+def _check_pricing(model: str, prices: Mapping[str, Any]) -> Pricing:
+    checked: dict[str, Decimal | None] = {}
+    for name, value in prices.items():
+        price = number(value) if not isinstance(value, Decimal) else value
+        if name not in _PRICE_FIELDS or price is None:
+            raise ConfigurationError(
+                f"model_overrides[{model!r}]['pricing'] takes {', '.join(sorted(_PRICE_FIELDS))} "
+                f"as USD per 1,000,000 tokens (per_call: USD); got {name}={value!r}."
+            )
+        checked[name] = price
+    return Pricing(**checked)

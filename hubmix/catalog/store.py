@@ -1,0 +1,87 @@
+"""The copy on disk: one file for each hub and key, replaced whole, so that a notebook restarts offline."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from hubmix.catalog.snapshot import Document, RejectedError, document_of
+from hubmix.catalog.sources import SOURCES
+
+_VERSION = 1
+
+
+def default_cache_dir() -> Path | None:
+    """`HUBMIX_CACHE_DIR`, else the user's cache directory. None, and nothing is kept on disk, where the variable is set
+    and empty."""
+    chosen = os.environ.get("HUBMIX_CACHE_DIR")
+    if chosen is not None:
+        return Path(chosen) if chosen.strip() else None
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("hubmix", appauthor=False))
+
+
+def cache_file(directory: Path, base_url: str, key_id: str) -> Path:
+    """Where a hub's lists are kept: named for the base URL and the salted hash of the key, never for the key."""
+    digest = hashlib.sha256(f"{base_url.rstrip('/')}\n{key_id}".encode()).hexdigest()
+    return directory / f"catalog-{digest[:32]}.json"
+
+
+def save(path: Path, base_url: str, documents: Mapping[str, Document]) -> None:
+    """Write the documents as they came. Raises OSError where the directory cannot be written.
+
+    The file is written beside its place and moved there, which is atomic: a process that reads at the same time gets
+    the old file or the new one.
+    """
+    content = {
+        "version": _VERSION,
+        "base_url": base_url,
+        "documents": [
+            {"source": item.source, "etag": item.etag, "fetched_at": item.fetched_at, "payload": item.payload}
+            for item in documents.values()
+        ],
+    }
+    data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".catalog-", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def load(path: Path, base_url: str, now: float) -> tuple[dict[str, Document], str | None]:
+    """The documents on disk, and why there are none or fewer where that is not simply because no file is there."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}, None
+    except OSError as error:
+        return {}, f"the copy on disk could not be read ({error.strerror or error}): {path}"
+    try:
+        content = json.loads(data.decode("utf-8", "surrogatepass"))
+        if content["version"] != _VERSION or content["base_url"] != base_url:
+            return {}, f"the copy on disk is another version's: {path}"
+        documents = [_document(item, now) for item in content["documents"] if item["source"] in SOURCES]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RejectedError):
+        return {}, f"the copy on disk is damaged and was not used: {path}"
+    return {document.source: document for document in documents}, None
+
+
+def _document(item: Mapping[str, object], now: float) -> Document:
+    etag, fetched_at = item["etag"], item["fetched_at"]
+    if not isinstance(fetched_at, (int, float)):
+        raise ValueError("fetched_at is no time")
+    # A time in the future is a clock that was wrong, then or now: whatever was fetched then is old.
+    at = float(fetched_at) if fetched_at <= now else 0.0
+    return document_of(SOURCES[str(item["source"])], item["payload"], etag if isinstance(etag, str) else None, at)
