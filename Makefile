@@ -85,5 +85,5 @@ matrix-fast: ## The same with the core of the tests only
 	@$(RUN) tools/matrix.py --fast $(ARGS)
 
 clean: ## Remove everything that was built
-	rm -rf .venv .venvs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site *.egg-info
+	rm -rf .venv .venvs .cache .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site *.egg-info
 	find hubmix langchain_hubmix llamaindex_hubmix tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
