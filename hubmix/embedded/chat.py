@@ -1,0 +1,112 @@
+"""POST /v1/chat/completions: from the body of a request to a reply."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hubmix.embedded.bodies import Envelope, completion, events, usage
+from hubmix.embedded.dialects import Dialect
+from hubmix.embedded.faults import Fault
+from hubmix.embedded.models import EmbeddedModel
+from hubmix.embedded.replies import Reply
+from hubmix.embedded.rules.answer import respond, signature
+from hubmix.embedded.rules.conversation import text_of
+from hubmix.embedded.streams import Outgoing, stream, whole
+from hubmix.embedded.tokens import count_prompt
+from hubmix.embedded.validate import ChatRequest, Refused, read_chat
+
+_LOREM_BATCH = 8  # events of embedded/lorem that are written at once: it measures the client, not the socket
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a hub does to every stream: comments between the events, and seconds between them."""
+
+    pings: bool = False
+    pace: float = 0.0
+
+
+def answer(
+    dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any], fault: Fault | None, settings: Settings
+) -> tuple[Reply, Mapping[str, Any]]:
+    """The reply to a chat request, and the usage it is charged for.
+
+    Raises:
+        Refused: the hub or the vendor does not answer it.
+    """
+    request = read_chat(body)
+    prompt = _prompt_tokens(request)
+    _refuse_what_the_model_cannot(dialect, model, request, prompt)
+    answers = [respond(model, request, choice) for choice in range(request.n)]
+    counts = usage(prompt, answers)
+    envelope = _envelope(dialect, model, body)
+    top = request.top_logprobs if request.logprobs else None
+    whole_body = completion(envelope, answers, counts, top)
+    out = Outgoing(
+        dialect,
+        envelope,
+        events(envelope, answers, top) if request.stream else [],
+        whole_body,
+        counts,
+        request.usage_asked,
+        settings.pings,
+        settings.pace,
+        _LOREM_BATCH if model.rule == "lorem" and fault is None else 1,
+    )
+    return (stream if request.stream else whole)(out, fault), counts
+
+
+def _prompt_tokens(request: ChatRequest) -> int:
+    texts = [text_of(message.get("content")) for message in request.messages]
+    calls = [json.dumps(message["tool_calls"]) for message in request.messages if message.get("tool_calls")]
+    tools = [json.dumps(request.tools)] if request.tools else []
+    return count_prompt([*texts, *calls, *tools])
+
+
+def _envelope(dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any]) -> Envelope:
+    style = "openai"
+    if model.thinks:
+        style = "aihubmix" if dialect.name == "aihubmix" else "deepseek"
+    salt = hashlib.sha256(json.dumps(body.get("messages"), sort_keys=True).encode()).hexdigest()
+    return Envelope(f"chatcmpl-{salt[:12]}", int(time.time()), model.id, style, salt)
+
+
+def _refuse_what_the_model_cannot(dialect: Dialect, model: EmbeddedModel, request: ChatRequest, prompt: int) -> None:
+    if model.kind != "llm":
+        raise Refused(f"The model `{model.id}` does not support chat completions.", by="vendor", param="model")
+    if request.tools and not model.takes_tools:
+        raise Refused(
+            f"The model `{model.id}` does not support tools.", by="vendor", param="tools", code="unsupported_parameter"
+        )
+    if prompt > model.context_length:
+        raise Refused(
+            f"This model's maximum context length is {model.context_length} tokens. However, your messages resulted in "
+            f"{prompt} tokens. Please reduce the length of the messages.",
+            by="vendor",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    if model.rule == "think-strict":
+        _refuse_lost_reasoning(dialect, request)
+
+
+def _refuse_lost_reasoning(dialect: Dialect, request: ChatRequest) -> None:
+    for message in request.messages:
+        if message.get("role") == "assistant" and message.get("tool_calls") and not _has_reasoning(dialect, message):
+            raise Refused(
+                "The `reasoning_content` in the thinking mode must be passed back to the API.",
+                by="vendor",
+                code="invalid_request_error",
+            )
+
+
+def _has_reasoning(dialect: Dialect, message: Mapping[str, Any]) -> bool:
+    if dialect.name != "aihubmix":
+        return bool(message.get("reasoning_content"))
+    details = message.get("reasoning_details")
+    return isinstance(details, dict) and details.get("signature") == signature(str(details.get("thinking")))

@@ -1,0 +1,277 @@
+"""Faults on request: what goes wrong, where, and for how long.
+
+Three ways to ask for one: in Python (``hub.fault("embedded/extract", Fault.cut(3), times=1)``), with a header of the
+request (``X-Embedded-Fault: cut:3``), or when the hub is made (``EmbeddedHub(faults={"*": "503"})``).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from hubmix.embedded.cases import UNREADABLE, VENDOR, canonical
+from hubmix.embedded.dialects import DIALECTS
+
+HEADER = "x-embedded-fault"
+
+Kind = Literal[
+    "status", "vendor", "error", "reset", "cut", "stall", "slow", "html", "garbled", "garbled_line", "error_event",
+    "empty_stream", "only_done", "only_usage", "no_finish_reason", "blank_finish_reason", "no_done", "usage",
+    "json_for_stream", "empty_body", "empty_answer", "pings", "ok",
+]  # fmt: skip
+Usage = Literal["wrong", "absent", "cumulative", "unasked", "in_last"]
+Style = Literal["data", "event", "bare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong. Make it with the methods below, or from a short text with `Fault.parse`.
+
+    Args:
+        kind: What happens.
+        after: After how many events of the stream (or, in JSON, half of the body); None means before the headers where the
+            kind can begin that early.
+        seconds: How long a slow answer is silent; None is for ever.
+        every: Seconds between ``: PING`` comments during a silence; None sends none.
+        status, body, text, headers: Of the answer: `body` is sent as JSON, `text` as it is.
+        case: The name of a recorded error.
+        polite: Whether the hub ends a broken stream as if it were whole (usage chunk and ``[DONE]``), as all three
+            measured hubs do; otherwise the connection just ends.
+        role: Whether the role chunk is sent ahead of the silence.
+        style: How an error is put into a stream.
+        usage: What is wrong with the token counts.
+        code: The `code` inside an error event.
+    """
+
+    kind: Kind
+    after: int | None = None
+    seconds: float | None = None
+    every: float | None = None
+    status: int = 200
+    body: Any = None
+    text: str | None = None
+    headers: Mapping[str, str] | None = None
+    case: str | None = None
+    polite: bool = True
+    role: bool = False
+    style: Style = "data"
+    usage: Usage = "wrong"
+    code: str | int | None = None
+
+    @staticmethod
+    def answer(
+        status: int,
+        body: Any = None,
+        *,
+        text: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry_after: float | str | None = None,
+    ) -> Fault:
+        """This very answer, whatever the hub's dialect.
+
+        Args:
+            status: The HTTP status.
+            body: Sent as JSON. Without it and `text`: an error object that names the status.
+            text: Sent as it is, as ``text/plain``; "" is an empty body without a Content-Type.
+            headers: Beside the hub's own.
+            retry_after: Seconds, or an HTTP date, for ``Retry-After``. (No measured hub sends one; others do.)
+        """
+        extra = dict(headers or {})
+        if retry_after is not None:
+            extra["Retry-After"] = str(retry_after)
+        return Fault("status", status=status, body=body, text=text, headers=extra)
+
+    @staticmethod
+    def vendor(status: int, body: Any = None) -> Fault:
+        """A vendor behind the hub answers with this status and body (JSON, or text); the hub hands it on in its way."""
+        return Fault("vendor", status=status, body=body)
+
+    @staticmethod
+    def error(case: str) -> Fault:
+        """An error by the name of its recording (``"vendor_429"``, ``"account_empty"``, ``"model_not_found"`` …).
+
+        Raises:
+            ValueError: no such case; the message lists them.
+        """
+        known = {*VENDOR, *UNREADABLE, *(own for dialect in DIALECTS.values() for own in dialect.own)}
+        if canonical(case) not in known:
+            raise ValueError(f"no recorded error is called {case!r}; there are: {', '.join(sorted(known))}")
+        return Fault("error", case=canonical(case))
+
+    @staticmethod
+    def reset(after: int | None = None) -> Fault:
+        """The connection is reset (RST): before any header, or after so many events."""
+        return Fault("reset", after=after)
+
+    @staticmethod
+    def cut(after: int = 1, *, polite: bool = True) -> Fault:
+        """The stream ends after so many events: as the hubs end it (`polite`), or with the connection."""
+        return Fault("cut", after=after, polite=polite)
+
+    @staticmethod
+    def stall(after: int | None = None, *, every: float | None = None) -> Fault:
+        """Silence until the client leaves: before the headers, or after so many events (0: after the headers).
+
+        With `every`, ``: PING`` comments go on meanwhile; they need headers, so the stream begins with them.
+        """
+        return Fault("stall", after=0 if after is None and every else after, every=every)
+
+    @staticmethod
+    def slow(seconds: float, *, every: float | None = None, role: bool = False, after: int | None = None) -> Fault:
+        """A slow first token: silence for `seconds`, then the whole answer.
+
+        With `every` comments fill the silence; with `role` the role chunk comes first; with `after` the silence is in the
+        middle, after so many events.
+        """
+        if after is None and (every or role):
+            after = 1 if role else 0
+        return Fault("slow", seconds=seconds, every=every, role=role, after=after)
+
+    @staticmethod
+    def html(status: int = 200) -> Fault:
+        """A web page where JSON or events were due."""
+        return Fault("html", status=status)
+
+    @staticmethod
+    def garbled() -> Fault:
+        """Half a JSON document, announced as whole; in a stream, the line of the second event is broken."""
+        return Fault("garbled")
+
+    @staticmethod
+    def garbled_line(after: int = 2) -> Fault:
+        """A ``data:`` line that is no JSON, between the events of a stream that otherwise goes on."""
+        return Fault("garbled_line", after=after)
+
+    @staticmethod
+    def error_event(
+        after: int = 0, *, style: Style = "data", body: Any = None, code: str | int | None = None, polite: bool = True
+    ) -> Fault:
+        """An error inside a stream that began with status 200; in JSON, an error object under status 200.
+
+        Args:
+            after: Events before it.
+            style: ``data: {"error": …}``, the same under ``event: error``, or the bare JSON without ``data:`` that New API
+                appends (every reader of event streams ignores it; nothing follows it).
+            body: The error object; by default a vendor's server error.
+            code: Its code.
+            polite: Whether usage and ``[DONE]`` follow. one-api swallows the error itself: see `dialects`.
+        """
+        return Fault("error_event", after=after, style=style, body=body, code=code, polite=polite)
+
+    @staticmethod
+    def wrong_usage(usage: Usage = "wrong") -> Fault:
+        """Token counts that are absurd, absent, cumulative on every chunk, there though not asked for, or on the last chunk."""
+        return Fault("usage", usage=usage)
+
+    @staticmethod
+    def parse(spec: str) -> Fault:
+        """A fault from a short text or from JSON with the fields of `Fault`.
+
+        Short: ``503`` · ``503:text`` · ``vendor_429`` (any recorded case) · ``reset`` · ``reset:2`` · ``cut:3`` ·
+        ``rude:3`` (the connection ends with it) · ``stall`` · ``stall:2`` · ``slow:0.5`` · ``html`` · ``html:502`` · ``garbled`` ·
+        ``garbled_line`` · ``error_event:2`` · ``empty_stream`` · ``only_done`` · ``only_usage`` · ``no_finish_reason`` ·
+        ``blank_finish_reason`` · ``no_done`` · ``usage:absent`` · ``json_for_stream`` · ``empty_body`` · ``empty_answer`` · ``ok``.
+
+        Raises:
+            ValueError: the text names no fault.
+        """
+        if spec.lstrip().startswith("{"):
+            return _from_json(spec)
+        name, _, value = spec.strip().partition(":")
+        if name.isdigit():
+            return Fault.answer(int(name), text=value or None)
+        if name == "rude":
+            return Fault.cut(int(value or 1), polite=False)
+        if name == "usage":
+            return Fault("usage", usage=value or "wrong")  # type: ignore[arg-type]  # checked by _known
+        if name in ("status", "vendor", "error"):
+            return Fault.error(value)
+        if name in _KINDS:
+            return _with_number(name, value)
+        return Fault.error(name)
+
+
+_KINDS: frozenset[str] = frozenset(Kind.__args__)  # type: ignore[attr-defined]  # a Literal has its values there
+
+
+def _with_number(name: str, value: str) -> Fault:
+    kind: Any = name
+    if name == "slow":
+        return Fault.slow(float(value or 0.05))
+    if name == "html":
+        return Fault.html(int(value or 200))
+    defaults = {"cut": 1, "garbled_line": 2, "error_event": 0}
+    return Fault(kind, after=int(value) if value else defaults.get(name))
+
+
+def _from_json(spec: str) -> Fault:
+    try:
+        values = json.loads(spec)
+    except ValueError as error:
+        raise ValueError(f"the fault is no JSON: {error}") from None
+    allowed = {item.name for item in fields(Fault)}
+    unknown = sorted(set(values) - allowed)
+    if unknown or values.get("kind") not in _KINDS:
+        raise ValueError(f"no such fault: {spec}; fields are {sorted(allowed)}, kinds are {sorted(_KINDS)}")
+    return Fault(**values)
+
+
+@dataclass(slots=True)
+class _Entry:
+    pattern: str
+    fault: Fault
+    left: int | None
+
+
+class FaultQueue:
+    """The faults that wait for a request; thread-safe. The first that matches is used, `times` times."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._lock = threading.Lock()
+
+    def add(self, pattern: str, fault: Fault | str, times: int | None) -> None:
+        """Queue a fault for the models (or, with a leading slash, the paths) that match a shell pattern."""
+        entry = _Entry(pattern, Fault.parse(fault) if isinstance(fault, str) else fault, times)
+        with self._lock:
+            self._entries.append(entry)
+
+    def take(self, names: Sequence[str]) -> Fault | None:
+        """The fault for a request with this model and path, used up by one; None where there is none."""
+        with self._lock:
+            for entry in self._entries:
+                if any(
+                    fnmatchcase(name, entry.pattern)
+                    for name in names
+                    if name.startswith("/") == (entry.pattern[:1] == "/")
+                ):
+                    if entry.left is not None:
+                        entry.left -= 1
+                        if entry.left <= 0:
+                            self._entries.remove(entry)
+                    return entry.fault
+        return None
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._entries.clear()
+
+
+def refused_url(path: str = "/v1") -> str:
+    """A base URL on loopback where nobody listens: connecting to it is refused.
+
+    The port was free a moment ago and is not held; another program could take it, which is unlikely within a test.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return f"http://127.0.0.1:{port}{path}"
+
+
+__all__ = ["HEADER", "Fault", "FaultQueue", "refused_url"]

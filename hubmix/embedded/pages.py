@@ -1,0 +1,200 @@
+"""Everything that is asked with GET: model lists, prices, balances, status. One function a page, by dialect."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hubmix.embedded.accounts import QUOTA_PER_USD, UNLIMITED_USD, Account
+from hubmix.embedded.dialects import Dialect
+from hubmix.embedded.models import EmbeddedModel, Registry
+from hubmix.embedded.replies import HTML_TYPE, Reply, json_reply
+
+CREATED = 1626777600  # the constant that every measured hub reports: never a date to sort by
+
+_ENDPOINTS = {"llm": "openai", "embedding": "openai", "rerank": "jina-rerank"}
+_PERMISSION = {
+    "id": "modelperm-embedded", "object": "model_permission", "created": CREATED, "allow_create_engine": True,
+    "allow_sampling": True, "allow_logprobs": True, "allow_search_indices": False, "allow_view": True,
+    "allow_fine_tuning": False, "organization": "*", "group": None, "is_blocking": False,
+}  # fmt: skip
+
+
+def models(dialect: Dialect, registry: Registry) -> Reply:
+    """GET /v1/models."""
+    data = [_model(dialect, model) for model in registry]
+    if dialect.name == "new-api":
+        return json_reply(200, {"data": data, "object": "list", "success": True})
+    return json_reply(200, {"data": data, "object": "list"} if dialect.name == "one-api" else {"data": data})
+
+
+def _model(dialect: Dialect, model: EmbeddedModel) -> dict[str, Any]:
+    entry = {"id": model.id, "object": "model", "created": CREATED, "owned_by": model.owner}
+    if dialect.name == "new-api":
+        return {**entry, "supported_endpoint_types": [_ENDPOINTS[model.kind]]}
+    known = model.owner != "custom"
+    return {**entry, "permission": [_PERMISSION] if known else None, "root": model.id, "parent": None}
+
+
+def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Reply:
+    """GET /v1/models/{id}: as on the real hubs, a served model can be missing from the built-in table."""
+    if "/" in model_id:
+        return dialect.unknown_path("GET", f"/v1/models/{model_id}")
+    model = registry.find(model_id)
+    if model is None or model.owner == "custom":
+        message = f"The model '{model_id}' does not exist"
+        error = {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
+        return json_reply(200, {"error": error})
+    body = _model(dialect, model)
+    return json_reply(200, {**body, "supported_endpoint_types": None} if dialect.name == "new-api" else body)
+
+
+def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: str | None) -> Reply:
+    """GET /api/v1/models, AIHubMix's catalog: comma-separated strings, prices in USD per million tokens, 0 for unknown."""
+    data = [_catalog_entry(model) for model in registry if _wanted(model, query)]
+    body = {"data": data, "message": "", "success": True}
+    tag = f'"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]}"'
+    headers = {"ETag": tag, "Cache-Control": "public, max-age=300, stale-while-revalidate=300"}
+    if if_none_match == tag:
+        return Reply(304, content_type=None, headers=headers)
+    return json_reply(200, body, headers=headers)
+
+
+def _catalog_entry(model: EmbeddedModel) -> dict[str, Any]:
+    price, output, cached = model.price
+    pricing = {"input": price, "output": output, **({"cache_read": cached} if cached else {})}
+    endpoints = {"llm": "chat_completions", "embedding": "embeddings", "rerank": "rerank"}[model.kind]
+    return {
+        "model_id": model.id,
+        "model_name": model.id,
+        "developer_name": model.owner,
+        "desc": model.description,
+        "pricing": pricing,
+        "types": model.kind,
+        "features": ",".join(model.features),
+        "input_modalities": ",".join(model.modalities),
+        "endpoints": endpoints,
+        "max_output": model.max_output,
+        "context_length": model.context_length,
+    }
+
+
+def _wanted(model: EmbeddedModel, query: Mapping[str, str]) -> bool:
+    def has_all(wanted: str, values: Iterable[str]) -> bool:
+        return set(filter(None, wanted.split(","))) <= set(values)
+
+    return (
+        has_all(query.get("type") or query.get("types") or "", [model.kind])
+        and has_all(query.get("features", ""), model.features)
+        and has_all(query.get("modalities", ""), model.modalities)
+        and query.get("model", "").lower() in model.id.lower()
+    )
+
+
+def pricing(registry: Registry) -> Reply:
+    """GET /api/pricing, New API's prices: ratios of 2 USD per million tokens, no context lengths, no capabilities."""
+    data = [_priced(model) for model in registry]
+    endpoints = {
+        "jina-rerank": {"path": "/v1/rerank", "method": "POST"},
+        "openai": {"path": "/v1/chat/completions", "method": "POST"},
+    }
+    return json_reply(
+        200,
+        {
+            "auto_groups": ["default"],
+            "data": data,
+            "group_ratio": {"default": 1, "vip": 1},
+            "pricing_version": hashlib.sha256(json.dumps(data).encode()).hexdigest()[:32],
+            "success": True,
+            "supported_endpoint": endpoints,
+            "usable_group": {"default": "默认分组", "vip": "vip分组"},
+            "vendors": [{"id": 1, "name": "Embedded", "icon": "Embedded"}],
+        },
+    )
+
+
+def _priced(model: EmbeddedModel) -> dict[str, Any]:
+    price, output, cached = model.price
+    entry: dict[str, Any] = {
+        "model_name": model.id,
+        "vendor_id": 1,
+        "quota_type": 0,
+        "model_ratio": round(price / 2, 6),
+        "model_price": 0,
+        "owner_by": "",
+        "completion_ratio": round(output / price, 6) if price and output else 1,
+    }
+    if cached:
+        entry["cache_ratio"] = round(cached / price, 6)
+    return {**entry, "enable_groups": ["default"], "supported_endpoint_types": [_ENDPOINTS[model.kind]]}
+
+
+def subscription(account: Account) -> Reply:
+    """GET /dashboard/billing/subscription: what was granted, never what is left; 100,000,000 without a quota of the key's own."""
+    granted = account.granted if account.granted is not None else UNLIMITED_USD
+    limits = dict.fromkeys(("soft_limit_usd", "hard_limit_usd", "system_hard_limit_usd"), granted)
+    return json_reply(200, {"object": "billing_subscription", "has_payment_method": True, **limits, "access_until": 0})
+
+
+def usage(account: Account) -> Reply:
+    """GET /dashboard/billing/usage: hundredths of a USD."""
+    return json_reply(200, {"object": "list", "total_usage": round(account.used * 100, 6)})
+
+
+def remain(balance: float, used: float) -> Reply:
+    """GET /dashboard/billing/remain, AIHubMix's: the USD that are left, under the name of those that were used."""
+    return json_reply(200, {"object": "list", "total_usage": round(balance - used, 6)})
+
+
+def token_usage(account: Account, balance: float) -> Reply:
+    """GET /api/usage/token/, New API's: units of which 500,000 are one USD."""
+    granted = account.granted if account.granted is not None else balance
+    total, used = round(granted * QUOTA_PER_USD), round(account.used * QUOTA_PER_USD)
+    data = {
+        "expires_at": 0,
+        "model_limits": {},
+        "model_limits_enabled": False,
+        "name": "embedded",
+        "object": "token_usage",
+        "total_available": total - used,
+        "total_granted": total,
+        "total_used": used,
+        "unlimited_quota": account.granted is None,
+    }
+    return json_reply(200, {"code": True, "data": data, "message": "ok"})
+
+
+def moved(path: str) -> Reply:
+    """A path of New API that wants a slash at its end."""
+    page = f'<a href="{path}/">Moved Permanently</a>.\n\n'
+    return Reply(301, (page.encode(),), HTML_TYPE, {"Location": f"{path}/"})
+
+
+def status(dialect: Dialect) -> Reply:
+    """GET /api/status: public."""
+    empty = (
+        "chat_link", "footer_html", "github_client_id", "lark_client_id", "logo", "oidc_authorization_endpoint", "oidc_client_id",
+        "oidc_token_endpoint", "oidc_userinfo_endpoint", "oidc_well_known", "top_up_link", "turnstile_site_key", "wechat_qrcode",
+    )  # fmt: skip
+    switches = ("email_verification", "github_oauth", "oidc", "turnstile_check", "wechat_login")
+    data = {
+        **dict.fromkeys(empty, ""),
+        **dict.fromkeys(switches, False),
+        "display_in_currency": True,
+        "quota_per_unit": QUOTA_PER_USD,
+        "server_address": "http://localhost:3000",
+        "start_time": CREATED,
+        "system_name": dialect.title,
+        "version": "v0.0.0",
+    }
+    return json_reply(200, {"data": data, "message": "", "success": True})
+
+
+def user_self(dialect: Dialect) -> Reply:
+    """GET /api/user/self with a model key, which is not what it wants."""
+    if dialect.name == "new-api":
+        message = "Unauthorized, invalid access token"
+        return json_reply(401, {"code": "AUTH_UNAUTHORIZED", "message": message, "success": False})
+    return json_reply(200, {"message": "无权进行此操作，access token 无效", "success": False})
