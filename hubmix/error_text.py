@@ -1,0 +1,79 @@
+"""The words of an error: what happened, whose fault it is, what to do next. In English, whatever language came."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hubmix.evidence import Evidence, Failure, Fault
+from hubmix.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FAULT = {
+    Fault.REQUEST: "The fault is in your request or settings.",
+    Fault.ACCOUNT: "The fault is with your key or account at the hub.",
+    Fault.HUB: "The fault is the hub's, not yours.",
+    Fault.VENDOR: "The fault is with the vendor behind the hub, not with you or your key.",
+    Fault.NETWORK: "The fault is on the way between you and the hub.",
+    Fault.LIMIT: "The limit is your own.",
+}
+
+_REQUEST_ID = re.compile(r"\s*\((?:request id|tid): *[^)]*\)", re.IGNORECASE)
+_ENGLISH = re.compile(r"[\x20-\x7e\u00a0-\u024f\u2010-\u203a\u20ac\s]*")
+
+
+def own_words(message: str) -> str:
+    """The hub's message on one line, with keys, addresses and the request id taken out; at most 500 characters."""
+    words = " ".join(redact(_REQUEST_ID.sub("", message)).split())
+    return words if len(words) <= 500 else words[:499] + "…"
+
+
+def compose(
+    failure: Failure,
+    evidence: Evidence,
+    *,
+    model: str,
+    base_url: str,
+    request_id: str | None,
+    suggestions: Sequence[str] = (),
+    note: str = "",
+) -> str:
+    """The message of the exception for a failure.
+
+    The hub's own words stand at the end, in quotes. Words in another language stay out of it: `.hub_message` has them.
+    """
+    what = failure.what.replace("{model}", repr(model)).removesuffix(".")
+    parts = [f"{what} ({_facts(evidence, base_url, request_id)})."]
+    if note:
+        parts.append(note)
+    parts += [_FAULT[failure.fault], failure.hint]
+    if suggestions:
+        parts.append(f"Did you mean {' or '.join(repr(name) for name in suggestions)}?")
+    if failure.retry_after is not None:
+        parts.append(f"Come back in {failure.retry_after:.3g} s.")
+    words = own_words(evidence.message)
+    if words and _ENGLISH.fullmatch(words):
+        parts.append(f'{_said_by(evidence)}: "{words}"')
+    elif words:
+        parts.append("The original words, which are not English, are in `.hub_message`.")
+    return " ".join(parts)
+
+
+def _facts(evidence: Evidence, base_url: str, request_id: str | None) -> str:
+    facts = [urlsplit(base_url).netloc or base_url]
+    if evidence.status is not None:
+        facts.append(f"HTTP {evidence.status}")
+    if evidence.code:
+        facts.append(f"code {evidence.code}")
+    if evidence.cause not in ("status", "error_body"):
+        facts.append(evidence.cause.replace("_", " "))
+    if request_id:
+        facts.append(f"request id {request_id}")
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _said_by(evidence: Evidence) -> str:
+    return "What came back" if evidence.status is not None or evidence.type else "What went wrong"

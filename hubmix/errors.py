@@ -1,0 +1,407 @@
+"""The exceptions, and what they say.
+
+    HubmixError
+    ├── ConfigurationError (ValueError)      ├── ServerError
+    ├── AuthenticationError                  ├── HubTimeoutError
+    ├── PermissionDeniedError                ├── HubConnectionError
+    ├── QuotaExceededError                   ├── EndpointError
+    ├── RateLimitedError                     ├── MalformedAnswerError
+    ├── BadRequestError                      ├── StreamInterruptedError   .partial
+    │   ├── ContextLengthError               ├── AllModelsFailedError     .attempts (ExceptionGroup)
+    │   ├── CapabilityError                  ├── CatalogError
+    │   └── ContentFilterError               ├── StructuredOutputError
+    ├── ModelNotFoundError   .suggestions    └── RefusalError
+    └── ModelUnavailableError
+
+Where langchain-core is loaded, each exception is also an instance of its `ModelError` of the same meaning, so that
+LangChain's retry and fallback middleware understands it; it is looked for in `sys.modules` and never imported. All of
+them pickle, with or without langchain-core on the other side, and none holds a key.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hubmix.classification import HUB_TYPES, TABLE, classify, render_table, retry_after_of
+from hubmix.error_text import compose, own_words
+from hubmix.evidence import (
+    Action,
+    Cooldown,
+    Evidence,
+    Failure,
+    Fault,
+    Scope,
+    Target,
+    find_request_id,
+    read_error_body,
+)
+from hubmix.langchain_errors import with_langchain, without_langchain
+from hubmix.redaction import public_url
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+__all__ = [
+    "HUB_TYPES",
+    "TABLE",
+    "Action",
+    "AllModelsFailedError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CapabilityError",
+    "CatalogError",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "Cooldown",
+    "EndpointError",
+    "Evidence",
+    "Failure",
+    "Fault",
+    "HubConnectionError",
+    "HubTimeoutError",
+    "HubmixError",
+    "MalformedAnswerError",
+    "ModelNotFoundError",
+    "ModelUnavailableError",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitedError",
+    "RefusalError",
+    "Scope",
+    "ServerError",
+    "StreamInterruptedError",
+    "StructuredOutputError",
+    "Target",
+    "classify",
+    "error_class",
+    "find_request_id",
+    "read_error_body",
+    "render_table",
+    "retry_after_of",
+    "to_exception",
+]
+
+
+class HubmixError(Exception):
+    """Any failure of a hub, a model behind it, or a setting.
+
+    Args:
+        message: what happened, to which model, whose fault it is, and what to do next.
+        kind: the row of the failure table, such as "no_channel".
+        scope: whom the failure concerns; None where it is no failure of a call.
+        status: HTTP status.
+        code: the hub's error code, a number as text.
+        model: the model ID that was asked.
+        base_url: the base URL that was asked, without credentials and query.
+        request_id: the hub's request id, for its support.
+        hub_message: the hub's own words, in whatever language; keys and addresses taken out.
+        retry_after: seconds after which another try makes sense.
+    """
+
+    is_retryable: bool = False
+    """Whether the same request to the same model may succeed if it is sent again (LangChain reads this)."""
+
+    # The name of langchain-core's class of the same meaning.
+    _langchain: ClassVar[str] = "ModelError"
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        return super().__new__(with_langchain(cls, cls._langchain), *args)
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str | None = None,
+        scope: Scope | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        request_id: str | None = None,
+        hub_message: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.scope = scope
+        self.status = status
+        self.code = code
+        self.model = model
+        self.base_url = base_url
+        self.request_id = request_id
+        self.hub_message = hub_message
+        self.retry_after = retry_after
+        self.attempts: list[Any] = []
+        """Every attempt of the call (`hubmix.failover.Attempt`), where the error ended a call."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (without_langchain(type(self)), self.args, dict(self.__dict__))
+
+
+class ConfigurationError(HubmixError, ValueError):
+    """A setting is missing, wrong, or contradicts another. Nothing was sent."""
+
+
+class AuthenticationError(HubmixError):
+    """The hub does not accept the API key."""
+
+    _langchain = "ModelAuthenticationError"
+
+
+class PermissionDeniedError(HubmixError):
+    """The key or the account may not do this: banned, an address not allowed, or no access to the model."""
+
+    _langchain = "ModelPermissionDeniedError"
+
+
+class QuotaExceededError(HubmixError):
+    """The account or the key at the hub has too little money or quota left."""
+
+    # Not ModelRateLimitError: that one is retried, and an empty wallet does not fill by waiting.
+    _langchain = "ModelPermissionDeniedError"
+
+
+class RateLimitedError(HubmixError):
+    """Too many requests, by the hub's count for the account or by the vendor's for the model."""
+
+    is_retryable = True
+    _langchain = "ModelRateLimitError"
+
+
+class BadRequestError(HubmixError):
+    """The request is invalid; another model would refuse it alike."""
+
+    _langchain = "ModelInvalidRequestError"
+
+
+class ContextLengthError(BadRequestError):
+    """The request is longer than the model's context window."""
+
+    _langchain = "ContextOverflowError"
+
+
+class CapabilityError(BadRequestError):
+    """The model cannot do what the request asks: a parameter, a tool, or a kind of input."""
+
+
+class ContentFilterError(BadRequestError):
+    """A content filter refused the request."""
+
+
+class ModelNotFoundError(HubmixError):
+    """The hub does not know the model ID, or the key may not use it.
+
+    Args:
+        suggestions: model IDs of this hub that are spelt alike.
+    """
+
+    _langchain = "ModelNotFoundError"
+
+    def __init__(self, message: str = "", *, suggestions: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.suggestions = tuple(suggestions)
+
+
+class ModelUnavailableError(HubmixError):
+    """Nobody can serve the model now: no channel, or the hub's own key or wallet at the vendor is at fault."""
+
+    _langchain = "ModelAPIError"
+
+
+class ServerError(HubmixError):
+    """The hub or the vendor behind it failed."""
+
+    is_retryable = True
+    _langchain = "ModelAPIError"
+
+
+class HubTimeoutError(HubmixError):
+    """No answer, or no first token, in time."""
+
+    is_retryable = True
+    _langchain = "ModelTimeoutError"
+
+
+class HubConnectionError(HubmixError):
+    """The hub could not be reached, or the connection broke before the answer."""
+
+    is_retryable = True
+    _langchain = "ModelConnectionError"
+
+
+class EndpointError(HubmixError):
+    """There is no such API at this base URL."""
+
+    _langchain = "ModelConnectionError"
+
+
+class MalformedAnswerError(HubmixError):
+    """What came back is no answer: HTML, broken JSON, nothing at all."""
+
+    is_retryable = True
+    _langchain = "ModelAPIError"
+
+
+class StreamInterruptedError(HubmixError):
+    """A stream broke off after part of the answer had been delivered.
+
+    Args:
+        partial: what had arrived, a `hubmix.wire.Reply`.
+    """
+
+    is_retryable = True
+    _langchain = "ModelConnectionError"
+
+    def __init__(self, message: str = "", *, partial: Any = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.partial = partial
+
+
+class CatalogError(HubmixError):
+    """The hub's catalog of models could not be had or read."""
+
+
+class StructuredOutputError(HubmixError):
+    """The model's answer does not fit the schema that was asked for."""
+
+
+class RefusalError(HubmixError):
+    """The model refused to answer."""
+
+    _langchain = "ModelRefusalError"
+
+
+class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
+    """Every candidate failed. An ExceptionGroup: `except*` and `.split()` work on the errors of the candidates.
+
+    Args:
+        message: what was tried, and what each candidate said.
+        exceptions: the errors of the candidates, in the order in which they were asked.
+        attempts: every attempt (`hubmix.failover.Attempt`), skipped ones included.
+        retry_after: seconds until the first candidate may be asked again, or None.
+
+    Example:
+        >>> error = AllModelsFailedError("Both failed.", [ServerError("a"), QuotaExceededError("b")])
+        >>> [type(e).__name__ for e in error.exceptions]
+        ['ServerError', 'QuotaExceededError']
+    """
+
+    def __new__(cls, message: str, exceptions: Sequence[Exception], **details: Any) -> Self:
+        # HubmixError.__new__ hands both on to ExceptionGroup.
+        return super().__new__(cls, message, exceptions)
+
+    def __init__(
+        self, message: str, exceptions: Sequence[Exception], *, attempts: Sequence[Any] = (), **details: Any
+    ) -> None:
+        super().__init__(message, **details)
+        # HubmixError keeps the message alone; a group is its message and its exceptions.
+        self.args = (message, tuple(exceptions))
+        self.attempts = list(attempts)
+        self.is_retryable = any(getattr(error, "is_retryable", False) for error in exceptions)
+
+    def derive(self, excs: Sequence[Exception], /) -> AllModelsFailedError:  # type: ignore[override]  # typeshed makes it generic in the exceptions
+        """A group of the same call with other exceptions, for `split` and `subgroup`."""
+        group = AllModelsFailedError(self.message, excs, attempts=self.attempts)
+        group.__dict__.update({name: value for name, value in self.__dict__.items() if name != "is_retryable"})
+        return group
+
+
+_CLASS_OF_KIND: dict[str, type[HubmixError]] = {
+    "auth": AuthenticationError,
+    "account": PermissionDeniedError,
+    "permission": PermissionDeniedError,
+    "quota": QuotaExceededError,
+    "rate_account": RateLimitedError,
+    "rate_model": RateLimitedError,
+    "bad_request": BadRequestError,
+    "context": ContextLengthError,
+    "capability": CapabilityError,
+    "policy": ContentFilterError,
+    "not_found": ModelNotFoundError,
+    "no_channel": ModelUnavailableError,
+    "channel_auth": ModelUnavailableError,
+    "channel_quota": ModelUnavailableError,
+    "unreadable": ModelUnavailableError,
+    "server": ServerError,
+    "transient": ServerError,
+    "timeout": HubTimeoutError,
+    "connect": HubConnectionError,
+    "reset": HubConnectionError,
+    "endpoint": EndpointError,
+    "garbled": MalformedAnswerError,
+    "empty": MalformedAnswerError,
+    "length": MalformedAnswerError,
+    "interrupted": StreamInterruptedError,
+}
+
+
+def to_exception(
+    failure: Failure,
+    evidence: Evidence,
+    *,
+    model: str,
+    base_url: str,
+    partial: Any = None,
+    suggestions: Sequence[str] = (),
+    note: str = "",
+) -> HubmixError:
+    """The exception for a failure, with a message that says what happened, whose fault it is, and what to do next.
+
+    Args:
+        failure: what `classify` made of the evidence.
+        evidence: what was seen.
+        model: the model ID that was asked.
+        base_url: the base URL that was asked; credentials and query are taken out.
+        partial: what had arrived of an interrupted stream.
+        suggestions: model IDs spelt like an unknown one.
+        note: a sentence to add at the end of what happened.
+
+    Example:
+        >>> evidence = Evidence("status", "body", status=503, code="model_not_found")
+        >>> type(to_exception(classify(evidence), evidence, model="gpt-99", base_url="https://hub.example/v1")).__name__
+        'ModelUnavailableError'
+    """
+    cls = error_class(failure.kind)
+    details: dict[str, Any] = {
+        "kind": failure.kind,
+        "scope": failure.scope,
+        "status": evidence.status,
+        "code": evidence.code,
+        "model": model,
+        "base_url": public_url(base_url),
+        "request_id": evidence.request_id or find_request_id(evidence.headers, evidence.message),
+        "hub_message": own_words(evidence.message) or None,
+        "retry_after": failure.retry_after,
+    }
+    if issubclass(cls, StreamInterruptedError):
+        details["partial"] = partial
+    if issubclass(cls, ModelNotFoundError):
+        details["suggestions"] = tuple(suggestions)
+    message = compose(
+        failure,
+        evidence,
+        model=model,
+        base_url=details["base_url"],
+        request_id=details["request_id"],
+        suggestions=suggestions,
+        note=note,
+    )
+    return cls(message, **details)
+
+
+def error_class(kind: str) -> type[HubmixError]:
+    """The exception class of a kind of failure."""
+    return _CLASS_OF_KIND.get(kind, HubmixError)
+
+
+def _rebuild(cls: type[HubmixError], args: tuple[Any, ...], state: dict[str, Any]) -> HubmixError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
