@@ -21,7 +21,7 @@ from hubmix.embedded.models import EmbeddedModel, Registry
 from hubmix.embedded.replies import STREAM_TYPE, Reply, json_reply
 from hubmix.embedded.replies import send as put_on_the_wire
 from hubmix.embedded.streams import on_the_wire
-from hubmix.embedded.validate import Refused
+from hubmix.embedded.validate import RefusedError
 
 _SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "proxy-authorization"}
@@ -184,7 +184,7 @@ class HubApp:
             return self._own("model_unknown", call, model=call.model)
         try:
             return self._answer(call, model, fault, late if late in self.dialect.own else None)
-        except Refused as refused:
+        except RefusedError as refused:
             if refused.by == "vendor":
                 return self._vendor(call, 400, refused.vendor_body)
             return self._own(refused.case, call, message=refused.message, model=call.model)

@@ -26,7 +26,8 @@ class Envelope:
     """What every event of one completion carries, and how this completion is written.
 
     Args:
-        style: ``openai``; ``deepseek`` (reasoning_content, usage on the last chunk); ``aihubmix`` (reasoning_details too).
+        style: ``openai``; ``deepseek`` (reasoning_content, usage on the last chunk); ``aihubmix`` (reasoning_details
+            too).
     """
 
     id: str
@@ -73,7 +74,10 @@ def counted_usage(prompt: int, completion: int) -> dict[str, Any]:
 def completion(
     envelope: Envelope, answers: Sequence[Answer], counts: dict[str, Any], top: int | None
 ) -> dict[str, Any]:
-    """A whole answer as one JSON object; `top` is the number of likeliest tokens wanted beside each, None for no logprobs."""
+    """A whole answer as one JSON object.
+
+    `top` is how many likeliest tokens are wanted beside each; None wants no log probabilities.
+    """
     choices = []
     for index, answer in enumerate(answers):
         wanted = logprobs(answer.text, top) if top is not None else None

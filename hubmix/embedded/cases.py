@@ -1,7 +1,7 @@
 """The errors of the recordings by name, so that a test can ask for any of them: ``Fault.error("vendor_429")``.
 
-A case is either the hub's own (a row of its dialect) or a vendor's answer that each hub hands on in its own way. The names
-are those of the recordings in ``cassettes/gateway``; the aliases are the words a person would think of first.
+A case is either the hub's own (a row of its dialect) or a vendor's answer that each hub hands on in its own way. The
+names are those of the recordings in ``cassettes/gateway``; the aliases are the words a person would think of first.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ VENDOR: Mapping[str, Vendor] = {
     "vendor_400_max_tokens": Vendor(
         400,
         _error(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
             "invalid_request_error",
             "unsupported_parameter",
             "max_tokens",
@@ -106,7 +107,8 @@ VENDOR: Mapping[str, Vendor] = {
     "stream_429": Vendor(429, _error("Rate limit reached", "requests", "rate_limit_exceeded")),
 }
 
-# What a hub says when a vendor's 200 cannot be read: kind of fault -> message and the codes of the newer and older hubs.
+# What a hub says when a vendor's 200 cannot be read: kind of fault -> message and the codes of the newer and older
+# hubs.
 UNREADABLE: Mapping[str, tuple[str, str, str]] = {
     "vendor_200_empty": ("unexpected end of JSON input", "bad_response_body", "unmarshal_response_body_failed"),
     "vendor_200_garbled": ("unexpected end of JSON input", "bad_response_body", "unmarshal_response_body_failed"),

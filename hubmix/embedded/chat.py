@@ -18,7 +18,7 @@ from hubmix.embedded.rules.answer import respond, signature
 from hubmix.embedded.rules.conversation import text_of
 from hubmix.embedded.streams import Outgoing, stream, whole
 from hubmix.embedded.tokens import count_prompt
-from hubmix.embedded.validate import ChatRequest, Refused, read_chat
+from hubmix.embedded.validate import ChatRequest, RefusedError, read_chat
 
 _LOREM_BATCH = 8  # events of embedded/lorem that are written at once: it measures the client, not the socket
 
@@ -37,7 +37,7 @@ def answer(
     """The reply to a chat request, and the usage it is charged for.
 
     Raises:
-        Refused: the hub or the vendor does not answer it.
+        RefusedError: the hub or the vendor does not answer it.
     """
     request = read_chat(body)
     prompt = _prompt_tokens(request)
@@ -78,13 +78,13 @@ def _envelope(dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any]) -
 
 def _refuse_what_the_model_cannot(dialect: Dialect, model: EmbeddedModel, request: ChatRequest, prompt: int) -> None:
     if model.kind != "llm":
-        raise Refused(f"The model `{model.id}` does not support chat completions.", by="vendor", param="model")
+        raise RefusedError(f"The model `{model.id}` does not support chat completions.", by="vendor", param="model")
     if request.tools and not model.takes_tools:
-        raise Refused(
+        raise RefusedError(
             f"The model `{model.id}` does not support tools.", by="vendor", param="tools", code="unsupported_parameter"
         )
     if prompt > model.context_length:
-        raise Refused(
+        raise RefusedError(
             f"This model's maximum context length is {model.context_length} tokens. However, your messages resulted in "
             f"{prompt} tokens. Please reduce the length of the messages.",
             by="vendor",
@@ -98,7 +98,7 @@ def _refuse_what_the_model_cannot(dialect: Dialect, model: EmbeddedModel, reques
 def _refuse_lost_reasoning(dialect: Dialect, request: ChatRequest) -> None:
     for message in request.messages:
         if message.get("role") == "assistant" and message.get("tool_calls") and not _has_reasoning(dialect, message):
-            raise Refused(
+            raise RefusedError(
                 "The `reasoning_content` in the thinking mode must be passed back to the API.",
                 by="vendor",
                 code="invalid_request_error",

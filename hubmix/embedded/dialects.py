@@ -1,9 +1,9 @@
 """How each hub words its own errors, as data.
 
-``new-api`` (New API, August 2026) and ``one-api`` (February 2025) are taken from recordings of the running programs: the
-status, the keys and their order, the code, the language. ``aihubmix`` is read from AIHubMix's public documentation and
-from bug reports that quote its errors; nobody measured it here, and where its pages are silent it does as one-api does,
-from which it descends.
+``new-api`` (New API, August 2026) and ``one-api`` (February 2025) are taken from recordings of the running programs:
+the status, the keys and their order, the code, the language. ``aihubmix`` is read from AIHubMix's public documentation
+and from bug reports that quote its errors; nobody measured it here, and where its pages are silent it does as one-api
+does, from which it descends.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class Dialect:
     def unknown_path(self, method: str, path: str) -> Reply:
         """A path under /v1, /api or /dashboard that does not exist: JSON, 404. Any other is the hub's web page, 200."""
         if not path.startswith(("/v1", "/api", "/dashboard", "/assets")):
-            page = f'<!doctype html><html><head><title>{self.title}</title></head><body><div id="root"></div></body></html>\n'
+            head = f"<head><title>{self.title}</title></head>"
+            page = f'<!doctype html><html>{head}<body><div id="root"></div></body></html>\n'
             return Reply(200, (page.encode(),), HTML_TYPE)
         error = {"message": f"Invalid URL ({method} {path})", "type": "invalid_request_error", "param": "", "code": ""}
         return json_reply(404, {"error": error})
@@ -209,7 +210,12 @@ _NEW_API: dict[str, Own] = {
     "vendor_unreachable": Own(500, "upstream error: do request failed", code="do_request_failed", relay=True),
 }
 
-_DIAL = 'do request failed: Post "http://127.0.0.1:9/v1/chat/completions": dial tcp 127.0.0.1:9: connect: connection refused'
+_DIAL = (
+    'do request failed: Post "http://127.0.0.1:9/v1/chat/completions": '
+    "dial tcp 127.0.0.1:9: connect: connection refused"
+)
+_NOT_JSON = "common.UnmarshalBodyReusable failed: invalid character 'n' looking for beginning of object key string"
+_NO_MODEL = "Incorrect model ID. Please request to view the model page or you do not have permission to use this model"
 
 
 def _one_api(english: Mapping[str, str]) -> dict[str, Own]:
@@ -229,7 +235,7 @@ def _one_api(english: Mapping[str, str]) -> dict[str, Own]:
         "limit_ip": _EMPTY,
         "model_unknown": Own(503, "当前分组 default 下对于模型 {model} 无可用渠道"),
         "model_missing": Own(503, "当前分组 default 下对于模型  无可用渠道"),
-        "not_json": Own(400, "common.UnmarshalBodyReusable failed: invalid character 'n' looking for beginning of object key string"),
+        "not_json": Own(400, _NOT_JSON),
         "body_empty": Own(400, "common.UnmarshalBodyReusable failed: unexpected end of JSON input"),
         "invalid_request": Own(400, "{message}", code="invalid_text_request", relay=True),
         "invalid_embedding": Own(400, "{message}", code="invalid_embedding_request", relay=True),
@@ -256,8 +262,8 @@ _AIHUBMIX_WORDS = {
     "key_ip_denied": "Your IP is not allowed to use this key.",
     "key_model_denied": "This key is not authorised to use the model {model}.",
     "key_with_channel": "Key error; ordinary users do not support specifying a channel.",
-    "model_unknown": "Incorrect model ID. Please request to view the model page or you do not have permission to use this model",
-    "model_missing": "Incorrect model ID. Please request to view the model page or you do not have permission to use this model",
+    "model_unknown": _NO_MODEL,
+    "model_missing": _NO_MODEL,
 }
 
 
@@ -275,6 +281,7 @@ def _aihubmix() -> dict[str, Own]:
     return rows
 
 
+_REMAIN = ("/dashboard/billing/remain", "/v1/dashboard/billing/remain")
 _COMMON = {"/v1/models", "/v1/chat/completions", "/v1/embeddings", "/api/status"}
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -287,6 +294,6 @@ DIALECTS: Mapping[str, Dialect] = {
     "aihubmix": Dialect(
         "aihubmix", "AIHubMix", "Aihubmix_api_error", _aihubmix(),
         id_headers=("X-Request-Id", "x-aihubmix-request-id"), id_label="tid",
-        paths=frozenset({*_COMMON, "/v1/rerank", "/api/v1/models", "/dashboard/billing/remain", "/v1/dashboard/billing/remain"}),
+        paths=frozenset({*_COMMON, "/v1/rerank", "/api/v1/models", *_REMAIN}),
     ),
 }  # fmt: skip

@@ -12,13 +12,14 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from hubmix.embedded.models import EmbeddedModel
 from hubmix.embedded.replies import PASSED_JSON_TYPE, Reply, json_reply
 from hubmix.embedded.rules.text import STOPWORDS, stem, words
 from hubmix.embedded.tokens import count
-from hubmix.embedded.validate import Refused
+from hubmix.embedded.validate import RefusedError
 
 _WORD_WEIGHT = 1.0
 _PAIR_WEIGHT = 0.5
@@ -39,7 +40,7 @@ def embed(text: str, dimensions: int) -> tuple[float, ...]:
             padded = f"<{root}>"
             for i in range(len(padded) - 2):
                 _add(vector, f"g:{padded[i : i + 3]}", _GRAM_WEIGHT)
-    for first, second in zip(stems, stems[1:], strict=False):
+    for first, second in pairwise(stems):
         _add(vector, f"p:{first} {second}", _PAIR_WEIGHT)
     norm = math.sqrt(sum(value * value for value in vector))
     if norm == 0:
@@ -61,10 +62,10 @@ def answer(model: EmbeddedModel, body: Mapping[str, Any], *, strict: bool) -> tu
         strict: Whether the hub itself refuses an empty input (New API does, one-api asks the vendor).
 
     Raises:
-        Refused: no input, or an input of the wrong kind.
+        RefusedError: no input, or an input of the wrong kind.
     """
     if model.kind != "embedding":
-        raise Refused(f"The model `{model.id}` does not support embeddings.", by="vendor", param="model")
+        raise RefusedError(f"The model `{model.id}` does not support embeddings.", by="vendor", param="model")
     texts = _inputs(body, strict)
     dimensions = _dimensions(model, body)
     as_text = body.get("encoding_format") == "base64"
@@ -85,12 +86,12 @@ def _inputs(body: Mapping[str, Any], strict: bool) -> Sequence[str]:
     given = body.get("input")
     if not given:
         if strict:
-            raise Refused("input is empty", case="invalid_embedding")
-        raise Refused("'$.input' is invalid.", by="vendor", param="input")
+            raise RefusedError("input is empty", case="invalid_embedding")
+        raise RefusedError("'$.input' is invalid.", by="vendor", param="input")
     if isinstance(given, str):
         return [given]
     if not isinstance(given, list):
-        raise Refused("'$.input' is invalid.", by="vendor", param="input")
+        raise RefusedError("'$.input' is invalid.", by="vendor", param="input")
     # Token ids, alone or in lists, never reach a vendor that is not OpenAI: they are dropped, not refused.
     return [item for item in given if isinstance(item, str)]
 
@@ -98,7 +99,7 @@ def _inputs(body: Mapping[str, Any], strict: bool) -> Sequence[str]:
 def _dimensions(model: EmbeddedModel, body: Mapping[str, Any]) -> int:
     wanted = body.get("dimensions") or model.dimensions
     if not isinstance(wanted, int) or not 0 < wanted <= MAX_DIMENSIONS:
-        raise Refused(
+        raise RefusedError(
             f"Invalid 'dimensions': expected a value between 1 and {MAX_DIMENSIONS}.", by="vendor", param="dimensions"
         )
     return wanted

@@ -34,8 +34,8 @@ class Fault:
 
     Args:
         kind: What happens.
-        after: After how many events of the stream (or, in JSON, half of the body); None means before the headers where the
-            kind can begin that early.
+        after: After how many events of the stream (or, in JSON, half of the body); None means before the headers where
+            the kind can begin that early.
         seconds: How long a slow answer is silent; None is for ever.
         every: Seconds between ``: PING`` comments during a silence; None sends none.
         status, body, text, headers: Of the answer: `body` is sent as JSON, `text` as it is.
@@ -125,8 +125,8 @@ class Fault:
     def slow(seconds: float, *, every: float | None = None, role: bool = False, after: int | None = None) -> Fault:
         """A slow first token: silence for `seconds`, then the whole answer.
 
-        With `every` comments fill the silence; with `role` the role chunk comes first; with `after` the silence is in the
-        middle, after so many events.
+        With `every` comments fill the silence; with `role` the role chunk comes first; with `after` the silence is in
+        the middle, after so many events.
         """
         if after is None and (every or role):
             after = 1 if role else 0
@@ -155,8 +155,8 @@ class Fault:
 
         Args:
             after: Events before it.
-            style: ``data: {"error": …}``, the same under ``event: error``, or the bare JSON without ``data:`` that New API
-                appends (every reader of event streams ignores it; nothing follows it).
+            style: ``data: {"error": …}``, the same under ``event: error``, or the bare JSON without ``data:`` that New
+                API appends (every reader of event streams ignores it; nothing follows it).
             body: The error object; by default a vendor's server error.
             code: Its code.
             polite: Whether usage and ``[DONE]`` follow. one-api swallows the error itself: see `dialects`.
@@ -165,7 +165,7 @@ class Fault:
 
     @staticmethod
     def wrong_usage(usage: Usage = "wrong") -> Fault:
-        """Token counts that are absurd, absent, cumulative on every chunk, there though not asked for, or on the last chunk."""
+        """Token counts that are absurd, absent, on every chunk, there though not asked for, or on the last chunk."""
         return Fault("usage", usage=usage)
 
     @staticmethod
@@ -173,9 +173,10 @@ class Fault:
         """A fault from a short text or from JSON with the fields of `Fault`.
 
         Short: ``503`` · ``503:text`` · ``vendor_429`` (any recorded case) · ``reset`` · ``reset:2`` · ``cut:3`` ·
-        ``rude:3`` (the connection ends with it) · ``stall`` · ``stall:2`` · ``slow:0.5`` · ``html`` · ``html:502`` · ``garbled`` ·
-        ``garbled_line`` · ``error_event:2`` · ``empty_stream`` · ``only_done`` · ``only_usage`` · ``no_finish_reason`` ·
-        ``blank_finish_reason`` · ``no_done`` · ``usage:absent`` · ``json_for_stream`` · ``empty_body`` · ``empty_answer`` · ``ok``.
+        ``rude:3`` (the connection ends with it) · ``stall`` · ``stall:2`` · ``slow:0.5`` · ``html`` · ``html:502`` ·
+        ``garbled`` · ``garbled_line`` · ``error_event:2`` · ``empty_stream`` · ``only_done`` · ``only_usage`` ·
+        ``no_finish_reason`` · ``blank_finish_reason`` · ``no_done`` · ``usage:absent`` · ``json_for_stream`` ·
+        ``empty_body`` · ``empty_answer`` · ``ok``.
 
         Raises:
             ValueError: the text names no fault.

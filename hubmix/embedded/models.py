@@ -16,12 +16,13 @@ class EmbeddedModel:
 
     Args:
         id: The id that requests name.
-        rule: What it does: ``extract``, ``think``, ``think-strict``, ``echo``, ``refuse``, ``filter``, ``vision``, ``lorem``,
-            ``embed`` or ``rerank``.
+        rule: What it does: ``extract``, ``think``, ``think-strict``, ``echo``, ``refuse``, ``filter``, ``vision``,
+            ``lorem``, ``embed`` or ``rerank``.
         kind: ``llm``, ``embedding`` or ``rerank``, as AIHubMix's catalog names them.
         context_length: Tokens of the prompt above which a call is refused with ``context_length_exceeded``.
         max_output: The most tokens of an answer, also where the request names no ``max_tokens``.
-        features: AIHubMix's words: ``tools``, ``function_calling``, ``structured_outputs``, ``thinking``, ``long_context``.
+        features: AIHubMix's words: ``tools``, ``function_calling``, ``structured_outputs``, ``thinking``,
+            ``long_context``.
         modalities: ``text``, ``image``, ``audio``, ``pdf``, ``video``.
         price: USD per million tokens: input, output and cache read.
         owner: The vendor named in ``owned_by``.
@@ -165,8 +166,8 @@ class Registry:
         """The built-in models and the caller's own.
 
         Args:
-            extra: Ids that behave as ``embedded/extract``; or a mapping of id to a rule (``"think"``), to the id of a built-in
-                model whose description it takes (``"embedded/think"``), or to fields of `EmbeddedModel`.
+            extra: Ids that behave as ``embedded/extract``; or a mapping of id to a rule (``"think"``), to the id of a
+                built-in model whose description it takes (``"embedded/think"``), or to fields of `EmbeddedModel`.
 
         Raises:
             ValueError: a rule or a field that does not exist.
@@ -218,8 +219,17 @@ def _base(rule: str) -> EmbeddedModel | None:
     return next((model for model in BUILT_IN if model.id == name), None)
 
 
-_OWNERS = {"gpt": "openai", "o1": "openai", "o3": "openai", "claude": "claude", "gemini": "google gemini", "deepseek": "deepseek",
-           "text-embedding": "openai", "jina": "jina", "qwen": "ali"}  # fmt: skip
+_OWNERS = {
+    "gpt": "openai",
+    "o1": "openai",
+    "o3": "openai",
+    "text-embedding": "openai",
+    "claude": "claude",
+    "gemini": "google gemini",
+    "deepseek": "deepseek",
+    "jina": "jina",
+    "qwen": "ali",
+}
 
 
 def _owner(model_id: str) -> str:

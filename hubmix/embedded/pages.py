@@ -52,7 +52,7 @@ def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Reply:
 
 
 def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: str | None) -> Reply:
-    """GET /api/v1/models, AIHubMix's catalog: comma-separated strings, prices in USD per million tokens, 0 for unknown."""
+    """GET /api/v1/models, AIHubMix's catalog: comma-separated strings, USD per million tokens, 0 for unknown."""
     data = [_catalog_entry(model) for model in registry if _wanted(model, query)]
     body = {"data": data, "message": "", "success": True}
     tag = f'"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]}"'
@@ -132,7 +132,7 @@ def _priced(model: EmbeddedModel) -> dict[str, Any]:
 
 
 def subscription(account: Account) -> Reply:
-    """GET /dashboard/billing/subscription: what was granted, never what is left; 100,000,000 without a quota of the key's own."""
+    """GET /dashboard/billing/subscription: what was granted, never what is left; 100,000,000 for an unlimited key."""
     granted = account.granted if account.granted is not None else UNLIMITED_USD
     limits = dict.fromkeys(("soft_limit_usd", "hard_limit_usd", "system_hard_limit_usd"), granted)
     return json_reply(200, {"object": "billing_subscription", "has_payment_method": True, **limits, "access_until": 0})
@@ -175,8 +175,9 @@ def moved(path: str) -> Reply:
 def status(dialect: Dialect) -> Reply:
     """GET /api/status: public."""
     empty = (
-        "chat_link", "footer_html", "github_client_id", "lark_client_id", "logo", "oidc_authorization_endpoint", "oidc_client_id",
-        "oidc_token_endpoint", "oidc_userinfo_endpoint", "oidc_well_known", "top_up_link", "turnstile_site_key", "wechat_qrcode",
+        "chat_link", "footer_html", "github_client_id", "lark_client_id", "logo", "oidc_authorization_endpoint",
+        "oidc_client_id", "oidc_token_endpoint", "oidc_userinfo_endpoint", "oidc_well_known", "top_up_link",
+        "turnstile_site_key", "wechat_qrcode",
     )  # fmt: skip
     switches = ("email_verification", "github_oauth", "oidc", "turnstile_check", "wechat_login")
     data = {

@@ -1,7 +1,7 @@
 """An answer as a value, and the one place that puts it on the wire.
 
-A `Reply` is decided completely before a byte leaves: status, headers, and a list of steps, each of which is bytes to send,
-a `Wait`, or a `Drop` of the connection. Only `send` waits.
+A `Reply` is decided completely before a byte leaves: status, headers, and a list of steps, each of which is bytes to
+send, a `Wait`, or a `Drop` of the connection. Only `send` waits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _HEAD_START = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Silence. `seconds` None lasts until the client leaves or the hub closes; with `every`, comments are sent meanwhile."""
+    """Silence, for ever where `seconds` is None; with `every`, comments are sent meanwhile.
+
+    It ends at once when the client leaves or the hub closes.
+    """
 
     seconds: float | None = None
     every: float | None = None
@@ -78,7 +81,7 @@ def json_reply(
     return Reply(status, (text.encode(),), content_type, headers or {})
 
 
-class _Gone(Exception):
+class _GoneError(Exception):
     """The client left, the hub closes, or the connection was dropped: nothing more is to be sent."""
 
 
@@ -126,7 +129,7 @@ class _Line:
         else:
             self._transport.close()
         await self._disconnected()
-        raise _Gone
+        raise _GoneError
 
     async def _wait(self, wait: Wait) -> None:
         left = wait.seconds
@@ -152,7 +155,7 @@ class _Line:
         if done:
             self._transport.abort()
             await self._disconnected()
-            raise _Gone
+            raise _GoneError
 
     async def _disconnected(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -170,5 +173,5 @@ async def send(reply: Reply, scope: Scope, receive: Receive, send: Send, closing
             return
         await line.take(reply.steps, reply.pace)
         await line.end()
-    except _Gone:
+    except _GoneError:
         return

@@ -13,7 +13,7 @@ from hubmix.embedded.models import EmbeddedModel
 from hubmix.embedded.replies import PASSED_JSON_TYPE, Reply, json_reply
 from hubmix.embedded.rules.text import key_words
 from hubmix.embedded.tokens import count
-from hubmix.embedded.validate import Refused
+from hubmix.embedded.validate import RefusedError
 
 _K1, _B = 1.2, 0.75  # the usual constants of BM25
 
@@ -39,15 +39,15 @@ def answer(dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any]) -> t
     """The reply to a rerank request, and the usage it is charged for.
 
     Raises:
-        Refused: no query, no documents, or a model of another kind.
+        RefusedError: no query, no documents, or a model of another kind.
     """
     query, documents = body.get("query"), body.get("documents")
     if not query or not isinstance(query, str):
-        raise Refused("query is empty", case="invalid_query")
+        raise RefusedError("query is empty", case="invalid_query")
     if not documents or not isinstance(documents, list):
-        raise Refused("documents is empty", case="invalid_documents")
+        raise RefusedError("documents is empty", case="invalid_documents")
     if model.kind != "rerank":
-        raise Refused(f"The model `{model.id}` does not support rerank.", by="vendor", param="model")
+        raise RefusedError(f"The model `{model.id}` does not support rerank.", by="vendor", param="model")
     texts = [str(document.get("text", "")) if isinstance(document, dict) else str(document) for document in documents]
     ranked = sorted(enumerate(scores(query, texts)), key=lambda item: (-item[1], item[0]))
     top = body.get("top_n")

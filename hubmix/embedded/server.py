@@ -73,12 +73,12 @@ class EmbeddedHub:
     """A hub on loopback: real HTTP, real event streams, rules instead of models.
 
     Args:
-        dialect: ``"new-api"`` (New API of August 2026, measured), ``"one-api"`` (February 2025, measured) or ``"aihubmix"`` (read
-            from AIHubMix's documentation, **not** measured).
+        dialect: ``"new-api"`` (New API of August 2026, measured), ``"one-api"`` (February 2025, measured) or
+            ``"aihubmix"`` (read from AIHubMix's documentation, **not** measured).
         models: Ids to serve beside the built-in ones; see `Registry.of`.
-        keys: Keys to accept beside ``sk-embedded``, or a mapping of key to state (``"good"``, ``"expired"``, ``"disabled"``, ``"spent"``,
-            ``"short"``, ``"banned"``, ``"empty"``, ``"ip_denied"``, ``"model_denied"``) or to the USD it was granted. A known key
-            with ``-something`` behind it is a key with a channel suffix.
+        keys: Keys to accept beside ``sk-embedded``, or a mapping of key to state (``"good"``, ``"expired"``,
+            ``"disabled"``, ``"spent"``, ``"short"``, ``"banned"``, ``"empty"``, ``"ip_denied"``, ``"model_denied"``)
+            or to the USD it was granted. A known key with ``-something`` behind it is a key with a channel suffix.
         faults: Faults that last, by model id or pattern (``"*"``), or by path (``"/v1/models"``).
         balance: USD on the account behind all keys.
         rate_limit: Calls a minute for each key; the next are answered 429 with an empty body.
@@ -142,9 +142,11 @@ class EmbeddedHub:
         """Let something go wrong.
 
         Args:
-            pattern: A model id or shell pattern (``"embedded/*"``, ``"*"``); with a leading slash, a path (``"/v1/models"``).
+            pattern: A model id or shell pattern (``"embedded/*"``, ``"*"``); with a leading slash, a path
+                (``"/v1/models"``).
             fault: What; a `Fault`, or its short text (``"503"``, ``"cut:3"``: see `Fault.parse`).
-            times: For how many matching requests; None is for all. Faults queue up: the oldest that matches is used first.
+            times: For how many matching requests; None is for all. Faults queue up: the oldest that matches is used
+                first.
         """
         self.faults.add(pattern, fault, times)
 

@@ -1,8 +1,8 @@
 """The stream of one answer, with a fault in it if one was asked for. Pure: the result is a list of steps.
 
 Faults are what the *vendor* does and the hub makes polite (cut, error events), or what the *wire* does (everything with
-``polite=False``, resets, stalls). How each hub ends a broken stream was measured: New API adds a usage chunk that it counted
-itself and ``[DONE]``; one-api adds ``[DONE]`` alone, and swallows a vendor's error event.
+``polite=False``, resets, stalls). How each hub ends a broken stream was measured: New API adds a usage chunk that it
+counted itself and ``[DONE]``; one-api adds ``[DONE]`` alone, and swallows a vendor's error event.
 """
 
 from __future__ import annotations

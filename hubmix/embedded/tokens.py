@@ -1,8 +1,9 @@
 """What the embedded hub counts as a token. Cheap and documented, and no tokenizer of anybody's.
 
-An answer's token is a word of up to eight letters with the blanks before it, or one other sign with the blanks before it:
-``pieces("Sunlight is scattered.") == ["Sunlight", " is", " scatter", "ed", "."]``. Streams send one piece an event, and
-``max_tokens`` counts them. A prompt is counted by length alone: one token for every four characters, and four more a message.
+An answer's token is a word of up to eight letters with the blanks before it, or one other sign with the blanks before
+it: ``pieces("Sunlight is scattered.") == ["Sunlight", " is", " scatter", "ed", "."]``. Streams send one piece an
+event, and ``max_tokens`` counts them. A prompt is counted by length alone: one token for every four characters, and
+four more a message.
 """
 
 from __future__ import annotations

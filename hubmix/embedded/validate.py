@@ -1,6 +1,7 @@
 """Reading a request as strictly as the hubs and the vendors behind them do, so that a sloppy client fails here first.
 
-The hub's own checks (types, empty messages, max_tokens) are those of the recordings; what it lets through, an OpenAI vendor
+The hub's own checks (types, empty messages, max_tokens) are those of the recordings; what it lets through, an OpenAI
+vendor
 refuses: an empty `tools`, a tool message that answers no call, a content part of another framework.
 """
 
@@ -17,7 +18,7 @@ MAX_TOKENS_LIMIT = (
 Message = Mapping[str, Any]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The request is not answered.
 
     Args:
@@ -89,13 +90,13 @@ def read_chat(body: Mapping[str, Any]) -> ChatRequest:
     """Check a chat request's body.
 
     Raises:
-        Refused: the hub or the vendor would not answer it.
+        RefusedError: the hub or the vendor would not answer it.
     """
     _check_types(body)
     max_tokens = _max_tokens(body)
     messages = body.get("messages")
     if not messages:
-        raise Refused("field messages is required")
+        raise RefusedError("field messages is required")
     tools = _tools(body)
     _check_messages(messages)
     choice = _tool_choice(body, tools)
@@ -122,8 +123,8 @@ def read_chat(body: Mapping[str, Any]) -> ChatRequest:
     )
 
 
-def _by_vendor(message: str, param: str | None, code: str | None = None) -> Refused:
-    return Refused(message, by="vendor", param=param, code=code)
+def _by_vendor(message: str, param: str | None, code: str | None = None) -> RefusedError:
+    return RefusedError(message, by="vendor", param=param, code=code)
 
 
 def _check_types(body: Mapping[str, Any]) -> None:
@@ -145,8 +146,8 @@ def _check_types(body: Mapping[str, Any]) -> None:
             raise _wrong_type("messages.role", message["role"], "string")
 
 
-def _wrong_type(name: str, value: Any, kind: str) -> Refused:
-    return Refused(
+def _wrong_type(name: str, value: Any, kind: str) -> RefusedError:
+    return RefusedError(
         f"json: cannot unmarshal {_go(value)} into Go struct field GeneralOpenAIRequest.{name} of type {kind}"
     )
 
@@ -168,11 +169,11 @@ def _max_tokens(body: Mapping[str, Any]) -> int | None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong_type(name, value, "uint")
         if value < 0 or int(value) != value:
-            raise Refused(
+            raise RefusedError(
                 f"json: cannot unmarshal number {value} into Go struct field GeneralOpenAIRequest.{name} of type uint"
             )
         if value > MAX_TOKENS_LIMIT:
-            raise Refused("max_tokens is invalid")
+            raise RefusedError("max_tokens is invalid")
         found = int(value)
     return found or None
 
@@ -266,7 +267,8 @@ def _check_messages(messages: Sequence[Message]) -> None:
         if role == "tool":
             if message.get("tool_call_id") not in open_calls:
                 raise _by_vendor(
-                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
+                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding message "
+                    "with 'tool_calls'.",
                     f"messages.[{index}].role",
                 )
             open_calls.discard(str(message.get("tool_call_id")))
@@ -277,7 +279,7 @@ def _check_messages(messages: Sequence[Message]) -> None:
         raise _unanswered(open_calls, len(messages))
 
 
-def _unanswered(ids: set[str], index: int) -> Refused:
+def _unanswered(ids: set[str], index: int) -> RefusedError:
     return _by_vendor(
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
         f"The following tool_call_ids did not have response messages: {', '.join(sorted(ids))}",

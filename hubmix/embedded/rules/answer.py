@@ -102,7 +102,7 @@ def _calls(request: ChatRequest, conversation: Conversation) -> list[Call]:
 
 
 def _source(conversation: Conversation, tools: list[Tool]) -> str:
-    """Where the arguments of a forced call are looked for: the last message, or all of them where it has nothing to give."""
+    """Where the arguments of a forced call are looked for: the last message, and all of them where it is short."""
     if conversation.results:
         return "\n".join([conversation.user, *(result.text for result in conversation.results)])
     if len(conversation.user) < 12 and conversation.earlier:

@@ -26,7 +26,8 @@ class Conversation:
         user: The last user text.
         earlier: Role and text of the messages before it (no tool messages).
         results: The tools' answers since the last user message.
-        media: What was sent beside text in the last user message and the tools' answers: ``image``, ``audio``, ``file``, ``video``.
+        media: What was sent beside text in the last user message and the tools' answers: ``image``, ``audio``,
+            ``file``, ``video``.
     """
 
     system: str

@@ -14,18 +14,21 @@ NOTHING_GIVEN = "I am a rule without intelligence, and no text was given to me t
 NOT_FOUND = "The given text does not say."
 
 _GREETING = re.compile(
-    r"^\W*(?:hi|hello|hey|good (?:morning|evening|day)|how are you|how do you do|nice to meet you|你好|您好|hallo|bonjour)\b",
-    re.I,
+    r"^\W*(?:hi|hello|hey|good (?:morning|evening|day)|how are you|how do you do|nice to meet you|你好|您好)\b", re.I
 )
 _THANKS = re.compile(r"^\W*(?:thanks|thank you|well, thanks|谢谢)\b", re.I)
 _FENCED = re.compile(r"-{5,}\s*\n(.*?)\n?\s*-{5,}", re.S)
 _TAGGED = re.compile(r"<(context|documents?|sources?)>(.*?)</\1>", re.S | re.I)
 _LABELLED = re.compile(
-    r"(?:^|\n)\s*(?:\w+ ){0,3}(?:context|documents?|passages?|sources?|text|excerpts?)(?: for the context)?\s*:\s*\n?(.*?)"
+    r"(?:^|\n)\s*(?:\w+ ){0,3}(?:context|documents?|passages?|sources?|text|excerpts?)"
+    r"(?: for the context)?\s*:\s*\n?(.*?)"
     r"(?=\n\s*(?:question|query|user question|instruction|answer|helpful answer)\s*:|\Z)",
     re.S | re.I,
 )
 _ASKED = re.compile(
+    r"(?:^|\n)\s*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n\s*\w+ ?\w*\s*:|\Z)",
+    re.S | re.I,
+)
     r"(?:^|\n)\s*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n\s*\w+ ?\w*\s*:|\Z)",
     re.S | re.I,
 )
@@ -41,7 +44,7 @@ def question_in(text: str) -> str:
 
 
 def context_in(text: str) -> str:
-    """The text that a prompt gives to answer from: between dashed lines, in tags, or after ``Context:``; "" without one."""
+    """The text a prompt gives to answer from: between dashed lines, in tags, or after ``Context:``; "" without one."""
     for pattern, group in ((_FENCED, 1), (_TAGGED, 2), (_LABELLED, 1)):
         found = [match.group(group).strip() for match in pattern.finditer(text)]
         found = [part for part in found if part]
@@ -121,7 +124,7 @@ def answer(conversation: Conversation) -> str:
 
 
 def from_results(conversation: Conversation) -> str:
-    """The answer out of the tools' results: a single short one as it is, several each after the argument that tells them apart."""
+    """The answer out of the tools' results: a single short one as it is, several each after its first argument."""
     results = [result for result in conversation.results if result.name != "handoff"] or list(conversation.results)
     if len(results) == 1:
         text = results[0].text.strip()

@@ -1,11 +1,11 @@
-"""The literals of a prompt: numbers, quoted words, names, dates, addresses. Answers are made of them, never of anything else."""
+"""The literals of a prompt: numbers, quoted words, names, dates, addresses. Answers are made of them alone."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-from hubmix.embedded.rules.text import STOPWORDS, stem, unique
+from hubmix.embedded.rules.text import STOPWORDS, stem, unique, word_set
 
 _QUOTED = re.compile(
     r"\"([^\"\n]{1,200})\"|“([^”\n]{1,200})”|「([^」\n]{1,200})」|『([^』\n]{1,200})』|`([^`\n]{1,200})`|(?<![\w])'([^'\n]{1,200})'(?!\w)"
@@ -19,88 +19,16 @@ EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
 URL = re.compile(r"https?://[^\s\"'<>)\]]+")
 DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 TIME = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?\b")
-_NUMBER_WORDS = {
-    word: number
-    for number, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-    )
-}
-_STARTERS = frozenset(
-    [
-        "add",
-        "answer",
-        "ask",
-        "book",
-        "call",
-        "calculate",
-        "check",
-        "classify",
-        "compare",
-        "compute",
-        "continue",
-        "convert",
-        "create",
-        "delete",
-        "describe",
-        "determine",
-        "divide",
-        "explain",
-        "extract",
-        "fetch",
-        "generate",
-        "greet",
-        "hello",
-        "hi",
-        "invoke",
-        "list",
-        "look",
-        "lookup",
-        "make",
-        "multiply",
-        "name",
-        "open",
-        "pass",
-        "plan",
-        "play",
-        "please",
-        "query",
-        "read",
-        "remove",
-        "respond",
-        "return",
-        "run",
-        "save",
-        "say",
-        "search",
-        "send",
-        "set",
-        "show",
-        "subtract",
-        "sum",
-        "summarize",
-        "summarise",
-        "take",
-        "think",
-        "translate",
-        "update",
-        "use",
-        "using",
-        "write",
-        "today",
-        "tomorrow",
-        "yes",
-        "no",
-        "given",
-        "suppose",
-        "consider",
-        "output",
-        "input",
-        "question",
-        "answer",
-        "context",
-        "here",
-        "thanks",
-    ]
+_COUNTED = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBER_WORDS = {word: number for number, word in enumerate(_COUNTED)}
+_STARTERS = word_set(
+    """
+    add answer ask book call calculate check classify compare compute continue convert create delete describe
+    determine divide explain extract fetch generate greet hello hi invoke list look lookup make multiply name open
+    pass plan play please query read remove respond return run save say search send set show subtract sum summarize
+    summarise take think translate update use using write today tomorrow yes no given suppose consider output input
+    question answer context here thanks
+    """
 )
 
 

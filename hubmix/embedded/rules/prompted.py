@@ -11,9 +11,10 @@ from typing import Any
 _KEYS = re.compile(r"((?:['\"`]\w+['\"`][\s,and]*)+)\s*(?:keys?|fields?|properties)", re.I)
 _NAMED = re.compile(r"(?:keys?|fields?|properties)\s*:?\s*((?:['\"`]?\w+['\"`]?(?:,\s*|\s+and\s+)?)+)", re.I)
 _NOISE = re.compile(
-    r"(?:Here's a JSON schema to follow:|Output a valid JSON object but do not repeat the schema\.|Return (?:the result )?as a? ?JSON"
-    r"[^.\n]*\.?|Return nothing other than JSON\.?|The output should be formatted as a JSON instance[^\n]*|As an example, for the schema"
-    r"[^\n]*|Here is the output schema:|the object \{\"foo\"[^\n]*|```(?:json)?)",
+    r"Here's a JSON schema to follow:|Output a valid JSON object but do not repeat the schema\."
+    r"|Return (?:the result )?as a? ?JSON[^.\n]*\.?|Return nothing other than JSON\.?"
+    r"|The output should be formatted as a JSON instance[^\n]*|As an example, for the schema[^\n]*"
+    r"|Here is the output schema:|the object \{\"foo\"[^\n]*|```(?:json)?",
     re.I,
 )
 

@@ -1,7 +1,8 @@
 """The ReAct protocol in plain text: ``Thought: … Action: … Action Input: {…}``, then ``Thought: … Answer: …``.
 
-Recognised by a prompt that explains the format (LlamaIndex's ReActAgent puts it into the system message). The tools are read
-from the prompt, the calls made so far from the assistant's own messages, their results from ``Observation:`` messages.
+Recognised by a prompt that explains the format (LlamaIndex's ReActAgent puts it into the system message). The tools
+are read from the prompt, the calls made so far from the assistant's own messages, their results from ``Observation:``
+messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A value for a JSON schema, made of the literals of a text. Valid by construction for what schemas of tools and answers use."""
+"""A value for a JSON schema, made of the literals of a text; valid for what schemas of tools and answers use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 from hubmix.embedded.rules import literals as lit
 from hubmix.embedded.rules.extract import best_sentences
 from hubmix.embedded.rules.literals import Literals
-from hubmix.embedded.rules.text import name_words, sentences, shorten, stem, unique, words
+from hubmix.embedded.rules.text import name_words, sentences, shorten, stem, unique, word_set, words
 
 MAX_DEPTH = 5  # of nested objects: a schema may refer to itself
 _NOT = re.compile(r"\b(?:not|no|without|never|isn't|don't|doesn't|false)\b[^.,;]{0,24}$", re.I)
-_WHOLE = {"query", "question", "input", "text", "message", "prompt", "content", "request", "search", "task", "statement",
-          "__arg1", "user_input", "q"}  # fmt: skip
+_WHOLE = word_set("query question input text message prompt content request search task statement __arg1 user_input q")
 _LONG = {
     "description",
     "reason",
@@ -49,11 +48,23 @@ _FORMATS = {
     "uuid": (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "00000000-0000-0000-0000-000000000000"),
 }
 _PREPOSITIONS = {
-    "origin": "from", "source": "from", "destination": "to|into", "target": "to|into", "recipient": "to", "to": "to", "from": "from",
-    "city": "in|at|for|of|from|near|to", "location": "in|at|for|of|from|near|to", "place": "in|at|for|of|near|to",
-    "country": "in|from|of", "town": "in|at|for", "language": "in|into|to",
-    "company": "at|for|with|of", "employer": "at|for|with", "organization": "at|for|with|of",
-}  # fmt: skip
+    "origin": "from",
+    "source": "from",
+    "from": "from",
+    "destination": "to|into",
+    "target": "to|into",
+    "recipient": "to",
+    "to": "to",
+    "city": "in|at|for|of|from|near|to",
+    "location": "in|at|for|of|from|near|to",
+    "place": "in|at|for|of|near|to",
+    "country": "in|from|of",
+    "town": "in|at|for",
+    "language": "in|into|to",
+    "company": "at|for|with|of",
+    "employer": "at|for|with",
+    "organization": "at|for|with|of",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,8 @@ def fill(schema: Mapping[str, Any], text: str, *, literals: Literals | None = No
     """A value that is valid under `schema`, out of `text`.
 
     Args:
-        schema: A JSON schema; ``$ref`` into itself, ``anyOf``, ``allOf``, enums, nested objects and arrays are followed.
+        schema: A JSON schema; ``$ref`` into itself, ``anyOf``, ``allOf``, enums, nested objects and arrays are
+            followed.
         text: Where literals are looked for.
         literals: Those of the text, where the caller narrowed or used some of them.
     """

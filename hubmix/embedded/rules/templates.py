@@ -1,6 +1,7 @@
 """The prompts of the frameworks' own chains, recognised by their wording and answered in the form they ask for.
 
-An ordered table: the first pattern that matches the last user message answers. What is not here is answered by extraction.
+An ordered table: the first pattern that matches the last user message answers. What is not here is answered by
+extraction.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from hubmix.embedded.rules.literals import read, topic
 from hubmix.embedded.rules.text import STOPWORDS, is_question, sentences, shorten, unique, words
 
 _REFINE = re.compile(
-    r"original query is as follows: (?P<query>.*?)\nWe have provided an existing answer: (?P<old>.*?)\nWe have the opportunity.*?"
+    r"original query is as follows: (?P<query>.*?)\nWe have provided an existing answer: (?P<old>.*?)\n"
+    r"We have the opportunity.*?"
     r"-{6,}\n(?P<context>.*?)\n-{6,}",
     re.S,
 )
@@ -21,7 +23,8 @@ _CONTEXT_REFINE = re.compile(
     r"documents for the context:(?P<context>.*?)Existing Answer:(?P<old>.*?)Instruction: Refine", re.S
 )
 _CONDENSE = re.compile(
-    r"(?:standalone question).*?(?:Chat History:|<Chat History>)(?P<history>.*?)(?:Follow Up Input:|<Follow Up Message>)"
+    r"(?:standalone question).*?(?:Chat History:|<Chat History>)(?P<history>.*?)"
+    r"(?:Follow Up Input:|<Follow Up Message>)"
     r"(?P<question>.*?)(?:Standalone question:|<Standalone question>)",
     re.S | re.I,
 )

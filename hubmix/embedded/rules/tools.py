@@ -12,42 +12,30 @@ from typing import Any
 from hubmix.embedded.rules import literals as lit
 from hubmix.embedded.rules.conversation import ToolResult
 from hubmix.embedded.rules.schema import fill
-from hubmix.embedded.rules.text import is_question, key_words, name_words, stem, words
+from hubmix.embedded.rules.text import is_question, key_words, name_words, stem, word_set, words
 
 # Verbs that begin the names of tools and say nothing of what they are about.
 _VERBS = {
     stem(word)
-    for word in [
-        "get",
-        "set",
-        "fetch",
-        "find",
-        "list",
-        "create",
-        "make",
-        "do",
-        "run",
-        "call",
-        "compute",
-        "calculate",
-        "lookup",
-        "use",
-        "my",
-        "the",
-        "tool",
-        "function",
-    ]
+    for word in word_set(
+        "get set fetch find list create make do run call compute calculate lookup use my the tool function"
+    )
 }
 # Words and signs that mean what a tool's name says in another word.
 _MEANT = {
-    "add": "+ plus sum addition total", "subtract": "- minus difference subtraction", "multiply": "* × times product multiplication",
-    "divide": "/ ÷ over quotient division", "weather": "forecast temperature",
-}  # fmt: skip
-_SAME = {
-    sign if not sign.isalpha() else stem(sign): stem(word) for word, signs in _MEANT.items() for sign in signs.split()
+    "add": "+ plus sum addition total",
+    "subtract": "- minus difference subtraction",
+    "multiply": "* × times product multiplication",
+    "divide": "/ ÷ over quotient division",
+    "weather": "forecast temperature",
 }
-for _word in (stem("times"), "over"):  # they mean an operation only between numbers
-    del _SAME[_word]
+_ONLY_BETWEEN_NUMBERS = {"times", "over"}  # anywhere else they are about something else
+_SAME = {
+    stem(sign): stem(word)
+    for word, signs in _MEANT.items()
+    for sign in signs.split()
+    if sign not in _ONLY_BETWEEN_NUMBERS
+}
 _OPERATOR = re.compile(r"(?<=[\d)])\s*([-+*/×÷]|times|plus|minus|over)\s*(?=[\d(])")
 _FREE_TEXT = {"query", "question", "input", "text", "q", "search", "__arg1", "request"}
 _ENOUGH = 2.0
@@ -150,9 +138,7 @@ def _said(text: str) -> set[str]:
 
 
 def _operation(sign: str) -> str:
-    return {"times": stem("multiply"), "over": stem("divide")}.get(sign) or _SAME[
-        sign if not sign.isalpha() else stem(sign)
-    ]
+    return {"times": stem("multiply"), "over": stem("divide")}.get(sign) or _SAME[stem(sign)]
 
 
 def _same(word: str) -> str:
