@@ -1,0 +1,153 @@
+"""A message's standard content blocks: what `AIMessage.content_blocks` gives for an answer of this provider.
+
+LangChain's own translators lose something each: the one for OpenAI the reasoning, the fallback the refusal. Registering
+is global and idempotent; it happens when this module is imported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.block_translators import register_translator
+from langchain_core.messages.content import KNOWN_BLOCK_TYPES
+
+from langchain_hubmix._messages import PROVIDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from langchain_core.messages import AIMessage
+    from langchain_core.messages.content import ContentBlock
+
+Block = dict[str, Any]
+
+
+def translate_content(message: AIMessage) -> list[ContentBlock]:
+    """Reasoning, text with its citations, pictures, sound, refusal, then the valid tool calls.
+
+    Args:
+        message: An answer of this provider, whole.
+
+    Returns:
+        LangChain's standard blocks. Tool calls that must not be executed stay in `invalid_tool_calls`, where LangChain
+        keeps them.
+    """
+    blocks = _spoken(message)
+    blocks += [
+        {"type": "tool_call", "id": c.get("id"), "name": c["name"], "args": c["args"]} for c in message.tool_calls
+    ]
+    return cast("list[ContentBlock]", blocks)
+
+
+def translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
+    """The same for a piece of a stream, or for pieces already merged.
+
+    Each block names its place in the message (`index`), so that pieces of one block find each other when merged.
+    """
+    blocks = _spoken(chunk)
+    for block in blocks:
+        block.setdefault("index", f"lc_{block['type']}")
+    whole = chunk.chunk_position == "last"
+    if whole:
+        blocks += [
+            {"type": "tool_call", "id": c.get("id"), "name": c["name"], "args": c["args"]}
+            for c in chunk.tool_calls
+            if c.get("id")
+        ]
+    for piece in chunk.tool_call_chunks:
+        if not whole or not piece.get("id"):
+            block = {"type": "tool_call_chunk", "id": piece["id"], "name": piece["name"], "args": piece["args"]}
+            if piece.get("index") is not None:
+                block["index"] = piece["index"]
+            blocks.append(block)
+    return cast("list[ContentBlock]", blocks)
+
+
+def _spoken(message: AIMessage) -> list[Block]:
+    extras = message.additional_kwargs
+    content = message.content
+    blocks = list(_text(content, message))
+    reasoning = extras.get("reasoning_content")
+    if reasoning and not any(block["type"] == "reasoning" for block in blocks):
+        blocks.insert(0, {"type": "reasoning", "reasoning": reasoning})
+    for picture in extras.get("images") or ():
+        blocks.append(_picture(picture))
+    if audio := extras.get("audio"):
+        blocks.append(_sound(audio))
+    if refusal := extras.get("refusal"):
+        blocks.append({"type": "non_standard", "value": {"type": "refusal", "refusal": refusal}})
+    return blocks
+
+
+def _text(content: str | list[Any], message: AIMessage) -> Iterable[Block]:
+    notes = _citations(message)
+    if isinstance(content, str):
+        if content or notes:
+            yield {"type": "text", "text": content, **({"annotations": notes} if notes else {})}
+        return
+    for block in content:
+        if isinstance(block, str):
+            yield {"type": "text", "text": block}
+        elif block.get("type") in KNOWN_BLOCK_TYPES:
+            if block["type"] not in ("tool_call", "tool_call_chunk", "invalid_tool_call"):
+                yield dict(block)
+        else:
+            yield {"type": "non_standard", "value": block}
+
+
+def _citations(message: AIMessage) -> list[Block]:
+    """Citations of every form that hubs pass on, each address once."""
+    found = message.response_metadata
+    notes: list[Block] = []
+    seen: set[str] = set()
+    for note in found.get("annotations") or ():
+        notes.append(_annotation(note))
+        seen.add(notes[-1].get("url", ""))
+    for key in ("search_results", "citations"):
+        for entry in found.get(key) or ():
+            source = entry if isinstance(entry, dict) else {"url": entry}
+            url = source.get("url") or source.get("link")
+            if isinstance(url, str) and url not in seen:
+                seen.add(url)
+                notes.append({"type": "citation", "url": url, **_chosen(source, title="title")})
+    return notes
+
+
+def _annotation(note: Any) -> Block:
+    cited = note.get("url_citation") if isinstance(note, dict) else None
+    if isinstance(note, dict) and note.get("type") == "url_citation":
+        source = cited if isinstance(cited, dict) else note
+        names = _chosen(source, url="url", title="title", start_index="start_index", end_index="end_index")
+        return {"type": "citation", **names, **_chosen(source, cited_text="content")}
+    return {"type": "non_standard_annotation", "value": note if isinstance(note, dict) else {"annotation": note}}
+
+
+def _chosen(source: dict[str, Any], **names: str) -> Block:
+    return {name: source[key] for name, key in names.items() if source.get(key) is not None}
+
+
+def _picture(picture: Any) -> Block:
+    url = picture.get("image_url") if isinstance(picture, dict) else picture
+    if isinstance(url, dict):
+        url = url.get("url")
+    if not isinstance(url, str):
+        return {"type": "non_standard", "value": picture if isinstance(picture, dict) else {"image": picture}}
+    if url.startswith("data:") and ";base64," in url:
+        head, _, data = url.partition(";base64,")
+        return {"type": "image", "base64": data, "mime_type": head[len("data:") :]}
+    return {"type": "image", "url": url}
+
+
+def _sound(audio: dict[str, Any]) -> Block:
+    block: Block = {"type": "audio"}
+    if audio.get("id"):
+        block["id"] = audio["id"]
+    if audio.get("data"):
+        block["base64"] = audio["data"]
+    if audio.get("transcript"):
+        block["extras"] = {"transcript": audio["transcript"]}
+    return block
+
+
+register_translator(PROVIDER, translate_content, cast("Any", translate_chunk))

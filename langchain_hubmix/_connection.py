@@ -1,0 +1,83 @@
+"""Which hub a LangChain object talks to, and with which key: the fields that all three classes share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hubmix.hub import Hub, resolve_hub
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from hubmix.parameters import canonical, reject_unknown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from hubmix.catalog import ModelCatalog
+
+
+class HubConnection(BaseModel):
+    """The connection's fields, and the hub that they settle. Nothing is sent until a call is made."""
+
+    hub_source: Hub | str | None = Field(default=None, alias="hub", exclude=True, repr=False)
+    """What was given as `hub`; the attribute `hub` is the hub itself."""
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    app_code: str | None = None
+    default_headers: dict[str, str] | None = Field(default=None, repr=False)
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+
+    _resolved: tuple[Any, Hub] | None = PrivateAttr(default=None)
+
+    # A failed validation must not print what it was given: the key is among it.
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        values = canonical(kwargs)
+        cls = type(self)
+        if not values.keys() <= cls.model_fields.keys():
+            reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
+        super().__init__(**values)
+        _ = self.hub  # outside pydantic's validation, so that a wrong URL or hub is the project's own error
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that serves this object; it holds the HTTP clients and may be shared between objects."""
+        given = (
+            self.hub_source,
+            self.base_url,
+            self.api_key,
+            self.app_code,
+            self.default_headers,
+            self.http_client,
+            self.http_async_client,
+        )
+        if self._resolved is None or self._resolved[0] != given:
+            hub, base_url, api_key, app_code, headers, client, async_client = given
+            self._resolved = (
+                given,
+                resolve_hub(
+                    hub=hub,
+                    base_url=base_url,
+                    api_key=api_key,
+                    app_code=app_code,
+                    default_headers=headers,
+                    http_client=client,
+                    http_async_client=async_client,
+                ),
+            )
+        return self._resolved[1]
+
+    @property
+    def catalog(self) -> ModelCatalog:
+        """What the hub serves: `llm.catalog.list("claude", supports={"tools"})`."""
+        return self.hub.models
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        # An HTTP client holds locks and sockets; the copy uses the same one.
+        shared = {id(client): client for client in (self.http_client, self.http_async_client) if client is not None}
+        return super().__deepcopy__({**(memo or {}), **shared})
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "http_client": None, "http_async_client": None}}

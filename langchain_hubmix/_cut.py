@@ -1,0 +1,43 @@
+"""Tool calls whose arguments broke off: how they are kept from being executed."""
+
+from __future__ import annotations
+
+import re
+
+from langchain_core.utils.json import parse_partial_json
+
+# LangChain repairs JSON that breaks off, which turns a call cut at max_tokens into a valid call with wrong arguments.
+# No other field of a chunk survives merging, so the arguments themselves have to say that they end here: a closing
+# bracket that matches nothing is the one thing its parser gives up at.
+_CUT = " (cut short)"
+_CUT_PATTERN = re.compile(r'"?[\]}] \(cut short\)$')
+
+
+def cut_marker(arguments: str) -> str:
+    """What to append to broken arguments so that LangChain does not repair them into a call; "" where it would not.
+
+    Args:
+        arguments: The JSON text as far as it came.
+    """
+    if not isinstance(parse_partial_json(arguments), dict):
+        return ""
+    closers: list[str] = []
+    in_string = escaped = False
+    for char in arguments:
+        if in_string:
+            in_string = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            in_string, escaped = True, False
+        elif char in "{[":
+            closers.append("}" if char == "{" else "]")
+        elif char in "}]":
+            closers.pop()
+    # Behind a lone backslash the first quote is part of the string, so it takes a second one to end it.
+    quote = ('""' if escaped else '"') if in_string else ""
+    return quote + ("}" if closers and closers[-1] == "]" else "]") + _CUT
+
+
+def uncut(arguments: str) -> str:
+    """Broken arguments as they came, without :func:`cut_marker`."""
+    return _CUT_PATTERN.sub("", arguments) if arguments.endswith(_CUT) else arguments

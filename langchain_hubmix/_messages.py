@@ -1,0 +1,380 @@
+"""LangChain messages to the OpenAI wire and back: pure, in both directions.
+
+`to_wire` is written for long histories: plain text costs well under a microsecond a message, no pydantic model is
+dumped, and nothing of the caller's is changed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import invalid_tool_call, tool_call
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from hubmix.errors import ConfigurationError
+from langchain_hubmix._cut import uncut
+from langchain_hubmix._parts import NOT_CONTENT, part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from langchain_core.messages import BaseMessage
+
+    from hubmix.wire import Reply, ToolCall, Usage
+
+PROVIDER = "hubmix"
+"""What stands in `response_metadata["model_provider"]`, and the name of the block translator."""
+
+_dumps = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+# ------------------------------------------------------------------------------------------------ messages to the wire
+
+
+def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
+    """The messages of a chat completion, as plain dicts.
+
+    Args:
+        messages: A history as LangChain keeps it, from whichever provider its messages came. It is not changed.
+
+    Returns:
+        One dict a message, but for a human message with Anthropic's `tool_result` blocks, which becomes one `tool`
+        message a result. What an assistant message knows of its reasoning stands under `hubmix_reasoning`, for the
+        hub to send back in the way it takes it.
+
+    Raises:
+        ConfigurationError: A message or content block that cannot be sent.
+
+    Example:
+        ```python
+        from langchain_core.messages import HumanMessage
+        from langchain_hubmix._messages import to_wire
+
+        assert to_wire([HumanMessage("Hello")]) == [{"role": "user", "content": "Hello"}]
+        ```
+    """
+    wire: list[dict[str, Any]] = []
+    for message in messages:
+        writer = _WRITERS.get(message.type)
+        if writer is None:
+            raise ConfigurationError(
+                f"A message of type {message.type!r} ({type(message).__name__}) cannot be sent to a chat model. "
+                "Send human, ai, system, tool, function or chat messages; apply RemoveMessage to the history first."
+            )
+        writer(message, wire)
+    return wire
+
+
+def _user(message: Any, wire: list[dict[str, Any]]) -> None:
+    content = message.content
+    if type(content) is not str:
+        content = _without_tool_results(content, wire)
+        if content is None:
+            return
+        content = _content(content)
+    wire.append(_named(message, {"role": "user", "content": content}))
+
+
+def _system(message: Any, wire: list[dict[str, Any]]) -> None:
+    content = message.content
+    # LangChain's convention for a developer message; nothing is ever renamed here by the model's name.
+    role = message.additional_kwargs.get("__openai_role__", "system")
+    wire.append(_named(message, {"role": role, "content": content if type(content) is str else _content(content)}))
+
+
+def _chat(message: Any, wire: list[dict[str, Any]]) -> None:
+    content = message.content
+    wire.append(
+        _named(message, {"role": message.role, "content": content if type(content) is str else _content(content)})
+    )
+
+
+def _function(message: Any, wire: list[dict[str, Any]]) -> None:
+    content = message.content
+    wire.append(
+        {"role": "function", "name": message.name, "content": content if type(content) is str else _content(content)}
+    )
+
+
+def _tool(message: Any, wire: list[dict[str, Any]]) -> None:
+    content = message.content
+    wire.append(
+        {
+            "role": "tool",
+            "tool_call_id": message.tool_call_id,
+            "content": content if type(content) is str else _content(content),
+        }
+    )
+
+
+def _assistant(message: Any, wire: list[dict[str, Any]]) -> None:
+    content = message.content
+    listed = type(content) is not str
+    text = _said(content, message) if listed else content
+    out: dict[str, Any] = _named(message, {"role": "assistant", "content": text})
+    calls = _calls(message, content if listed else ())
+    extras = message.additional_kwargs
+    if calls:
+        out["tool_calls"] = calls
+        out["content"] = text or None
+    elif "function_call" in extras:
+        out["function_call"] = extras["function_call"]
+        out["content"] = text or None
+    if listed or extras:
+        reasoning = _reasoning(message, content if listed else ())
+        if reasoning is not None:
+            out["hubmix_reasoning"] = reasoning
+        audio = extras.get("audio")
+        if isinstance(audio, dict) and audio.get("id"):
+            out["audio"] = {"id": audio["id"]}
+            out["content"] = text or None
+    wire.append(out)
+
+
+_WRITERS: dict[str, Callable[[Any, list[dict[str, Any]]], None]] = {
+    "human": _user,
+    "HumanMessageChunk": _user,
+    "ai": _assistant,
+    "AIMessageChunk": _assistant,
+    "system": _system,
+    "SystemMessageChunk": _system,
+    "tool": _tool,
+    "ToolMessageChunk": _tool,
+    "function": _function,
+    "FunctionMessageChunk": _function,
+    "chat": _chat,
+    "ChatMessageChunk": _chat,
+}
+
+
+def _named(message: Any, out: dict[str, Any]) -> dict[str, Any]:
+    name = message.name
+    if name:
+        out["name"] = name
+    return out
+
+
+def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
+    """Content parts; text alone becomes one string, which every backend behind a hub can read."""
+    parts = [part for block in blocks if (part := part_of(block)) is not None]
+    if all(part.get("type") == "text" and len(part) == 2 for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
+def _without_tool_results(blocks: Sequence[Any], wire: list[dict[str, Any]]) -> Sequence[Any] | None:
+    """Send Anthropic's `tool_result` blocks ahead as tool messages; None where nothing else was said."""
+    if not any(isinstance(block, dict) and block.get("type") == "tool_result" for block in blocks):
+        return blocks
+    rest = []
+    for block in blocks:
+        if isinstance(block, dict) and block.get("type") == "tool_result":
+            content = block.get("content") or ""
+            wire.append(
+                {
+                    "role": "tool",
+                    "tool_call_id": block.get("tool_use_id"),
+                    "content": content if isinstance(content, str) else _content(content),
+                }
+            )
+        else:
+            rest.append(block)
+    return rest or None
+
+
+def _said(blocks: Sequence[Any], message: Any) -> str | list[dict[str, Any]]:
+    """What an assistant message said: its text blocks as one text. A hub's own pictures are not sent back."""
+    parts = []
+    ours = message.response_metadata.get("model_provider") == PROVIDER
+    for block in blocks:
+        if ours and isinstance(block, dict) and block.get("type") not in ("text", None):
+            continue
+        if (part := part_of(block)) is not None and (part.get("type") != "text" or part["text"]):
+            parts.append(part)
+    if all(part.get("type") == "text" and len(part) == 2 for part in parts):
+        return "".join(part["text"] for part in parts)
+    return parts
+
+
+def _calls(message: Any, blocks: Sequence[Any]) -> list[dict[str, Any]]:
+    """The calls of an assistant message, those with broken arguments included: their answers stand in the history."""
+    calls = message.tool_calls
+    broken = message.invalid_tool_calls
+    extras = message.additional_kwargs.get("tool_call_extras") or {}
+    wire = [_call(call["id"], call["name"], _dumps(call["args"]), extras) for call in calls] if calls else []
+    if broken:
+        wire += [_call(call["id"], call["name"], uncut(call["args"] or ""), extras) for call in broken]
+    if blocks and not wire:  # a history written in Anthropic's format, with the calls in the content only
+        wire = [
+            _call(block.get("id"), block.get("name"), _dumps(block.get("input", block.get("args")) or {}), extras)
+            for block in blocks
+            if isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call")
+        ]
+    return wire
+
+
+def _call(call_id: str | None, name: str | None, arguments: str, extras: dict[str, Any]) -> dict[str, Any]:
+    extra = extras.get(call_id)
+    if extra and "custom" in extra:
+        return {"id": call_id, "type": "custom", "custom": {"name": name or "", "input": extra["custom"]}}
+    call = {"id": call_id, "type": "function", "function": {"name": name or "", "arguments": arguments}}
+    return {**call, **extra} if extra else call
+
+
+def _reasoning(message: Any, blocks: Sequence[Any]) -> dict[str, Any] | None:
+    """What the model thought, and which model it was; signatures only where it was this provider that brought them."""
+    extras = message.additional_kwargs
+    ours = message.response_metadata.get("model_provider") == PROVIDER
+    details = extras.get("reasoning_details") if ours else None
+    text = extras.get("reasoning_content") or extras.get("reasoning")
+    if not isinstance(text, str):
+        text = "".join(_thought(block) for block in blocks if isinstance(block, dict))
+    if not text and not details:
+        return None
+    return {"model": message.response_metadata.get("model_name") if ours else None, "text": text, "details": details}
+
+
+def _thought(block: dict[str, Any]) -> str:
+    if block.get("type") not in NOT_CONTENT:
+        return ""
+    thought = block.get("reasoning") or block.get("thinking") or block.get("reasoning_content")
+    if isinstance(thought, dict):  # Bedrock's
+        thought = thought.get("text")
+    return thought if isinstance(thought, str) else ""
+
+
+# ------------------------------------------------------------------------------------------------- the wire to messages
+
+
+def from_reply(reply: Reply) -> AIMessage:
+    """A whole answer as a LangChain message.
+
+    Args:
+        reply: What the hub answered.
+
+    Returns:
+        A message with text as `content`; reasoning in `additional_kwargs["reasoning_content"]` (and
+        `["reasoning_details"]`, exactly as it came); valid and invalid tool calls apart; token counts in
+        `usage_metadata`; and everything else in `response_metadata`.
+    """
+    return AIMessage(
+        content=reply.text,
+        additional_kwargs=message_extras(reply),
+        response_metadata={"model_provider": PROVIDER, **metadata(reply)},
+        tool_calls=[tool_call(name=c.name, args=c.args, id=c.id) for c in reply.tool_calls if c.args is not None],
+        invalid_tool_calls=[
+            invalid_tool_call(name=c.name, args=c.arguments, id=c.id, error=c.error)
+            for c in reply.tool_calls
+            if c.args is None
+        ],
+        usage_metadata=usage_metadata(reply.usage),
+    )
+
+
+def generation_info(reply: Reply) -> dict[str, Any]:
+    """What callbacks look for beside the message."""
+    found = {"finish_reason": reply.finish_reason, "logprobs": reply.logprobs}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def chat_result(reply: Reply) -> ChatResult:
+    """A whole answer as LangChain's result: one generation a choice."""
+    for other in reply.choices:  # what came once, for all of them
+        other.served, other.request_id, other.id = reply.served, reply.request_id, reply.id
+    return ChatResult(
+        generations=[
+            ChatGeneration(message=from_reply(one), generation_info=generation_info(one))
+            for one in (reply, *reply.choices)
+        ],
+        llm_output={
+            "token_usage": dict(reply.usage.raw) if reply.usage is not None else {},
+            "model_name": reply.served or reply.model,
+        },
+    )
+
+
+def message_extras(reply: Reply) -> dict[str, Any]:
+    """What stands in `additional_kwargs` of a whole message."""
+    extras: dict[str, Any] = {}
+    if reply.reasoning:
+        extras["reasoning_content"] = reply.reasoning
+    if reply.refusal:
+        extras["refusal"] = reply.refusal
+    if reply.audio:
+        extras["audio"] = reply.audio
+    extras.update(closing_extras(reply))
+    return extras
+
+
+def closing_extras(reply: Reply) -> dict[str, Any]:
+    """The part of it that a stream brings at its end, since pieces of it would not merge."""
+    extras: dict[str, Any] = {}
+    if reply.reasoning_details:
+        extras["reasoning_details"] = reply.reasoning_details
+    if reply.images:
+        extras["images"] = reply.images
+    beside = {call.id: extra for call in reply.tool_calls if (extra := _beside(call))}
+    if beside:
+        extras["tool_call_extras"] = beside
+    return extras
+
+
+def _beside(call: ToolCall) -> dict[str, Any]:
+    """What a vendor wants back with a call, such as Gemini's thought signature."""
+    return {**call.extra, "custom": call.arguments} if call.kind == "custom" else call.extra
+
+
+def metadata(reply: Reply) -> dict[str, Any]:
+    """`response_metadata` of a whole answer, or of the one chunk that ends a stream: LangChain adds up what repeats."""
+    found: dict[str, Any] = {
+        "model_name": reply.served or reply.model,
+        "finish_reason": reply.finish_reason,
+        "native_finish_reason": reply.native_finish_reason,
+        "id": reply.id,
+        "request_id": reply.request_id,
+        "created": reply.created,
+        "system_fingerprint": reply.system_fingerprint,
+        "service_tier": reply.service_tier,
+        "logprobs": reply.logprobs,
+        **reply.citations,
+    }
+    kept = {name: value for name, value in found.items() if value is not None}
+    if reply.usage is not None:
+        kept["token_usage"] = dict(reply.usage.raw)
+    if reply.incomplete:
+        kept["incomplete"] = True
+    if reply.cost is not None:
+        kept["cost"] = reply.cost.to_dict()
+    if reply.trace is not None:
+        kept["failover"] = reply.trace.to_dict()
+    if reply.extra:
+        kept["extra"] = reply.extra
+    return kept
+
+
+def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
+    """Token counts under LangChain's names. Whole numbers only: a float here stops LangChain's own counters."""
+    if usage is None:
+        return None
+    counts = UsageMetadata(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+    )
+    inputs, outputs = InputTokenDetails(), OutputTokenDetails()
+    if usage.cache_read is not None:
+        inputs["cache_read"] = usage.cache_read
+    if usage.cache_creation is not None:
+        inputs["cache_creation"] = usage.cache_creation
+    if usage.audio_input is not None:
+        inputs["audio"] = usage.audio_input
+    if usage.reasoning is not None:
+        outputs["reasoning"] = usage.reasoning
+    if usage.audio_output is not None:
+        outputs["audio"] = usage.audio_output
+    if inputs:
+        counts["input_token_details"] = inputs
+    if outputs:
+        counts["output_token_details"] = outputs
+    return counts

@@ -1,0 +1,136 @@
+"""From a model's fields and a call's keyword arguments to the body of a request and the options of a call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from hubmix.failover import FailoverPolicy
+
+from hubmix.options import CallOptions
+from hubmix.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
+from langchain_hubmix._messages import to_wire
+from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hubmix.failover import Attempt
+    from langchain_core.messages import BaseMessage
+
+    from langchain_hubmix.chat_models import ChatHubmix
+
+SENT = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "reasoning_effort",
+    "response_format",
+    "parallel_tool_calls",
+    "user",
+    "service_tier",
+)
+"""The fields of the model that stand in the body under their own names."""
+
+_STEERING = frozenset(
+    {"model", "fallbacks", "timeout", "total_timeout", "max_retries", "failover", "stream_usage", "extra_body"}
+)
+_HEADERS = frozenset({"extra_headers", "default_headers"})
+# Put into a call by LangChain itself: whether to stream, and what tracers show of a schema.
+_LANGCHAIN = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
+PER_CALL = REQUEST_PARAMETERS | _STEERING | _HEADERS | _LANGCHAIN
+"""What a single call may say."""
+
+_DEFAULT_POLICY = FailoverPolicy()
+
+
+def request_of(
+    llm: ChatHubmix,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: Mapping[str, Any],
+    *,
+    streamed: bool = False,
+    on_attempt: Callable[[Attempt], None] | None = None,
+) -> tuple[dict[str, Any], CallOptions]:
+    """The body of one chat completion, and how it is to be carried out.
+
+    Args:
+        llm: the model with its fields.
+        messages: the conversation.
+        stop: the stop sequences that LangChain hands over on its own.
+        kwargs: what this call says beside; it wins over the fields.
+        streamed: whether the answer is to stream.
+        on_attempt: told of every attempt that failed.
+
+    Raises:
+        ConfigurationError: an unknown parameter, with the near one named, or one that cannot be sent.
+    """
+    call = canonical(kwargs) if kwargs else {}
+    if not call.keys() <= PER_CALL:
+        reject_unknown(call, PER_CALL, where="A call of ChatHubmix")
+    body: dict[str, Any] = {"model": call.get("model") or llm.model, "messages": to_wire(messages)}
+    for name in SENT:
+        if (value := getattr(llm, name)) is not None:
+            body[name] = value
+    for name in call.keys() & REQUEST_PARAMETERS:
+        body[name] = call[name]
+    body["stop"] = stop or call.get("stop") or llm.stop
+    _settle_tools(body)
+    if (wanted := body.get("response_format")) is not None:
+        body["response_format"] = wire_response_format(wanted)
+    if streamed:
+        # One message is all that a LangChain stream can hold: further choices would be paid for and thrown away.
+        body.pop("n", None)
+        if not call.get("stream_usage", llm.stream_usage):
+            body["stream_options"] = {"include_usage": False}
+    return {name: value for name, value in body.items() if value is not None}, _options(llm, call, on_attempt)
+
+
+def _settle_tools(body: dict[str, Any]) -> None:
+    """An empty list of tools is an error to every hub, and so is a choice among none."""
+    tools = body.get("tools")
+    if not tools:
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            body.pop(name, None)
+        return
+    body["tools"] = [
+        tool if isinstance(tool, dict) and "type" in tool else wire_tool(tool, strict=None) for tool in tools
+    ]
+    if body.get("tool_choice") is not None:
+        body["tool_choice"] = wire_tool_choice(body["tool_choice"], body["tools"])
+
+
+def _options(llm: ChatHubmix, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
+    fallbacks = call.get("fallbacks", llm.fallbacks)
+    policy = policy_of(call.get("failover") or llm.failover, call.get("max_retries", llm.max_retries))
+    headers = {
+        name: value for key in ("default_headers", "extra_headers") for name, value in (call.get(key) or {}).items()
+    }
+    extra_body = llm.extra_body
+    if given := call.get("extra_body"):
+        extra_body = {**(extra_body or {}), **given}
+    return CallOptions(
+        fallbacks=fallbacks if fallbacks == "auto" else tuple(fallbacks or ()),
+        policy=policy,
+        timeout=call.get("timeout", llm.timeout),
+        total_timeout=call.get("total_timeout", llm.total_timeout),
+        headers=headers or None,
+        extra_body=extra_body,
+        on_attempt=on_attempt,
+    )
+
+
+def policy_of(policy: FailoverPolicy | None, max_retries: int | None) -> FailoverPolicy:
+    """The policy of a call: the one given, or the default, with the number of retries that was set beside it."""
+    policy = policy or _DEFAULT_POLICY
+    return (
+        policy if max_retries in (None, policy.max_retries) else replace(policy, max_retries=cast("int", max_retries))
+    )

@@ -1,0 +1,403 @@
+"""ChatHubmix: every chat model of an OpenAI-compatible hub as one LangChain chat model."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, closing
+from dataclasses import asdict, is_dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from hubmix.failover import FailoverPolicy
+from langchain_core.language_models.chat_models import BaseChatModel, LangSmithParams
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatResult
+from langchain_core.runnables import RunnableMap, RunnablePassthrough
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import field_validator
+
+from hubmix import __version__
+from hubmix.parameters import canonical
+from langchain_hubmix import _blocks  # registers the translator of content blocks  # noqa: F401
+from langchain_hubmix._chunks import ChunkWriter
+from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._messages import PROVIDER, chat_result
+from langchain_hubmix._params import SENT, request_of
+from langchain_hubmix._profile import profile_of
+from langchain_hubmix._retries import retry_state
+from langchain_hubmix._structured import Method, StructuredParser, required_keys, structured_request
+from langchain_hubmix._tools import wire_tool, wire_tool_choice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from hubmix.failover import Attempt
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models import LanguageModelInput, ModelProfile
+    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk
+    from langchain_core.runnables import Runnable
+    from langchain_core.tools import BaseTool
+    from pydantic import BaseModel
+
+
+
+class ChatHubmix(HubConnection, BaseChatModel):
+    """A chat model served by an OpenAI-compatible hub: AIHubMix, AIHubAPI, any New API or one-api gateway.
+
+    It asks the hub what its models can do, tries `fallbacks` inside one call when a model fails, and keeps everything
+    that an answer brings: reasoning, citations, token details, log-probabilities, refusals.
+
+    Args:
+        model: ID of the model, exactly as the hub lists it. Also accepted as `model_name`.
+        fallbacks: IDs to try, in this order, when a model fails in a way that another one may not; `"auto"` lets the
+            hub's catalog choose. Default: none.
+        hub: a `Hub` to share with other objects, or the name of a known one (`"aihubmix"`, `"aihubapi"`).
+        base_url: base URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, then AIHubMix.
+        api_key: default `HUBMIX_API_KEY`, then the hub's own variable (`AIHUBMIX_API_KEY`, `AIHUBAPI_API_KEY`).
+        temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n, logprobs, top_logprobs,
+            logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier: sent under their
+            own names when set, and not at all when None. `n` > 1 gives several generations and is left out of streams.
+        timeout: seconds for one attempt. Default: 600.
+        total_timeout: seconds for the whole call, waits and further candidates included. Default: no limit.
+        max_retries: further attempts at the same model while another candidate remains. Default: 1.
+        failover: a `FailoverPolicy` for everything else about retries and fallbacks.
+        default_headers: sent with every request.
+        extra_body: fields merged into every request's body last: a vendor's own parameters.
+        app_code: AIHubMix's discount code, sent as `APP-Code` when set.
+        stream_usage: ask for token counts in streams. Default: True.
+        streaming: let `invoke` stream too.
+        http_client, http_async_client: an `httpx` (openai 2) or `httpx2` (openai 3) client to use.
+
+    Any of these but the connection's own may also stand in a single call or in `bind`: `llm.invoke(…, model="…")`,
+    `llm.bind(fallbacks=[])`. A parameter that nobody knows is an error that names the near one.
+
+    Returns:
+        Answers whose `response_metadata` holds `model_name` (the model that served), `finish_reason`, `id`,
+        `request_id`, `token_usage` (as the hub sent it), `failover` (every attempt), `cost` where the catalog knows
+        prices, `logprobs`, `citations`, and `incomplete: True` where a stream stopped without an end.
+
+    Raises:
+        ConfigurationError: an unknown or contradictory parameter; no key.
+        HubmixError: what a call failed with; each is LangChain's `ModelError` of the same meaning too.
+        AllModelsFailedError: every candidate failed; it lists the attempts.
+
+    Example:
+        ```python
+        from langchain_hubmix import ChatHubmix
+
+        llm = ChatHubmix(model="embedded/extract", fallbacks=["embedded/think"])
+        answer = llm.invoke("What is the capital of France? Context: Paris is the capital of France.")
+        assert answer.response_metadata["model_name"] == "embedded/extract"
+
+        for chunk in llm.stream("Say hello."):
+            print(chunk.text, end="")
+        ```
+    """
+
+    model: str
+    fallbacks: Literal["auto"] | list[str] | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    logit_bias: dict[str, int] | None = None
+    reasoning_effort: str | None = None
+    response_format: Any = None
+    parallel_tool_calls: bool | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    extra_body: dict[str, Any] | None = None
+
+    timeout: float | None = None
+    total_timeout: float | None = None
+    max_retries: int | None = None
+    failover: FailoverPolicy | None = None
+    stream_usage: bool = True
+    streaming: bool = False
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Record this package's version for tracing, beside LangChain's own."""
+        super().model_post_init(context)
+        self._add_version("hubmix", __version__)
+
+    @field_validator("failover", mode="before")
+    @classmethod
+    def _policy_from_dict(cls, value: Any) -> Any:
+        return FailoverPolicy(**value) if isinstance(value, dict) else value
+
+    @property
+    def model_name(self) -> str:
+        """The same as `model`, under the name that other LangChain classes give it."""
+        return self.model
+
+    def candidates(self, **kwargs: Any) -> list[str]:
+        """The models that a call would try, in order.
+
+        Args:
+            **kwargs: what the call would say, such as `model=` or `fallbacks=`.
+        """
+        body, options = request_of(self, [], None, kwargs)
+        return self.hub.candidates(body["model"], options)
+
+    # ------------------------------------------------------------------------------------------- calls and streams
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        report: Callable[[Attempt], None] | None = None
+        if run_manager is not None and run_manager.handlers:
+            failed: list[Attempt] = []
+
+            def report(attempt: Attempt) -> None:
+                failed.append(attempt)
+                run_manager.on_retry(retry_state(attempt, len(failed)))
+
+        body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
+        return chat_result(self.hub.chat(body, options))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        report: Callable[[Attempt], None] | None = None
+        events: list[asyncio.Task[None]] = []
+        if run_manager is not None and run_manager.handlers:
+
+            def report(attempt: Attempt) -> None:
+                state = retry_state(attempt, len(events) + 1)
+                events.append(asyncio.ensure_future(run_manager.on_retry(state)))
+
+        body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
+        try:
+            return chat_result(await self.hub.achat(body, options))
+        finally:
+            if events:
+                await asyncio.gather(*events)
+
+    # LangChain's `stream` calls these without a run manager and announces the tokens itself.
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        body, options = request_of(self, messages, stop, kwargs, streamed=True)
+        write = ChunkWriter().write
+        with closing(self.hub.stream_chat(body, options)) as deltas:
+            for delta in deltas:
+                yield write(delta)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        body, options = request_of(self, messages, stop, kwargs, streamed=True)
+        write = ChunkWriter().write
+        async with aclosing(self.hub.astream_chat(body, options)) as deltas:
+            async for delta in deltas:
+                yield write(delta)
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        totals: dict[str, int] = {}
+        for output in llm_outputs:
+            for name, count in ((output or {}).get("token_usage") or {}).items():
+                if name.endswith("_tokens") and isinstance(count, int):
+                    totals[name] = totals.get(name, 0) + count
+        return {"token_usage": totals, "model_name": self.model}
+
+    # ------------------------------------------------------------------------------------ tools, structured output
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | bool | dict[str, Any] | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        response_format: Any = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """A model that may call tools.
+
+        Args:
+            tools: LangChain tools, functions, pydantic or TypedDict classes, JSON schemas with a title, or dicts in
+                OpenAI's or Anthropic's format. An empty list is left out of the request.
+            tool_choice: `"auto"`, `"none"`, `"any"` (or `"required"`, True), the name of a tool, or a dict in OpenAI's
+                or Anthropic's format. None or False leave it to the model.
+            strict: whether the vendor shall hold arguments to the schemas. None says nothing about it.
+            parallel_tool_calls: whether several calls may come at once. None says nothing about it.
+            response_format: a response format, or a pydantic or TypedDict class or JSON schema to make one of.
+            **kwargs: whatever else a call takes.
+
+        Returns:
+            The model with these bound.
+
+        Example:
+            ```python
+            from langchain_hubmix import ChatHubmix
+
+            def weather(city: str) -> str:
+                '''The weather in a city.'''
+                return f"Sunny in {city}."
+
+            llm = ChatHubmix(model="embedded/extract").bind_tools([weather], tool_choice="any")
+            assert llm.invoke("How is the weather in Paris?").tool_calls[0]["name"] == "weather"
+            ```
+        """
+        bound = dict(kwargs)
+        if formatted := [wire_tool(tool, strict=strict) for tool in tools]:
+            bound["tools"] = formatted
+            choice = wire_tool_choice(tool_choice, formatted)
+            given = {"tool_choice": choice, "parallel_tool_calls": parallel_tool_calls}
+            bound.update({name: value for name, value in given.items() if value is not None})
+        if response_format is not None:
+            bound["response_format"] = response_format
+        return super().bind(**bound)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Method | None = None,
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: list[Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """A model that answers with an object of a schema.
+
+        Args:
+            schema: a pydantic class (version 2 or 1), a TypedDict class, a JSON schema with a title, or a tool in
+                OpenAI's format. May be None with `method="json_mode"`.
+            method: `"json_schema"` (the vendor holds the answer to the schema), `"function_calling"` (the schema is a
+                tool that must be called) or `"json_mode"` (any JSON object; say in the prompt which). Default:
+                `"json_schema"` where the hub's catalog says that the model has it, else `"function_calling"`.
+            include_raw: give a dict of `raw`, `parsed` and `parsing_error` and raise nothing that the answer is to
+                blame for.
+            strict: whether the vendor shall hold the answer to the schema. None says nothing about it.
+            tools: further tools that the model may call, with `method="json_schema"`.
+            **kwargs: whatever else a call takes.
+
+        Returns:
+            A runnable that gives an instance of a pydantic class, else a dict.
+
+        Raises:
+            StructuredOutputError: the model did not follow the schema; raised by the call, not here.
+            RefusalError: the model refused; raised by the call, not here.
+
+        Example:
+            ```python
+            from pydantic import BaseModel
+            from langchain_hubmix import ChatHubmix
+
+            class Person(BaseModel):
+                name: str
+                age: int
+
+            llm = ChatHubmix(model="embedded/extract").with_structured_output(Person)
+            assert isinstance(llm.invoke("Anna is 42 years old."), Person)
+            ```
+        """
+        how: Method = method or self._method_of(kwargs.get("model") or self.model)
+        wire_tools, bound = structured_request(schema, how, strict, tools)
+        shown: dict[str, Any] = {"method": how} if strict is None else {"method": how, "strict": strict}
+        if schema is not None:
+            bound["ls_structured_output_format"] = {"kwargs": shown, "schema": wire_tool(schema, strict=None)}
+        llm = self.bind_tools(wire_tools, **bound, **kwargs)
+        is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
+        parser = StructuredParser(
+            target=schema if is_class else None,
+            method=how,
+            name_of_tool=wire_tools[0]["function"]["name"] if how == "function_calling" else None,
+            required=required_keys(schema) if how != "json_mode" else (),
+        )
+        if not include_raw:
+            return llm | parser
+        parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+        unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
+        return cast("Any", RunnableMap(raw=llm) | parsed.with_fallbacks([unparsed], exception_key="parsing_error"))
+
+    def _method_of(self, model: str) -> Method:
+        """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""
+        info = self.catalog.peek(model)
+        return "json_schema" if info is not None and info.structured_output is True else "function_calling"
+
+    # --------------------------------------------------------------------------------- what LangChain asks about it
+
+    @property
+    def _llm_type(self) -> str:
+        return PROVIDER
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = {"model": self.model, "model_name": self.model, "base_url": self.hub.base_url}
+        names = ("fallbacks", *SENT, "stop", "timeout", "total_timeout", "max_retries", "extra_body", "stream_usage")
+        return params | {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        # They end up in traces, and a header may be a key.
+        shown = {name: value for name, value in kwargs.items() if name not in ("extra_headers", "default_headers")}
+        return super()._get_invocation_params(stop=stop, **shown)
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **canonical(kwargs))
+        params["ls_provider"] = PROVIDER
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        info = self.catalog.peek(self.model)  # from the cache alone: this runs whenever a model object is made
+        return profile_of(info) if info is not None else None
+
+    def get_num_tokens(self, text: str) -> int:
+        """About how many tokens a text has: an estimate that needs neither a tokenizer nor the network."""
+        return count_tokens_approximately([text])
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """About how many tokens messages and tools have: an estimate that needs neither a tokenizer nor the network."""
+        wire_tools = [wire_tool(tool, strict=None) for tool in tools or ()]
+        return count_tokens_approximately(messages, tools=cast("Any", wire_tools) or None)
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Where a serialized model finds its key again."""
+        return {"api_key": "HUBMIX_API_KEY"}
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """What a serialized model holds in place of values that are no JSON."""
+        found: dict[str, Any] = {}
+        if isinstance(self.hub_source, str):
+            found["hub"] = self.hub_source
+        elif self.hub_source is not None:
+            found["base_url"] = self.hub_source.base_url
+        if is_dataclass(self.failover):
+            found["failover"] = {k: v for k, v in asdict(self.failover).items() if not callable(v)}
+        return found
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """True: `dumps` and `loads` keep everything but the key."""
+        return True

@@ -1,0 +1,169 @@
+"""HubmixEmbeddings: the embedding models of a hub."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from hubmix.failover import FailoverPolicy
+from langchain_core.embeddings import Embeddings
+from langchain_core.runnables.config import ContextThreadPoolExecutor
+from pydantic import Field
+
+from hubmix.errors import ConfigurationError
+from hubmix.options import CallOptions
+from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._params import policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class HubmixEmbeddings(HubConnection, Embeddings):
+    """Vectors from an embedding model of an OpenAI-compatible hub.
+
+    Long lists are cut into requests by count and by size, several of which run at once; the vectors come back in the
+    order of the texts. A failed request is tried again, but never with another model: the vector spaces of two models
+    have nothing to do with each other.
+
+    Args:
+        model: ID of the model, exactly as the hub lists it.
+        dimensions: length of the vectors, for models that can shorten them. Default: the model's own.
+        chunk_size: most texts in one request. Default: 100; some vendors take no more than 10.
+        max_chars: most characters in one request, all its texts together (a longer text goes alone). Default: 200,000,
+            which stays below the 300,000 tokens that OpenAI takes.
+        max_concurrency: most requests at once, in threads or in the event loop. Default: 4.
+        show_progress: show a progress bar (tqdm) over the texts.
+        hub, base_url, api_key, app_code, default_headers, http_client, http_async_client: as in `ChatHubmix`.
+        timeout, total_timeout: seconds for one attempt, and for one request with its retries.
+        max_retries: further attempts at a failed request. Default: 2.
+        failover: a `FailoverPolicy` for everything else about retries.
+        user, extra_body: sent with every request.
+
+    Raises:
+        ConfigurationError: an unknown parameter, or an empty text; hubs refuse a whole request for one empty text, so
+            it is found before anything is sent.
+        HubmixError: what a request failed with.
+
+    Example:
+        ```python
+        from langchain_hubmix import HubmixEmbeddings
+
+        embeddings = HubmixEmbeddings(model="embedded/embed")
+        vectors = embeddings.embed_documents(["A cat sat.", "It rained."])
+        assert len(vectors) == 2 and len(vectors[0]) == len(embeddings.embed_query("cat"))
+        ```
+    """
+
+    model: str
+    dimensions: int | None = Field(default=None, ge=1)
+    chunk_size: int = Field(default=100, ge=1)
+    max_chars: int = Field(default=200_000, ge=1)
+    max_concurrency: int = Field(default=4, ge=1)
+    show_progress: bool = False
+    timeout: float | None = None
+    total_timeout: float | None = None
+    max_retries: int | None = None
+    failover: FailoverPolicy | None = None
+    user: str | None = None
+    extra_body: dict[str, Any] | None = None
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """One vector a text, in their order; no request for no texts.
+
+        Args:
+            texts: none of them empty.
+        """
+        batches = self._batches(texts)
+        if len(batches) <= 1 or self.max_concurrency == 1:
+            return self._joined(self._embed(batch) for batch in batches)
+        with ContextThreadPoolExecutor(max_workers=min(self.max_concurrency, len(batches))) as pool:
+            return self._joined(pool.map(self._embed, batches))
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """The same without blocking the event loop; cancelling it cancels its requests."""
+        batches = self._batches(texts)
+        free = asyncio.Semaphore(self.max_concurrency)
+        progress = self._progress(len(texts))
+
+        async def embed(batch: list[str]) -> list[list[float]]:
+            async with free:
+                vectors = (await self.hub.aembed(self._payload(batch), self._options())).vectors
+            progress.update(len(batch))
+            return vectors
+
+        tasks = [asyncio.ensure_future(embed(batch)) for batch in batches]
+        try:
+            return [vector for vectors in await asyncio.gather(*tasks) for vector in vectors]
+        finally:
+            for task in tasks:
+                task.cancel()
+            progress.close()
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of one text.
+
+        Args:
+            text: not empty.
+        """
+        return self._embed(self._checked([text]))[0]
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """The same without blocking the event loop."""
+        return (await self.hub.aembed(self._payload(self._checked([text])), self._options())).vectors[0]
+
+    def _embed(self, batch: list[str]) -> list[list[float]]:
+        return self.hub.embed(self._payload(batch), self._options()).vectors
+
+    def _payload(self, batch: list[str]) -> dict[str, Any]:
+        # Strings, never token ids: gateways turn those into empty input for every vendor but OpenAI.
+        payload: dict[str, Any] = {"model": self.model, "input": batch}
+        if self.dimensions is not None:
+            payload["dimensions"] = self.dimensions
+        if self.user is not None:
+            payload["user"] = self.user
+        return payload
+
+    def _options(self) -> CallOptions:
+        return CallOptions(
+            policy=policy_of(self.failover, self.max_retries),
+            timeout=self.timeout,
+            total_timeout=self.total_timeout,
+            extra_body=self.extra_body,
+        )
+
+    def _checked(self, texts: Sequence[str]) -> list[str]:
+        for position, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise ConfigurationError(f"Text {position} of {len(texts)} is a {type(text).__name__}, not a string.")
+            if not text:
+                raise ConfigurationError(
+                    f"Text {position} of {len(texts)} is empty. A hub refuses the whole request for one empty text: "
+                    "leave it out, or embed a placeholder such as ' '."
+                )
+        return list(texts)
+
+    def _batches(self, texts: Sequence[str]) -> list[list[str]]:
+        batches: list[list[str]] = []
+        size = 0
+        for text in self._checked(texts):
+            if not batches or len(batches[-1]) >= self.chunk_size or size + len(text) > self.max_chars:
+                batches.append([])
+                size = 0
+            batches[-1].append(text)
+            size += len(text)
+        return batches
+
+    def _joined(self, answers: Iterable[list[list[float]]]) -> list[list[float]]:
+        progress = self._progress(None)
+        vectors: list[list[float]] = []
+        for answer in answers:
+            vectors += answer
+            progress.update(len(answer))
+        progress.close()
+        return vectors
+
+    def _progress(self, total: int | None) -> Any:
+        from tqdm.auto import tqdm  # the SDK depends on it; it takes a while to import
+
+        return tqdm(total=total, unit=" texts", disable=not self.show_progress)

@@ -1,0 +1,126 @@
+"""HubmixRerank: the rerank models of a hub, as a document compressor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hubmix.failover import FailoverPolicy
+from langchain_core.documents import BaseDocumentCompressor, Document
+from pydantic import Field
+
+from hubmix.options import CallOptions
+from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._params import policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.callbacks import Callbacks
+
+    from hubmix.wire import RerankReply
+
+
+class HubmixRerank(HubConnection, BaseDocumentCompressor):
+    """Documents in the order of their relevance to a query, judged by a rerank model of a hub.
+
+    Args:
+        model: ID of the model, exactly as the hub lists it.
+        top_n: how many of the best to keep. Default: all of them.
+        hub, base_url, api_key, app_code, default_headers, http_client, http_async_client: as in `ChatHubmix`.
+        timeout, total_timeout: seconds for one attempt, and for the call with its retries.
+        max_retries: further attempts at a failed request. Default: 2. No other model is ever asked.
+        failover: a `FailoverPolicy` for everything else about retries.
+        extra_body: fields merged into every request's body: a vendor's own parameters.
+
+    Raises:
+        ConfigurationError: an unknown parameter.
+        HubmixError: what a request failed with.
+
+    Example:
+        ```python
+        from langchain_core.documents import Document
+        from langchain_hubmix import HubmixRerank
+
+        documents = [Document("It rained all day."), Document("The cat sat on the mat.")]
+        best = HubmixRerank(model="embedded/rerank", top_n=1).compress_documents(documents, "Where did the cat sit?")
+        assert best[0].page_content.startswith("The cat") and best[0].metadata["relevance_score"] > 0
+        ```
+    """
+
+    model: str
+    top_n: int | None = Field(default=None, ge=1)
+    timeout: float | None = None
+    total_timeout: float | None = None
+    max_retries: int | None = None
+    failover: FailoverPolicy | None = None
+    extra_body: dict[str, Any] | None = None
+
+    def rerank(
+        self, documents: Sequence[str | Document | dict[str, Any]], query: str, *, top_n: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Positions and scores, best first.
+
+        Args:
+            documents: texts, LangChain documents, or dicts as the model takes them, such as `{"image": …}`.
+            query: what they are to be relevant to.
+            top_n: how many to give; default: the object's own.
+
+        Returns:
+            Dicts of `index` (the place in `documents`) and `relevance_score`. No request for no documents.
+        """
+        if not documents:
+            return []
+        return _scores(self.hub.rerank(self._payload(documents, query, top_n), self._options()))
+
+    async def arerank(
+        self, documents: Sequence[str | Document | dict[str, Any]], query: str, *, top_n: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The same without blocking the event loop."""
+        if not documents:
+            return []
+        return _scores(await self.hub.arerank(self._payload(documents, query, top_n), self._options()))
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> Sequence[Document]:
+        """The best documents, best first, as copies with `relevance_score` in their metadata.
+
+        Args:
+            documents: left as they are.
+            query: what they are to be relevant to.
+            callbacks: not used; part of LangChain's interface.
+        """
+        return _ranked(documents, self.rerank(documents, query))
+
+    async def acompress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> Sequence[Document]:
+        """The same without blocking the event loop."""
+        return _ranked(documents, await self.arerank(documents, query))
+
+    def _payload(self, documents: Sequence[Any], query: str, top_n: int | None) -> dict[str, Any]:
+        texts = [item.page_content if isinstance(item, Document) else item for item in documents]
+        payload = {"model": self.model, "query": query, "documents": texts}
+        wanted = top_n or self.top_n
+        return payload if wanted is None else {**payload, "top_n": min(wanted, len(texts))}
+
+    def _options(self) -> CallOptions:
+        return CallOptions(
+            policy=policy_of(self.failover, self.max_retries),
+            timeout=self.timeout,
+            total_timeout=self.total_timeout,
+            extra_body=self.extra_body,
+        )
+
+
+def _scores(reply: RerankReply) -> list[dict[str, Any]]:
+    return [{"index": result.index, "relevance_score": result.score} for result in reply.results]
+
+
+def _ranked(documents: Sequence[Document], scores: list[dict[str, Any]]) -> list[Document]:
+    return [
+        documents[score["index"]].model_copy(
+            update={"metadata": {**documents[score["index"]].metadata, "relevance_score": score["relevance_score"]}}
+        )
+        for score in scores
+    ]
