@@ -80,7 +80,7 @@ matrix: ## Run the tests on openai 2.x and 3.x, and on the oldest and newest pac
 	$(call bootstrap,dev)
 	@$(RUN) tools/matrix.py $(ARGS)
 
-matrix-fast: ## The same with the core of the tests only
+matrix-fast: ## The same without the tests that no version of a package can change
 	$(call bootstrap,dev)
 	@$(RUN) tools/matrix.py --fast $(ARGS)
 
