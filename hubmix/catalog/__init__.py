@@ -1,6 +1,7 @@
 """The catalog: what a hub can serve, asked from the hub itself."""
 
-from hubmix.catalog.catalog import CatalogInfo, ModelCatalog
+from hubmix.catalog.catalog import ModelCatalog
+from hubmix.catalog.info import CatalogInfo
 from hubmix.catalog.listing import ModelList
 from hubmix.catalog.models import Cost, ModelInfo, Pricing
 from hubmix.catalog.sources import Fetched, Fetcher

@@ -54,7 +54,7 @@ def _by_tokens(model: str, pricing: Pricing, usage: Usage) -> Cost:
     completion = max(usage.output_tokens - spoken, 0)
     cache_read, cache_write = _cache_prices(pricing, usage)
     audio_parts = (_price(heard, pricing.audio_input), _price(spoken, pricing.audio_output))
-    parts = {
+    parts: dict[str, Any] = {
         "input": _price(prompt, pricing.input),
         "output": _price(completion, pricing.output),
         "cache_read": _price(read, cache_read),

@@ -6,14 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from pandas import DataFrame
 
 _TEXT_ROWS = 60
 _HTML_ROWS = 300
@@ -80,25 +77,19 @@ def card_html(info: ModelInfo) -> str:
     return f'<table style="{_TABLE}">{caption}<tbody>{rows}</tbody></table>'
 
 
-def to_pandas(models: Sequence[ModelInfo]) -> DataFrame:
+def to_pandas(models: Sequence[ModelInfo]) -> Any:
     """One row for each model; raises ImportError with what to install where pandas is missing."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError('to_pandas() needs pandas: pip install "hubmix[notebook]"') from error
-    return pd.DataFrame([_record(info) for info in models], columns=list(_record(ModelInfo(""))))
+    columns = list(_record(ModelInfo("")))
+    return _extra("pandas", "to_pandas()").DataFrame([_record(info) for info in models], columns=columns)
 
 
-def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: str = "input") -> Axes:
+def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: str = "input") -> Any:
     """Price against context window; raises ImportError with what to install where matplotlib is missing."""
     from hubmix.errors import ConfigurationError
 
     if price not in ("input", "output"):
         raise ConfigurationError(f'price is "input" or "output"; got {price!r}.')
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('plot() needs matplotlib: pip install "hubmix[notebook]"') from error
+    plt = _extra("matplotlib.pyplot", "plot()")
     figure, axes = plt.subplots(figsize=(9, 6))
     for owner, points in _by_owner(models, price).items():
         axes.scatter([window for window, _ in points], [cost for _, cost in points], label=owner, alpha=0.75, s=28)
@@ -118,10 +109,17 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
     return axes
 
 
+def _extra(module: str, what: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f'{what} needs {module.partition(".")[0]}: pip install "hubmix[notebook]"') from error
+
+
 def _row(info: ModelInfo) -> tuple[str, ...]:
     pricing = info.pricing
     if pricing is not None and pricing.per_call is not None:
-        prices = (f"{plain(pricing.per_call)}/call", "")
+        prices: tuple[str, ...] = (f"{plain(pricing.per_call)}/call", "")
     else:
         prices = tuple("?" if amount is None else plain(amount) for amount in (info.input_price, info.output_price))
     limits = (_number(info.context_window) or "?", _number(info.max_output_tokens) or "?")

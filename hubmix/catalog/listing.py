@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from hubmix.catalog.models import KINDS, ModelInfo
 from hubmix.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from pandas import DataFrame
 
 Price = Decimal | float | int
 
@@ -59,8 +55,8 @@ class ModelList(Sequence[ModelInfo]):
         """
         return ModelList(select(self._models, query, kind=kind, **criteria), as_of=self.as_of)
 
-    def to_pandas(self) -> DataFrame:
-        """One row for each model, one column for each field and each price (USD per 1,000,000 tokens).
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame: a row for each model, a column for each field and price (USD per 1,000,000 tokens).
 
         Needs the `notebook` extra.
         """
@@ -68,7 +64,7 @@ class ModelList(Sequence[ModelInfo]):
 
         return to_pandas(self._models)
 
-    def plot(self, *, path: str | Path | None = None, price: str = "input") -> Axes:
+    def plot(self, *, path: str | Path | None = None, price: str = "input") -> Any:
         """Price against context window, coloured by vendor, on logarithmic axes; models without either are left out.
 
         Needs the `notebook` extra.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from hubmix.catalog.models import CAPABILITIES, Pricing
@@ -162,7 +163,8 @@ def _put(entries: Entries, model: str, item: Mapping[str, Any], **known: Any) ->
             entry[name] = value
 
 
-def _abilities(features: tuple[str, ...], modalities: tuple[str, ...]) -> dict[str, bool | None]:
+@lru_cache(maxsize=1024)
+def _abilities(features: tuple[str, ...], modalities: tuple[str, ...]) -> Mapping[str, bool | None]:
     # Tool support is `tools` OR `function_calling`: asking for both hides a third of the models. An empty list says
     # nothing, it does not say "no".
     found: dict[str, bool | None] = {
@@ -258,8 +260,19 @@ def _text(value: Any) -> str | None:
 
 def _words(value: Any) -> tuple[str, ...]:
     """Comma-separated text or a list of it, as lower-case words in their order, each once."""
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ()
-    return tuple(dict.fromkeys(word.strip().lower() for word in parts if isinstance(word, str) and word.strip()))
+    if isinstance(value, str):
+        return _split(value)
+    return _clean(value) if isinstance(value, (list, tuple)) else ()
+
+
+# A list of a thousand models has a few dozen different texts in these columns.
+@lru_cache(maxsize=1024)
+def _split(text: str) -> tuple[str, ...]:
+    return _clean(text.split(","))
+
+
+def _clean(words: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip().lower() for word in words if isinstance(word, str) and word.strip()))
 
 
 def _count(value: Any) -> int | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from hubmix.catalog.snapshot import Document, RejectedError, read_document
 from hubmix.catalog.sources import SOURCES, Ask, Conversation, Fetched
+from hubmix.redaction import redact
 
 # A list may lose this share of its models; a hub that is half broken answers 200 with what is left.
 _MAY_LOSE = 0.5
@@ -69,7 +70,7 @@ def ask_sources(
 
 def _accept(name: str, answer: Fetched | Exception, old: Document | None, now: float, force: bool) -> Document:
     if isinstance(answer, Exception):
-        raise RejectedError(f"{type(answer).__name__}: {answer}"[:300])
+        raise RejectedError(redact(f"{type(answer).__name__}: {answer}")[:300])
     if answer.status == 304 and old is not None:
         return Document(old.source, old.payload, old.entries, old.etag, now)
     new = read_document(SOURCES[name], answer, now)

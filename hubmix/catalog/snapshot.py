@@ -16,6 +16,7 @@ from hubmix.catalog.models import ModelInfo, Pricing
 from hubmix.catalog.readers import Entries, guess_kind, number
 from hubmix.catalog.sources import SOURCES, Fetched, Source
 from hubmix.errors import ConfigurationError
+from hubmix.redaction import redact
 
 _MODEL_FIELDS = frozenset(item.name for item in fields(ModelInfo)) - {"id", "raw", "source"}
 _PRICE_FIELDS = frozenset(item.name for item in fields(Pricing))
@@ -90,7 +91,7 @@ def document_of(source: Source, payload: Any, etag: str | None, now: float) -> D
     """A document from JSON that is already decoded."""
     if isinstance(payload, Mapping):
         if payload.get("success") is False:
-            raise RejectedError(f"it reports a failure: {payload.get('message') or 'no reason given'}"[:300])
+            raise RejectedError(redact(f"it reports a failure: {payload.get('message') or 'no reason given'}")[:300])
         if "data" not in payload and "error" in payload:
             raise RejectedError("it answered with an error object")
     entries = source.read(payload)
