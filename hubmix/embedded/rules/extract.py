@@ -29,13 +29,10 @@ _ASKED = re.compile(
     r"(?:^|\n)\s*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n\s*\w+ ?\w*\s*:|\Z)",
     re.S | re.I,
 )
-    r"(?:^|\n)\s*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n\s*\w+ ?\w*\s*:|\Z)",
-    re.S | re.I,
-)
 
 
 def question_in(text: str) -> str:
-    """The question inside a prompt: after ``Question:`` or ``Query:``, else its last asking sentence, else the whole."""
+    """The question inside a prompt: after ``Question:`` or ``Query:``, else its last question, else all of it."""
     asked = _ASKED.findall(text)
     if asked:
         return str(asked[-1]).strip()
