@@ -12,7 +12,7 @@ from tests.cassettes import format as cassette_format
 from tests.cassettes import matchers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vcr.cassette import Cassette
     from vcr.request import Request
@@ -26,17 +26,27 @@ class CassetteMismatchError(AssertionError):
 
 
 class Persister:
-    """Reads and writes bytes, so that no platform changes a line ending; leaves a file alone that a new recording
-    would not change.
+    """Reads and writes bytes, so that no platform changes a line ending.
+
+    A recording that would say nothing new leaves its file alone. The interactions of `spare` are read after those of
+    the cassette itself.
     """
 
-    @staticmethod
-    def load_cassette(path: str, serializer: VcrSerializer) -> tuple[list[Any], list[Any]]:
-        try:
-            text = Path(path).read_bytes().decode("utf-8")
-        except FileNotFoundError:
-            raise vcr.cassette.CassetteNotFoundError(path) from None
-        return vcr.serialize.deserialize(text, serializer)
+    def __init__(self, spare: Sequence[Path] = ()) -> None:
+        self._spare = spare
+
+    def load_cassette(self, path: str, serializer: VcrSerializer) -> tuple[list[Any], list[Any]]:
+        requests: list[Any] = []
+        responses: list[Any] = []
+        for each in (Path(path), *self._spare):
+            try:
+                text = each.read_bytes().decode("utf-8")
+            except FileNotFoundError:
+                raise vcr.cassette.CassetteNotFoundError(each) from None
+            more = vcr.serialize.deserialize(text, serializer)
+            requests += more[0]
+            responses += more[1]
+        return requests, responses
 
     @staticmethod
     def save_cassette(path: str, cassette: Mapping[str, Any], serializer: VcrSerializer) -> None:
@@ -57,28 +67,37 @@ def _says_the_same(target: Path, text: str) -> bool:
     return old.interactions == cassette_format.load(text).interactions
 
 
-def configure(recorder: vcr.VCR, serializer: cassette_format.Serializer) -> None:
-    """Give `recorder` this package's format, matchers and files; "yaml" is the name that makes the files end in
-    .yaml.
+def configure(recorder: vcr.VCR, serializer: cassette_format.Serializer, spare: Sequence[Path] = ()) -> None:
+    """Give `recorder` this package's format, matchers and files.
+
+    The format is called "yaml" because pytest-recording makes the name the end of the file's name.
     """
     recorder.register_serializer("yaml", serializer)
-    recorder.register_persister(Persister)
+    recorder.register_persister(Persister(spare))
     for name, matcher in matchers.MATCHERS.items():
         recorder.register_matcher(name, matcher)
 
 
 @contextmanager
-def play(path: Path, *, match_on: tuple[str, ...] = matchers.GATEWAY, repeats: bool = False) -> Iterator[Cassette]:
+def play(
+    path: Path,
+    *,
+    spare: Sequence[Path] = (),
+    match_on: tuple[str, ...] = matchers.GATEWAY,
+    repeats: bool = False,
+) -> Iterator[Cassette]:
     """Answer every request from the cassette at `path`, whose end must find each interaction asked for.
 
-    With `repeats` a recorded answer is given as often as it is asked for: a client that tries again meets the same hub.
+    Those of `spare` may be asked for too, and need not be. With `repeats` a recorded answer is given as often as it is
+    asked for: a client that tries again meets the same hub.
     """
     recorder = vcr.VCR(record_mode=vcr.mode.NONE, match_on=match_on)
-    configure(recorder, cassette_format.Serializer(name=path.name))
+    serializer = cassette_format.Serializer(name=path.name)
+    configure(recorder, serializer, spare)
     with recorder.use_cassette(str(path), allow_playback_repeats=repeats) as cassette:
         misses = note_misses(cassette)
         yield cassette
-    verify(cassette, misses)
+    verify(cassette, misses, needed=len(Persister().load_cassette(str(path), serializer)[0]) if spare else None)
 
 
 def note_misses(cassette: Cassette) -> list[str]:
@@ -99,12 +118,12 @@ def note_misses(cassette: Cassette) -> list[str]:
     return misses
 
 
-def verify(cassette: Cassette, misses: list[str]) -> None:
-    """Raise `CassetteMismatchError` unless every request was answered and every interaction played."""
+def verify(cassette: Cassette, misses: list[str], needed: int | None = None) -> None:
+    """Raise `CassetteMismatchError` unless every request was answered and each of the `needed` first ones played."""
     problems = [f"not in the cassette: {miss}" for miss in misses]
     problems += [
         f"never asked for: {index + 1}. {request.method} {request.uri}"
-        for index, request in enumerate(cassette.requests)
+        for index, request in enumerate(cassette.requests[:needed])
         if not cassette.play_counts[index]
     ]
     if not len(cassette):
@@ -116,6 +135,6 @@ def verify(cassette: Cassette, misses: list[str]) -> None:
 def _describe_miss(cassette: Cassette, request: Request) -> str:
     nearest = cassette.find_requests_with_most_matches(request)
     reasons = [f"{name}: {why}" for _, _, failed in nearest[:1] for name, why in failed]
-    return f"{request.method} {request.uri}" + (
-        " (" + "; ".join(reasons) + ")" if reasons else " (asked for more often than recorded)" if nearest else ""
-    )
+    if nearest and not reasons:
+        reasons = ["asked for more often than recorded"]
+    return f"{request.method} {request.uri}" + (f" ({'; '.join(reasons)})" if reasons else "")

@@ -271,6 +271,18 @@ def test_more_requests_than_recorded_fail_unless_repeats_are_asked_for():
         assert ask(client()) == ask(client())
 
 
+def test_a_spare_answer_is_there_and_need_not_be_asked_for():
+    spare = [ROOT / "gateway" / "new-api" / "claude.yaml"]
+    with play(CASE, spare=spare):
+        ask(client())
+    with play(CASE, spare=spare):
+        ask(client())
+        assert ask(client(), model="claude-3-7-sonnet-20250219").choices[0].message.content == "Sunny."
+    with pytest.raises(CassetteMismatchError, match="never asked for: 1"), play(CASE, spare=spare):
+        ask(client(), model="claude-3-7-sonnet-20250219")
+    assert load(CASE.read_text("utf-8")).provenance["case"] == "ok"
+
+
 def test_a_failure_inside_is_not_hidden_by_what_was_not_played():
     with pytest.raises(ZeroDivisionError), play(CASE):
         raise ZeroDivisionError
