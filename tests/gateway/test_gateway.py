@@ -1,0 +1,164 @@
+"""Every chat recording, played to both classes, sync, async and streamed, against the table of what must come out."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+import hubmix
+from hubmix import Hub, HubmixError, StreamInterruptedError
+from tests.cassettes.format import Interaction, load
+from tests.cassettes.playback import play
+from tests.gateway.players import PLAYERS, Outcome, outcome_of
+from tests.gateway.table import KINDS, RECORDINGS, Case, Expected, table
+
+PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001}
+FAULTS = ("The fault is in your request", "The fault is with your key or account", "The fault is the hub's", "vendor")
+
+
+def recorded(case: Case) -> list[Interaction]:
+    return load(case.path.read_text("utf-8"), case.id).interactions
+
+
+def is_chat(case: Case) -> bool:
+    return not case.wire and all(each.uri.endswith("/v1/chat/completions") for each in recorded(case))
+
+
+CHAT = [case for case in table().values() if is_chat(case)]
+SINGLE = [case for case in CHAT if len(case.steps) == 1]
+
+
+def by_id(case: Case) -> str:
+    return case.id
+
+
+@pytest.fixture
+def hub_of():
+    """A hub at the address of a gateway; no circuit breaker is open from the test before."""
+
+    def make(case: Case) -> Hub:
+        hub = Hub(base_url=f"http://127.0.0.1:{PORTS[case.gateway]}/v1", api_key="sk-test")
+        hub.reset_health()
+        return hub
+
+    return make
+
+
+def check_answer(step: Expected, said: Outcome, sent: Interaction, *, several: bool) -> None:
+    wanted = outcome_of(step)
+    assert said == (wanted if several else replace(wanted, also=[]))
+    assert said.request_id == request_id(sent)
+    assert said.trace["served"]
+    if said.pieces:
+        assert "".join(said.pieces) == said.text
+
+
+def check_failure(step: Expected, error: HubmixError, came: Interaction, model: str) -> None:
+    kind = KINDS[step.fails]
+    assert isinstance(error, getattr(hubmix, kind.exception))
+    assert (error.kind, error.scope.value) == (step.fails, kind.scope)
+    assert error.request_id == request_id(came)
+    assert error.model == model
+    assert step.says in (error.hub_message or "")
+    if came.status >= 400:
+        assert error.status == came.status
+    check_words(str(error), model)
+
+
+def check_words(message: str, model: str) -> None:
+    """The message names the model, says whose fault it is, and is in English whatever the hub's language."""
+    assert model in message
+    assert any(words in message for words in FAULTS)
+    assert not re.search(r"[\u4e00-\u9fff]", message)
+    assert "sk-test" not in message
+
+
+def request_id(came: Interaction) -> str | None:
+    return (came.response_headers.get("x-oneapi-request-id") or [None])[0]
+
+
+@pytest.mark.parametrize("player", PLAYERS, ids=repr)
+@pytest.mark.parametrize("case", CHAT, ids=by_id)
+async def test_what_comes_out(case, player, hub_of):
+    hub = hub_of(case)
+    history = player.start()
+    with play(case.path):
+        for step, came in zip(case.steps, recorded(case), strict=True):
+            request = json.loads(came.request_body)
+            model, stream, n = request["model"], bool(request.get("stream")), request.get("n") or 1
+            if step.fails:
+                with pytest.raises(HubmixError) as caught:
+                    await player.ask(hub, model, history, stream=stream)
+                check_failure(step, caught.value, came, model)
+                if step.fails == "interrupted":
+                    check_half(step, caught.value, player.pieces)
+                else:
+                    assert "".join(player.pieces) == ""
+                hub.reset_health()
+            else:
+                said = await player.ask(hub, model, history, stream=stream, n=n)
+                check_answer(step, said, came, several=player.holds_several)
+                history = player.go_on(history, said)
+
+
+def check_half(step: Expected, error: HubmixError, pieces: list[str]) -> None:
+    assert isinstance(error, StreamInterruptedError)
+    assert error.partial.text == step.partial == "".join(pieces)
+
+
+# ------------------------------------------------------------------------------------------------ two models
+
+
+def second(case: Case, model: str, stream: bool) -> tuple[str, Case]:
+    """Another model and its good answer, recorded at the same gateway."""
+    name = "ok" if "claude" in model else "claude"
+    spare = table()[case.gateway, name + ("_stream" if stream else "")]
+    return json.loads(recorded(spare)[0].request_body)["model"], spare
+
+
+FAILING = [case for case in SINGLE if case.steps[0].kind or case.steps[0].incomplete]
+# One attempt's answer that is not a failure stays the answer.
+GOOD = [RECORDINGS / "new-api" / "ok.yaml"]
+
+
+@pytest.mark.parametrize("player", PLAYERS, ids=repr)
+@pytest.mark.parametrize("case", FAILING, ids=by_id)
+async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player, hub_of):
+    hub, [step], [came] = hub_of(case), case.steps, recorded(case)
+    request = json.loads(came.request_body)
+    model, stream = request["model"], bool(request.get("stream"))
+    other, spare = second(case, model, stream)
+    with play(case.path, spare=[spare.path]) as cassette:
+        error, said = None, None
+        try:
+            said = await player.ask(hub, model, player.start(), stream=stream, fallbacks=[other])
+        except HubmixError as caught:
+            error = caught
+        asked_both = cassette.play_counts[1] == 1
+    assert asked_both is step.moves_on
+    if step.moves_on:
+        check_answer(spare.steps[0], said, recorded(spare)[0], several=True)
+        assert [each["model"] for each in said.trace["attempts"]] == [model, other]
+        assert said.trace["attempts"][0]["kind"] == (step.fails or step.weak)
+        assert (said.trace["requested"], said.trace["served"]) == (model, other)
+    elif step.fails:
+        check_failure(step, error, came, model)
+        assert "".join(player.pieces) == step.partial
+    else:
+        check_answer(step, said, came, several=True)
+
+
+@pytest.mark.parametrize("player", PLAYERS, ids=repr)
+async def test_when_both_fail_the_error_lists_both(player, hub_of):
+    case, other = table()["new-api", "vendor_503"], table()["new-api", "vendor_529"]
+    models = [json.loads(recorded(each)[0].request_body)["model"] for each in (case, other)]
+    with play(case.path, spare=[other.path]), pytest.raises(hubmix.AllModelsFailedError) as caught:
+        await player.ask(hub_of(case), models[0], player.start(), stream=False, fallbacks=models[1:])
+    assert [each.kind for each in caught.value.exceptions] == ["server", "rate_model"]
+    assert [each.model for each in caught.value.attempts] == models
+    for model in models:
+        check_words(str(caught.value), model)
+    assert request_id(recorded(case)[0]) in str(caught.value)
