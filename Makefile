@@ -5,8 +5,10 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 # python3 where it is new enough, else the newest one on PATH.
-PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+endif
 
 CACHE := $(CURDIR)/.cache
 # A home of our own: libraries that keep caches or settings in the home directory keep them here, and the user's cannot change a result.

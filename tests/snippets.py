@@ -14,7 +14,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +107,10 @@ def has_prompts(page: str) -> bool:
 class Namespace:
     """Where the Python blocks of one scope run, one after the other, on one event loop."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, given: Mapping[str, object] | None = None) -> None:
         # A real module: pydantic and dataclasses look up annotations in sys.modules.
         self.module = types.ModuleType(name)
+        vars(self.module).update(given or {})
         self.loop = asyncio.new_event_loop()
 
     def __enter__(self) -> Namespace:

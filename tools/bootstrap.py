@@ -68,9 +68,9 @@ def is_installed(target: Path, extra: str) -> bool:
 
 
 def is_ours(target: Path) -> bool:
-    """Whether this script built it for this checkout, and its interpreter still runs (Homebrew removes old ones)."""
-    marker = target / "checkout"
-    if not marker.is_file() or marker.read_text() != str(ROOT):
+    """Whether it was built here with the Python of this run, and its interpreter still runs (Homebrew removes old ones)."""
+    marker = target / "built-for"
+    if not marker.is_file() or marker.read_text() != builder():
         return False
     return succeeds([str(python_of(target)), "-c", "pass"])
 
@@ -81,7 +81,12 @@ def create(target: Path) -> None:
         shutil.rmtree(target)
     # Without pip: Debian's Python cannot install it this way, and uv does not need it.
     venv.EnvBuilder(symlinks=True, with_pip=False).create(target)
-    (target / "checkout").write_text(str(ROOT))
+    (target / "built-for").write_text(builder())
+
+
+def builder() -> str:
+    """Where and with which Python: an environment cannot be moved, and `make PYTHON=…` asks for another one."""
+    return f"{ROOT} {sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def install(target: Path, extras: list[str]) -> None:

@@ -176,14 +176,16 @@ def test_it_is_installed_again_when_the_requirements_change(
     assert installed == [["demo"], ["demo"]]
 
 
-@pytest.mark.parametrize("broken", ["a moved checkout", "a removed Python"])
+@pytest.mark.parametrize("broken", ["a moved checkout", "another Python", "a removed Python"])
 def test_a_broken_environment_is_built_anew(
     bootstrap: ModuleType, installed: list[list[str]], tmp_path: Path, broken: str
 ) -> None:
     target = tmp_path / ".venv"
     bootstrap.build(target, ["demo"])
     if broken == "a moved checkout":
-        (target / "checkout").write_text("elsewhere")
+        (target / "built-for").write_text("elsewhere 3.11")
+    elif broken == "another Python":
+        (target / "built-for").write_text(f"{tmp_path} 3.9")
     else:
         (target / "bin" / "python").unlink()
         (target / "bin" / "python").symlink_to(tmp_path / "gone")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def of_kind(languages: set[str]) -> list[str]:
 def test_the_python_of_a_page_runs(page: str, hub_for_page: None) -> None:
     found = [snippet for snippet in snippets.of_page(page) if snippet.language in snippets.PYTHON]
     for scope, group in groupby(found, key=lambda snippet: snippet.scope):
-        with Namespace("snippets_of_" + re.sub(r"\W", "_", page + scope)) as namespace:
+        with Namespace("snippets_of_" + re.sub(r"\W", "_", page + scope), understood(page)) as namespace:
             for snippet in group:
                 if not snippet.skip:
                     run_python(namespace, snippet)
@@ -57,12 +58,31 @@ def test_every_block_is_of_a_kind_that_is_run_or_only_shown() -> None:
     assert len(skipped) <= MOST_SKIPPED, [one.where for one in skipped]
 
 
-@pytest.mark.parametrize("module", [page for page in snippets.pages() if snippets.has_prompts(page)])
-def test_the_doctests_of_a_module_hold(module: str) -> None:
-    name = module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    done = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+@pytest.mark.parametrize("page", [page for page in snippets.pages() if snippets.has_prompts(page)])
+def test_the_doctests_of_a_module_hold(page: str, hub_for_page: None) -> None:
+    module = importlib.import_module(page.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    done = doctest.testmod(module, extraglobs=understood(page), optionflags=options)
     assert done.attempted > 0
     assert done.failed == 0
+
+
+def understood(page: str) -> dict[str, Any]:
+    """What an example in a docstring need not say again: `hub`, and `llm` of its plugin. A page says all."""
+    if not page.endswith(".py"):
+        return {}
+    from hubmix import Hub
+
+    names: dict[str, Any] = {"hub": Hub()}
+    if page.startswith("langchain_hubmix/"):
+        from langchain_hubmix import ChatHubmix
+
+        names["llm"] = ChatHubmix(model="embedded/extract")
+    elif page.startswith("llamaindex_hubmix/"):
+        from llamaindex_hubmix import Hubmix
+
+        names["llm"] = Hubmix(model="embedded/extract")
+    return names
 
 
 # ---- the surroundings of a page
@@ -71,25 +91,23 @@ def test_the_doctests_of_a_module_hold(module: str) -> None:
 @pytest.fixture
 def hub_for_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An embedded hub that serves the models the page names, an empty folder to work in, and no trace left behind."""
-    from hubmix.embedded import EmbeddedHub, EmbeddedModel
-    from hubmix.embedded.models import BUILT_IN
+    from hubmix.embedded import EmbeddedHub
 
-    named = sorted(snippets.models_named(snippets.of_page(page)))
-    served = [EmbeddedModel(name, **like(name)) for name in named]
+    served = {name: rule_of(name) for name in snippets.models_named(snippets.of_page(page))}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
-    with EmbeddedHub(models=[*BUILT_IN, *served]) as hub, llamaindex_settings_kept(), time_limit(SECONDS, page):
+    with EmbeddedHub(models=served) as hub, llamaindex_settings_kept(), time_limit(SECONDS, page):
         monkeypatch.setenv("HUBMIX_BASE_URL", hub.base_url)
         monkeypatch.setenv("HUBMIX_API_KEY", hub.api_key)
         yield
 
 
-def like(model: str) -> dict[str, str]:
-    """The rule and the kind of an embedded model that answers under this name."""
-    for pattern, rule, kind in (("rerank", "rerank", "rerank"), ("embed|bge", "embed", "embedding")):
+def rule_of(model: str) -> str:
+    """The built-in model that answers under this name."""
+    for pattern, rule in (("rerank", "embedded/rerank"), ("embed|bge", "embedded/embed"), ("reason", "embedded/think")):
         if re.search(pattern, model):
-            return {"rule": rule, "kind": kind}
-    return {"rule": "extract"}
+            return rule
+    return "embedded/extract"
 
 
 @contextmanager
