@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hubmix.hub import Hub, resolve_hub
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
+from hubmix.hub import Hub, resolve_hub
 from hubmix.parameters import canonical, reject_unknown
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ class HubConnection(BaseModel):
         if not values.keys() <= cls.model_fields.keys():
             reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
         super().__init__(**values)
-        _ = self.hub  # outside pydantic's validation, so that a wrong URL or hub is the project's own error
+        # Outside pydantic's validation, so that what is wrong with URL, hub or key is the project's own error.
+        self.hub.require_key()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Pass on to the class beside this one, which pydantic does not do where there are private attributes."""
+        super().model_post_init(context)
 
     @property
     def hub(self) -> Hub:

@@ -1,16 +1,16 @@
-"""Tool calls whose arguments broke off: how they are kept from being executed."""
+"""Tool calls whose arguments broke off: how they are kept from being executed.
+
+LangChain repairs JSON that breaks off, which turns a call cut at `max_tokens` into a valid call with wrong arguments.
+No other field of a chunk survives merging, so the arguments themselves have to say that they end here: a closing
+bracket that matches nothing is the one thing at which its parser gives up.
+"""
 
 from __future__ import annotations
 
-import re
-
 from langchain_core.utils.json import parse_partial_json
 
-# LangChain repairs JSON that breaks off, which turns a call cut at max_tokens into a valid call with wrong arguments.
-# No other field of a chunk survives merging, so the arguments themselves have to say that they end here: a closing
-# bracket that matches nothing is the one thing its parser gives up at.
-_CUT = " (cut short)"
-_CUT_PATTERN = re.compile(r'"?[\]}] \(cut short\)$')
+# What stands before the bracket, to leave a string first; behind a lone backslash it takes a second quote.
+_NOTES = {"": " (cut short)", '"': " (cut short inside a string)", '""': " (cut short inside a string, escaped)"}
 
 
 def cut_marker(arguments: str) -> str:
@@ -33,11 +33,13 @@ def cut_marker(arguments: str) -> str:
             closers.append("}" if char == "{" else "]")
         elif char in "}]":
             closers.pop()
-    # Behind a lone backslash the first quote is part of the string, so it takes a second one to end it.
     quote = ('""' if escaped else '"') if in_string else ""
-    return quote + ("}" if closers and closers[-1] == "]" else "]") + _CUT
+    return quote + ("}" if closers and closers[-1] == "]" else "]") + _NOTES[quote]
 
 
 def uncut(arguments: str) -> str:
     """Broken arguments as they came, without :func:`cut_marker`."""
-    return _CUT_PATTERN.sub("", arguments) if arguments.endswith(_CUT) else arguments
+    for quote, note in _NOTES.items():
+        if arguments.endswith(note):
+            return arguments[: -len(note) - 1 - len(quote)]
+    return arguments
