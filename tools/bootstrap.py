@@ -68,7 +68,7 @@ def is_installed(target: Path, extra: str) -> bool:
 
 
 def is_ours(target: Path) -> bool:
-    """Whether it was built here with the Python of this run, and its interpreter still runs (Homebrew removes old ones)."""
+    """Whether it was built here with this Python, and its interpreter still runs (Homebrew removes old ones)."""
     marker = target / "built-for"
     if not marker.is_file() or marker.read_text() != builder():
         return False
