@@ -25,10 +25,11 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, base URL, proxy or tracing of whoever runs the tests."""
+    """No key, base URL, proxy or tracing of whoever runs the tests, and no model list kept on disk."""
     for name in list(os.environ):
         if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("HUBMIX_CACHE_DIR", "")
 
 
 @pytest.fixture(autouse=True)
