@@ -1,0 +1,229 @@
+"""A hub's answer to ChatResponse: pure. The other direction is `_messages.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    ChatResponse,
+    CitationBlock,
+    CompletionResponse,
+    ContentBlock,
+    ImageBlock,
+    LogProb,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from hubmix.wire import Reply, ToolCall, Usage
+from llamaindex_hubmix._messages import INVALID_CALLS, REASONING_DETAILS, REASONING_MODEL
+
+
+def chat_response(reply: Reply, *, delta: str | None = None, single_call: bool = False) -> ChatResponse:
+    """The response for a whole answer, or the last one of a stream.
+
+    Args:
+        reply: The answer as the hub's reader gave it.
+        delta: "" for the end of a stream.
+        single_call: Keep the first tool call only: parallel calls were switched off, which some hubs drop on the way
+            to the vendor (measured on New API of 2025).
+    """
+    calls = reply.tool_calls[:1] if single_call else reply.tool_calls
+    return ChatResponse(
+        message=_message(reply, calls),
+        raw=_raw(reply),
+        delta=delta,
+        logprobs=_logprobs(reply.logprobs),
+        additional_kwargs=_details(reply),
+    )
+
+
+def completion_response(response: ChatResponse) -> CompletionResponse:
+    """The same answer for the `complete` verbs, which have no blocks: reasoning goes to ``reasoning_content``."""
+    extras = {**response.message.additional_kwargs, **response.additional_kwargs}
+    if thoughts := [block.content for block in response.message.blocks if isinstance(block, ThinkingBlock)]:
+        extras["reasoning_content"] = "".join(thought or "" for thought in thoughts)
+    return CompletionResponse(
+        text=response.message.content or "",
+        additional_kwargs=extras,
+        raw=response.raw,
+        logprobs=response.logprobs,
+        delta=response.delta,
+    )
+
+
+def legacy_call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
+    """A call as a plain dict in the wire's form, for ``additional_kwargs["tool_calls"]``: core's own streaming programs
+    look nowhere else."""
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+# ------------------------------------------------------------------------------------------------------ message
+
+
+def _message(reply: Reply, calls: list[ToolCall]) -> ChatMessage:
+    extras: dict[str, Any] = {}
+    if calls:
+        extras["tool_calls"] = [_legacy(call) for call in calls]
+        if invalid := [_invalid(call) for call in calls if _must_not_run(call)]:
+            extras[INVALID_CALLS] = invalid
+    if reply.refusal:
+        extras["refusal"] = reply.refusal
+    if reply.audio and reply.audio.get("id"):
+        extras["reference_audio_id"] = reply.audio["id"]
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=_blocks(reply, calls), additional_kwargs=extras)
+
+
+def _blocks(reply: Reply, calls: list[ToolCall]) -> list[ContentBlock]:
+    blocks: list[ContentBlock] = []
+    if reply.reasoning or reply.reasoning_details:
+        blocks.append(_thinking(reply))
+    text = reply.text or str((reply.audio or {}).get("transcript") or "")
+    # Always there, so that `content` is "" and not None beside a tool call, streamed or not.
+    blocks.append(TextBlock(text=text))
+    blocks.extend(_citations(reply.citations.get("annotations")))
+    if reply.audio and reply.audio.get("data"):
+        blocks.append(AudioBlock(audio=str(reply.audio["data"]).encode(), format=reply.audio.get("format")))
+    blocks.extend(block for image in reply.images or () if (block := _image_block(image)) is not None)
+    blocks.extend(_tool_block(call) for call in calls)
+    return blocks
+
+
+def _thinking(reply: Reply) -> ThinkingBlock:
+    extra: dict[str, Any] = {REASONING_MODEL: reply.served or reply.model}
+    if reply.reasoning_details:
+        extra[REASONING_DETAILS] = reply.reasoning_details
+    tokens = reply.usage.reasoning if reply.usage else None
+    return ThinkingBlock(content=reply.reasoning or None, num_tokens=tokens or None, additional_information=extra)
+
+
+def _tool_block(call: ToolCall) -> ToolCallBlock:
+    # A dict says that the call may be executed; a text is what arrived of one that must not be.
+    kwargs: dict[str, Any] | str = {"input": call.arguments} if call.kind == "custom" else call.arguments
+    if call.args is not None and call.kind != "custom":
+        kwargs = call.args
+    return ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=kwargs)
+
+
+def _must_not_run(call: ToolCall) -> bool:
+    # The input of a custom tool is free text: that it is no JSON says nothing.
+    return call.args is None and call.kind != "custom"
+
+
+def _legacy(call: ToolCall) -> dict[str, Any]:
+    if call.kind == "custom":
+        wire: dict[str, Any] = {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
+    else:
+        wire = legacy_call(call.id, call.name, call.arguments)
+    return wire | call.extra if call.extra else wire
+
+
+def _invalid(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "name": call.name, "arguments": call.arguments, "error": call.error}
+
+
+def _citations(annotations: Any) -> list[CitationBlock]:
+    blocks: list[CitationBlock] = []
+    for annotation in annotations if isinstance(annotations, list) else ():
+        cited = annotation.get("url_citation") if isinstance(annotation, dict) else None
+        if isinstance(cited, dict) and isinstance(cited.get("url"), str):
+            where = {key: cited[key] for key in ("start_index", "end_index") if isinstance(cited.get(key), int)}
+            blocks.append(
+                CitationBlock(
+                    cited_content=TextBlock(text=str(cited.get("content") or "")),
+                    source=cited["url"],
+                    title=str(cited.get("title") or ""),
+                    additional_location_info=where,
+                )
+            )
+    return blocks
+
+
+def _image_block(image: Any) -> ImageBlock | None:
+    if isinstance(image, dict):
+        image = image.get("image_url", image.get("url"))
+        image = image.get("url") if isinstance(image, dict) else image
+    if not isinstance(image, str) or not image:
+        return None
+    head, separator, data = image.partition(";base64,")
+    if separator and head.startswith("data:"):
+        return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:") or None)
+    return ImageBlock(url=image)
+
+
+# ------------------------------------------------------------------------------------------------------ details
+
+
+def _raw(reply: Reply) -> dict[str, Any]:
+    """The answer as it came; `usage` always at the top, where TokenCountingHandler looks (Groq and Moonshot put it
+    elsewhere)."""
+    raw = reply.raw
+    if reply.usage is not None and not raw.get("usage"):
+        return {**raw, "usage": dict(reply.usage.raw)}
+    return raw
+
+
+def _details(reply: Reply) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if reply.usage is not None:
+        details.update(token_counts(reply.usage))
+    found = {
+        "finish_reason": reply.finish_reason,
+        "native_finish_reason": reply.native_finish_reason,
+        "model": reply.served or reply.model,
+        "id": reply.id,
+        "request_id": reply.request_id,
+        "system_fingerprint": reply.system_fingerprint,
+        "service_tier": reply.service_tier,
+        "refusal": reply.refusal,
+        "logprobs": reply.logprobs,
+        "incomplete": reply.incomplete,
+        "extra": reply.extra,
+    }
+    details.update((key, value) for key, value in found.items() if value)
+    details.update(reply.citations)
+    if reply.trace is not None:
+        details["failover"] = reply.trace.to_dict()
+    if reply.cost is not None:
+        details["cost"] = reply.cost.to_dict()
+    return details
+
+
+def token_counts(usage: Usage) -> dict[str, Any]:
+    """The counts as the hub gave them, under LlamaIndex's names; reasoning and cached tokens beside them."""
+    raw: Mapping[str, Any] = usage.raw
+    counts: dict[str, Any] = {
+        "prompt_tokens": _number(raw.get("prompt_tokens"), usage.input_tokens),
+        "completion_tokens": _number(raw.get("completion_tokens"), usage.output_tokens),
+        "total_tokens": _number(raw.get("total_tokens"), usage.total_tokens),
+    }
+    beside = {
+        "reasoning_tokens": usage.reasoning,
+        "cached_tokens": usage.cache_read,
+        "cache_creation_tokens": usage.cache_creation,
+    }
+    counts.update((key, value) for key, value in beside.items() if value is not None)
+    return counts
+
+
+def _number(value: Any, otherwise: int) -> int:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else otherwise
+
+
+def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:
+    """Per token the alternatives that were asked for, or the token itself where none were."""
+    content = logprobs.get("content") if logprobs else None
+    if not isinstance(content, list) or not content:
+        return None
+    return [
+        [_logprob(one) for one in token.get("top_logprobs") or [token]] for token in content if isinstance(token, dict)
+    ]
+
+
+def _logprob(token: Mapping[str, Any]) -> LogProb:
+    return LogProb(token=token.get("token") or "", logprob=token.get("logprob") or 0.0, bytes=token.get("bytes") or [])

@@ -1,0 +1,139 @@
+"""One call: the body and the options, from the model's own settings and those of the call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from hubmix.failover import FailoverPolicy
+from hubmix.options import CallOptions
+from hubmix.parameters import ALIASES, REQUEST_PARAMETERS, canonical, reject_unknown
+from llamaindex_hubmix._tools import wire_tool_choice, wire_tools
+
+if TYPE_CHECKING:
+    from hubmix.failover import Attempt
+
+# OpenAILike's names beside those that both frameworks share.
+NAMES = {**ALIASES, "additional_kwargs": "extra_body", "extra_headers": "headers"}
+
+_OPTIONS = frozenset(
+    {
+        "fallbacks",
+        "failover",
+        "max_retries",
+        "timeout",
+        "total_timeout",
+        "headers",
+        "extra_body",
+        "stream_usage",
+    }
+)
+_PER_CALL = REQUEST_PARAMETERS | _OPTIONS | {"model"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call made ready.
+
+    Args:
+        payload: The chat.completions body, for the model asked for.
+        options: How it is made.
+        single_call: Whether parallel tool calls are switched off.
+    """
+
+    payload: dict[str, Any]
+    options: CallOptions
+    single_call: bool
+
+
+def build(
+    own: Mapping[str, Any],
+    per_call: Mapping[str, Any],
+    messages: list[dict[str, Any]],
+    on_attempt: Callable[[Attempt], None],
+    *,
+    stream: bool,
+) -> Request:
+    """Merge the settings; those of the call win, and None there takes a parameter out.
+
+    Raises:
+        ConfigurationError: a parameter that does not exist, naming the near one.
+    """
+    given = canonical(per_call, NAMES)
+    reject_unknown(given, _PER_CALL, where="A call of Hubmix")
+    payload: dict[str, Any] = {"model": given.get("model") or own["model"], "messages": messages}
+    payload.update((name, own[name]) for name in SENT if own.get(name) is not None)
+    for name in given.keys() & REQUEST_PARAMETERS:
+        payload[name] = given[name]
+    payload = {name: value for name, value in payload.items() if value is not None}
+    _settle_tools(payload)
+    if stream and not _choose("stream_usage", given, own):
+        payload.setdefault("stream_options", {"include_usage": False})
+    single_call = payload.get("parallel_tool_calls") is False
+    return Request(payload, _options(own, given, on_attempt), single_call)
+
+
+SENT = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "stop",
+    "seed",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "reasoning_effort",
+    "response_format",
+    "parallel_tool_calls",
+    "user",
+    "service_tier",
+)
+"""The settings of the model that go into every body, where they are set."""
+
+
+def _settle_tools(payload: dict[str, Any]) -> None:
+    tools = payload.get("tools")
+    if not tools:  # vendors refuse an empty list, and a choice without one
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            payload.pop(name, None)
+        return
+    payload["tools"] = wire_tools(tools)
+    if (choice := wire_tool_choice(payload.pop("tool_choice", None), payload["tools"])) is not None:
+        payload["tool_choice"] = choice
+
+
+def _options(own: Mapping[str, Any], given: Mapping[str, Any], on_attempt: Callable[[Attempt], None]) -> CallOptions:
+    fallbacks = _choose("fallbacks", given, own) or ()
+    return CallOptions(
+        fallbacks="auto" if fallbacks == "auto" else tuple(fallbacks),
+        policy=policy_of(_choose("failover", given, own), _choose("max_retries", given, own)),
+        timeout=_choose("timeout", given, own),
+        total_timeout=_choose("total_timeout", given, own),
+        headers=given.get("headers"),
+        extra_body={**(own.get("extra_body") or {}), **(given.get("extra_body") or {})} or None,
+        on_attempt=on_attempt,
+    )
+
+
+def _choose(name: str, given: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
+    return given[name] if name in given else own.get(name)
+
+
+_DEFAULT_POLICY = FailoverPolicy()
+
+
+def policy_of(policy: FailoverPolicy | None, max_retries: int | None) -> FailoverPolicy:
+    """The policy, with the number of retries that was given beside it."""
+    policy = policy or _DEFAULT_POLICY
+    return policy if max_retries is None else replace(policy, max_retries=max_retries)
+
+
+def policy_to_dict(policy: FailoverPolicy | None) -> dict[str, Any] | None:
+    """A policy as plain JSON; a `classify` function stays out, since it has no such form."""
+    if policy is None:
+        return None
+    return {field.name: value for field in fields(policy) if not callable(value := getattr(policy, field.name))}

@@ -1,0 +1,191 @@
+"""Structured output: what is asked for and how the answer is read. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Generic, Literal
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock, ToolCallBlock
+from llama_index.core.program.utils import FlexibleModel, create_flexible_model
+from llama_index.core.types import Model
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from hubmix.errors import RefusalError, StructuredOutputError
+from llamaindex_hubmix._messages import INVALID_CALLS
+from llamaindex_hubmix._tools import named_choice
+
+Method = Literal["json_schema", "function_calling", "json_mode", "text"]
+"""How an object is asked for: the vendor's own schema mode, a forced tool call, JSON mode with the schema in the
+prompt, or the schema in the prompt alone."""
+
+
+def ask(
+    method: Method, output_cls: type[BaseModel], messages: Sequence[ChatMessage]
+) -> tuple[list[ChatMessage], dict[str, Any]]:
+    """The messages to send (the caller's are left as they are) and the parameters of the call."""
+    if method == "json_schema":
+        return list(messages), {"response_format": response_format(output_cls)}
+    if method == "function_calling":
+        tool = function_tool(output_cls)
+        return list(messages), {"tools": [tool], "tool_choice": named_choice(tool["function"]["name"])}
+    parameters: dict[str, Any] = {"response_format": {"type": "json_object"}} if method == "json_mode" else {}
+    return _with_instructions(messages, output_cls), parameters
+
+
+def response_format(output_cls: type[BaseModel]) -> dict[str, Any]:
+    """The `response_format` for a model's own schema mode; strict wherever the schema allows it.
+
+    Strict mode knows only objects whose keys are all declared: a class with a free-form dict is sent without it.
+    """
+    import openai
+
+    schema: dict[str, Any] = dict(openai.pydantic_function_tool(output_cls)["function"]["parameters"])  # type: ignore[arg-type]  # the SDK types it as an opaque dict that may be absent
+    strict = _is_closed(schema)
+    if not strict:
+        schema = output_cls.model_json_schema()
+    return {"type": "json_schema", "json_schema": {"name": _name(output_cls), "schema": schema, "strict": strict}}
+
+
+def function_tool(output_cls: type[BaseModel]) -> dict[str, Any]:
+    """A tool whose arguments are the fields of the class."""
+    schema = output_cls.model_json_schema()
+    description = schema.pop("description", None) or f"Give the answer as {output_cls.__name__}."
+    return {
+        "type": "function",
+        "function": {"name": _name(output_cls), "description": description, "parameters": schema},
+    }
+
+
+def _name(output_cls: type[BaseModel]) -> str:
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", output_cls.__name__)[:64]
+
+
+def _is_closed(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return all(_is_closed(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        return False
+    return all(_is_closed(value) for value in schema.values())
+
+
+def _with_instructions(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
+    schema = json.dumps(output_cls.model_json_schema(), ensure_ascii=False)
+    text = f"Answer with one JSON object that follows this JSON schema, and with nothing else:\n{schema}"
+    if not messages:
+        return [ChatMessage(role=MessageRole.USER, content=text)]
+    last = messages[-1]
+    if last.role != MessageRole.USER:
+        return [*messages, ChatMessage(role=MessageRole.USER, content=text)]
+    asked = last.model_copy(update={"blocks": [*last.blocks, TextBlock(text=text)]})
+    return [*messages[:-1], asked]
+
+
+# ------------------------------------------------------------------------------------------------------- answer
+
+
+def read_object(method: Method, output_cls: type[Model], response: ChatResponse) -> Model:
+    """The object in a whole answer.
+
+    Raises:
+        RefusalError: the model refused.
+        StructuredOutputError: the answer is not such an object, and why.
+    """
+    if refusal := response.additional_kwargs.get("refusal"):
+        raise RefusalError(f"{_who(response)} refused: {refusal}", **_origin(response))
+    try:
+        if method == "function_calling" and (call := _call(response)) is not None:
+            if invalid := response.message.additional_kwargs.get(INVALID_CALLS):
+                raise _failed(output_cls, response, str(invalid[0]["error"]))
+            return output_cls.model_validate(call.tool_kwargs)
+        return _read_text(output_cls, response.message.content or "")
+    except ValidationError as error:
+        raise _failed(output_cls, response, _what_is_wrong(error, response)) from error
+
+
+def _read_text(output_cls: type[Model], text: str) -> Model:
+    try:
+        return output_cls.model_validate_json(text)
+    except ValidationError:
+        # Many models put the object between code fences or a sentence before it.
+        begin, end = text.find("{"), text.rfind("}")
+        if begin < 0 or end < begin:
+            raise
+        return output_cls.model_validate_json(text[begin : end + 1])
+
+
+class PartialObjects(Generic[Model]):
+    """Reads the object that a stream has brought so far.
+
+    Args:
+        method: How it was asked for.
+        output_cls: Its class; while fields are missing that must not be, a class without requirements stands in.
+    """
+
+    def __init__(self, method: Method, output_cls: type[Model]) -> None:
+        self._method = method
+        self._output_cls = output_cls
+        self._flexible = create_flexible_model(output_cls)
+        self._before: Any = None
+
+    def read(self, response: ChatResponse) -> Model | FlexibleModel | None:
+        """The object so far, or None where this response brought nothing new of it."""
+        found = self._data(response)
+        if not isinstance(found, dict) or found == self._before:
+            return None
+        self._before = found
+        try:
+            return self._output_cls.model_validate(found)
+        except ValidationError:
+            return self._flexible.model_validate(found)
+
+    def _data(self, response: ChatResponse) -> Any:
+        text: Any = response.message.content or ""
+        if self._method == "function_calling" and (call := _call(response)) is not None:
+            text = call.tool_kwargs
+        if not isinstance(text, str):
+            return text
+        begin = text.find("{")
+        if begin < 0:
+            return None
+        try:
+            return from_json(text[begin:], allow_partial="trailing-strings")
+        except ValueError:
+            return None
+
+
+def _call(response: ChatResponse) -> ToolCallBlock | None:
+    return next((block for block in response.message.blocks if isinstance(block, ToolCallBlock)), None)
+
+
+def _failed(output_cls: type[BaseModel], response: ChatResponse, why: str) -> StructuredOutputError:
+    hint = "Try another structured_output_method (json_schema, function_calling, json_mode, text) or another model."
+    if response.additional_kwargs.get("finish_reason") == "length":
+        hint = "The answer was cut by max_tokens: raise it."
+    said = response.message.content or ""
+    heard = f" It said: {said[:200]!r}." if said else ""
+    return StructuredOutputError(
+        f"{_who(response)} gave no {output_cls.__name__}: {why}.{heard} {hint}", **_origin(response)
+    )
+
+
+def _what_is_wrong(error: ValidationError, response: ChatResponse) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return "the answer is no JSON" if response.message.content else "the answer is empty"
+    place = ".".join(str(step) for step in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place}: {first['msg']}{more}" if place else f"{first['msg']}{more}"
+
+
+def _who(response: ChatResponse) -> str:
+    model = response.additional_kwargs.get("model")
+    return f"The model {model!r}" if model else "The model"
+
+
+def _origin(response: ChatResponse) -> dict[str, Any]:
+    return {name: response.additional_kwargs.get(name) for name in ("model", "request_id")}

@@ -1,0 +1,118 @@
+"""Tools to the wire, and the calls that may be executed back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools.types import BaseTool
+from pydantic_core import from_json
+
+from hubmix.errors import MalformedAnswerError
+from llamaindex_hubmix._messages import INVALID_CALLS
+
+_CHOICES = frozenset({"auto", "none", "required"})
+
+
+def wire_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
+    """The `tools` of a body; a dict is taken for one in the wire's form already."""
+    return [tool if isinstance(tool, dict) else _spec(tool) for tool in tools]
+
+
+def _spec(tool: BaseTool) -> dict[str, Any]:
+    return dict(tool.metadata.to_openai_tool(skip_length_check=True))
+
+
+def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]], *, required: bool = False) -> Any:
+    """The `tool_choice` of a body.
+
+    Args:
+        choice: None, ``auto``, ``none``, ``required`` (``any`` is the same), the name of a tool, or the wire's dict.
+        tools: The tools in the wire's form.
+        required: Whether a call is demanded where `choice` says nothing.
+
+    Returns:
+        What to send, or None to send nothing: ``auto`` is what every vendor does by itself.
+    """
+    if choice is None:
+        return "required" if required else None
+    if not isinstance(choice, str):
+        return choice
+    names = {tool.get("function", {}).get("name") for tool in tools}
+    if choice in names or choice not in _CHOICES | {"any"}:
+        return named_choice(choice)
+    return "required" if choice == "any" else choice
+
+
+def named_choice(name: str) -> dict[str, Any]:
+    """The `tool_choice` that forces one tool. More vendors know it than know ``required``."""
+    return {"type": "function", "function": {"name": name}}
+
+
+def tool_selections(response: ChatResponse, *, error_on_no_tool_call: bool) -> list[ToolSelection]:
+    """The calls of a response that may be executed.
+
+    While a response streams, arguments are incomplete: what is there of them is given. On the last response a call
+    whose arguments were cut short is left out; where no other call is left that is an error, since an agent would take
+    the response for its final answer.
+
+    Raises:
+        MalformedAnswerError: the only calls are ones that must not be executed.
+        ValueError: there is no call and `error_on_no_tool_call` is set.
+    """
+    message = response.message
+    invalid = {call["id"]: call for call in message.additional_kwargs.get(INVALID_CALLS) or ()}
+    selections = [
+        ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=_arguments(arguments))
+        for call_id, name, arguments in _calls(message)
+        if call_id not in invalid
+    ]
+    if not selections and invalid:
+        raise _cut_short(next(iter(invalid.values())), response)
+    if not selections and error_on_no_tool_call:
+        said = (message.content or "")[:200]
+        raise ValueError(f"Expected a tool call, but {_model(response)} answered with text: {said!r}")
+    return selections
+
+
+def _calls(message: ChatMessage) -> list[tuple[str, str, Any]]:
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    if blocks:
+        return [(block.tool_call_id or "", block.tool_name, block.tool_kwargs) for block in blocks]
+    return [_legacy(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+
+
+def _legacy(call: Any) -> tuple[str, str, Any]:
+    """A call of ``additional_kwargs["tool_calls"]``: a dict, or an object of the OpenAI SDK."""
+    if not isinstance(call, Mapping):
+        call = call.model_dump()
+    function = call.get("function") or call
+    return call.get("id") or "", function.get("name") or "", function.get("arguments") or {}
+
+
+def _arguments(arguments: Any) -> dict[str, Any]:
+    if isinstance(arguments, str):
+        try:
+            # Called for every chunk of a stream: this parser is written in Rust, core's walks the text in Python.
+            arguments = from_json(arguments or "{}", allow_partial="trailing-strings")
+        except ValueError:
+            return {}
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _cut_short(call: Mapping[str, Any], response: ChatResponse) -> MalformedAnswerError:
+    reason = response.additional_kwargs.get("finish_reason")
+    hint = "Raise max_tokens." if reason == "length" else "Ask again, or ask another model."
+    return MalformedAnswerError(
+        f"{_model(response)} called the tool {call['name']!r} with arguments that must not be executed: "
+        f"{call['error']} (finish reason {reason}). {hint}",
+        model=response.additional_kwargs.get("model"),
+        request_id=response.additional_kwargs.get("request_id"),
+    )
+
+
+def _model(response: ChatResponse) -> str:
+    model = response.additional_kwargs.get("model")
+    return f"the model {model!r}" if model else "the model"

@@ -1,0 +1,196 @@
+"""HubmixEmbedding: the embedding models of a hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import llama_index.core.instrumentation as instrument
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from llama_index.core.utils import get_tqdm_iterable
+from pydantic import Field, field_serializer
+
+from hubmix.errors import ConfigurationError
+from hubmix.failover import FailoverPolicy
+from hubmix.options import CallOptions
+from hubmix.parameters import ALIASES
+from llamaindex_hubmix._connection import HubConnection
+from llamaindex_hubmix._request import policy_of, policy_to_dict
+
+dispatcher = instrument.get_dispatcher(__name__)
+
+
+class HubmixEmbedding(HubConnection, BaseEmbedding):
+    """Vectors from an embedding model of an OpenAI-compatible hub.
+
+    A failed request is tried again, but never with another model: the vector spaces of two models have nothing to do
+    with each other.
+
+    Args:
+        model: ID of the model, exactly as the hub lists it; `model_name` is the same.
+        dimensions: length of the vectors, for models that can shorten them. Default: the model's own.
+        embed_batch_size: most texts in one request, up to 2,048. Default: 100; some vendors take no more than 10.
+        num_workers: most requests at once in the async verbs. Default: 8. None: no limit.
+        embeddings_cache: a key-value store of LlamaIndex that is asked before the hub.
+        hub, base_url, api_key, app_code, default_headers, http_client, http_async_client: as in `Hubmix`.
+        timeout, total_timeout: seconds for one attempt, and for one request with its retries.
+        max_retries: further attempts at a failed request. Default: 2.
+        failover: a `FailoverPolicy` for everything else about retries.
+        user, extra_body: sent with every request.
+
+    Raises:
+        ConfigurationError: an unknown parameter, or an empty text; hubs refuse a whole request for one empty text, so
+            it is found before anything is sent.
+        HubmixError: what a request failed with.
+
+    Example:
+        ```python
+        from llamaindex_hubmix import HubmixEmbedding
+
+        embedding = HubmixEmbedding(model="embedded/embed")
+        vectors = embedding.get_text_embedding_batch(["A cat sat.", "It rained."])
+        assert len(vectors) == 2 and len(vectors[0]) == len(embedding.get_query_embedding("cat"))
+        ```
+    """
+
+    model_name: str = Field(description="ID of the model, as the hub lists it.")
+    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Most texts in one request.")
+    num_workers: int | None = Field(default=8, ge=1, description="Most requests at once in the async verbs.")
+    dimensions: int | None = Field(default=None, ge=1, description="Length of the vectors.")
+    user: str | None = Field(default=None, description="Your own id for the end user.")
+    extra_body: dict[str, Any] | None = Field(default=None, description="Fields merged into every body last.")
+    timeout: float | None = Field(default=None, description="Seconds for one attempt.")
+    total_timeout: float | None = Field(default=None, description="Seconds for one request with its retries.")
+    max_retries: int | None = Field(default=None, description="Further attempts at a failed request.")
+    failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
+
+    names: ClassVar = {
+        **{name: meant for name, meant in ALIASES.items() if meant != "model"},
+        "model": "model_name",
+        "additional_kwargs": "extra_body",
+    }
+    elsewhere: ClassVar = {"mode": "one model serves texts and queries; leave it out"}
+
+    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
+        if model is not None:
+            kwargs["model"] = model
+        super().__init__(**kwargs)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Its name in serialised form."""
+        return "HubmixEmbedding"
+
+    @property
+    def model(self) -> str:
+        """The same as `model_name`."""
+        return self.model_name
+
+    @field_serializer("failover")
+    def _policy_to_dict(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
+        return policy_to_dict(policy)
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events and callbacks say of this model: nothing secret is among it."""
+        return {**super().to_payload(), "model": self.model_name, "dimensions": self.dimensions}
+
+    # ------------------------------------------------------------------------------------- one request each
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self.hub.embed(self._payload(texts), self._options()).vectors if texts else []
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return (await self.hub.aembed(self._payload(texts), self._options())).vectors if texts else []
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._get_text_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return await self._aget_text_embedding(query)
+
+    def _payload(self, texts: Sequence[str]) -> dict[str, Any]:
+        for number, text in enumerate(texts):
+            if not text:
+                raise ConfigurationError(
+                    f"Text {number} of {len(texts)} is empty: hubs refuse a request with an empty text; leave it out."
+                )
+        # Strings, never token ids: gateways turn those into empty input for every vendor but OpenAI.
+        payload = {"model": self.model_name, "input": list(texts), "dimensions": self.dimensions, "user": self.user}
+        return {name: value for name, value in payload.items() if value is not None}
+
+    def _options(self) -> CallOptions:
+        return CallOptions(
+            policy=policy_of(self.failover, self.max_retries),
+            timeout=self.timeout,
+            total_timeout=self.total_timeout,
+            extra_body=self.extra_body,
+        )
+
+    # -------------------------------------------------------------------------------------- many, in batches
+
+    @dispatcher.span
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """The vectors of many texts, in their order, with at most `num_workers` requests at once.
+
+        Core's own has no bound below two workers, and leaves the other requests running when one has failed.
+
+        Args:
+            texts: none of them empty.
+            show_progress: show a progress bar (tqdm) over the requests.
+        """
+        size = self.embed_batch_size
+        batches = [texts[start : start + size] for start in range(0, len(texts), size)]
+        free = asyncio.Semaphore(self.num_workers or max(len(batches), 1))
+
+        async def embed(batch: list[str]) -> list[Embedding]:
+            async with free:
+                return await self._embed_batch(batch)
+
+        tasks = [asyncio.ensure_future(embed(batch)) for batch in batches]
+        try:
+            for task in get_tqdm_iterable(tasks, show_progress, "Generating embeddings"):
+                await task
+        finally:
+            await _stop(tasks)
+        return [vector for task in tasks for vector in task.result()]
+
+    async def _embed_batch(self, batch: list[str]) -> list[Embedding]:
+        """One batch, with the events that core sends for each."""
+        payload = self.to_payload()
+        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+        event_id = self.callback_manager.on_event_start(
+            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
+        )
+        found: dict[str, Any] = {EventPayload.CHUNKS: batch}
+        try:
+            if self.rate_limiter is not None:
+                await self.rate_limiter.async_acquire()
+            look_up = self._aget_text_embeddings if self.embeddings_cache is None else self._aget_text_embeddings_cached
+            found[EventPayload.EMBEDDINGS] = vectors = await look_up(batch)
+        except BaseException as error:
+            found = {EventPayload.EXCEPTION: error}
+            raise
+        finally:
+            self.callback_manager.on_event_end(CBEventType.EMBEDDING, payload=found, event_id=event_id)
+        dispatcher.event(EmbeddingEndEvent(chunks=batch, embeddings=vectors))
+        return vectors
+
+
+async def _stop(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs and wait for its end, so that a failure leaves no request behind."""
+    running = [task for task in tasks if not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.gather(*running, return_exceptions=True)

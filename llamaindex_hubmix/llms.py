@@ -1,0 +1,372 @@
+"""Hubmix: every chat model of a hub as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.llm import ToolSelection
+from pydantic import Field, field_serializer
+
+from hubmix.failover import FailoverPolicy
+from llamaindex_hubmix._connection import HubConnection
+from llamaindex_hubmix._events import failover_reporter
+from llamaindex_hubmix._messages import RemoteContent, to_wire
+from llamaindex_hubmix._prediction import StructuredPrediction
+from llamaindex_hubmix._replies import chat_response, completion_response
+from llamaindex_hubmix._request import NAMES, Request, build, policy_to_dict
+from llamaindex_hubmix._stream import ResponseStream
+from llamaindex_hubmix._structured import Method
+from llamaindex_hubmix._tools import tool_selections, wire_tool_choice, wire_tools
+
+if TYPE_CHECKING:
+    from hubmix.catalog import ModelInfo
+    from llama_index.core.tools.types import BaseTool
+
+DEFAULT_CONTEXT_WINDOW = 128_000
+"""Tokens assumed of a model that the catalog does not know. Core's own default of 3,900 would cut an agent's memory at
+2,925 tokens."""
+
+
+class Hubmix(HubConnection, StructuredPrediction):
+    """A chat model of an OpenAI-compatible hub: AIHubMix, AIHubAPI, or any New API or one-api gateway.
+
+    Args:
+        model: ID of the model, exactly as the hub lists it.
+        fallbacks: models to go on to when this one fails, in order; "auto" lets the catalog choose.
+        hub: a `hubmix.Hub` to share, or the name of a known one ("aihubmix", "aihubapi").
+        base_url: URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, AIHubMix.
+        api_key: the key. Default: `HUBMIX_API_KEY`, then the hub's own variable (`AIHUBMIX_API_KEY`).
+        temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n, logprobs, top_logprobs,
+            logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier: sent under their
+            own names when set, and not at all when None. The choices beyond the first that `n` > 1 gives are in `raw`.
+        timeout: seconds for one attempt. Default: 600.
+        total_timeout: seconds for the whole call, waits and further candidates included. Default: no limit.
+        max_retries: further attempts at the same model while another candidate remains. Default: 1.
+        failover: a `FailoverPolicy` for everything else about retries and fallbacks.
+        default_headers: sent with every request.
+        extra_body: fields merged into every request's body last: a vendor's own parameters.
+        app_code: AIHubMix's discount code, sent as `APP-Code` when set.
+        stream_usage: ask for token counts in streams. Default: True.
+        http_client, http_async_client: an `httpx` (openai 2) or `httpx2` (openai 3) client to use.
+        context_window: tokens, where the catalog does not know the model or is wrong. Default: the catalog's, else
+            128,000.
+        num_output: tokens that LlamaIndex keeps free for the answer when it packs a prompt. Default: `max_tokens`.
+        is_function_calling_model: whether tools may be given. Default: unless the catalog says no.
+        structured_output_method: how objects are asked for: "json_schema", "function_calling", "json_mode" or "text".
+            Default: the strongest that the catalog says the model has.
+
+    The parameters of core's `LLM` are taken too: `system_prompt`, `callback_manager`, `rate_limiter`,
+    `messages_to_prompt`, `completion_to_prompt`, `output_parser`, `pydantic_program_mode`. Any of the above but the
+    connection's own may stand in a single call, where it wins: `llm.chat(messages, model="…", fallbacks=[])`. A
+    parameter that nobody knows is an error that names the near one.
+
+    Returns:
+        Responses whose `additional_kwargs` hold `finish_reason`, `prompt_tokens`, `completion_tokens`, `total_tokens`
+        (as the hub sent them), `model` (the one that served), `request_id`, `failover` (every attempt), `cost` where
+        the catalog knows prices, `citations`, and `incomplete: True` where a stream stopped without an end. `raw` is
+        the answer as it came, a dict. Of a stream, the last response has all of this.
+
+    Raises:
+        ConfigurationError: an unknown or contradictory parameter; no key.
+        HubmixError: what a call failed with.
+        AllModelsFailedError: every candidate failed; it lists the attempts.
+
+    Example:
+        ```python
+        from llama_index.core.llms import ChatMessage
+        from llamaindex_hubmix import Hubmix
+
+        llm = Hubmix(model="embedded/extract", fallbacks=["embedded/think"])
+        answer = llm.chat([ChatMessage("What is the capital of France? Context: Paris is the capital of France.")])
+        print(answer.message.content, answer.additional_kwargs["total_tokens"])
+
+        for piece in llm.stream_complete("Say hello."):
+            print(piece.delta, end="")
+        ```
+    """
+
+    model: str = Field(description="ID of the model, as the hub lists it.")
+    fallbacks: Literal["auto"] | list[str] | None = Field(default=None, description="Models to go on to, in order.")
+    temperature: float | None = Field(default=None, description="Randomness, 0 to 2.")
+    max_tokens: int | None = Field(default=None, description="Most tokens of an answer.")
+    top_p: float | None = Field(default=None, description="Nucleus sampling, 0 to 1.")
+    frequency_penalty: float | None = Field(default=None, description="-2 to 2.")
+    presence_penalty: float | None = Field(default=None, description="-2 to 2.")
+    stop: str | list[str] | None = Field(default=None, description="Where the answer ends.")
+    seed: int | None = Field(default=None, description="For answers that repeat, as far as the vendor can.")
+    n: int | None = Field(default=None, description="Choices; those beyond the first are in `raw`.")
+    logprobs: bool | None = Field(default=None, description="Give the log-probability of each token.")
+    top_logprobs: int | None = Field(default=None, description="And of so many alternatives, up to 20.")
+    logit_bias: dict[str, int] | None = Field(default=None, description="Token id to bias, -100 to 100.")
+    reasoning_effort: str | None = Field(default=None, description="none, minimal, low, medium, high or xhigh.")
+    response_format: dict[str, Any] | None = Field(default=None, description="JSON mode or a JSON schema.")
+    parallel_tool_calls: bool | None = Field(default=None, description="Whether one answer may call several tools.")
+    user: str | None = Field(default=None, description="Your own id for the end user.")
+    service_tier: str | None = Field(default=None, description="OpenAI's service tier.")
+    extra_body: dict[str, Any] | None = Field(default=None, description="Fields merged into every body last.")
+
+    timeout: float | None = Field(default=None, description="Seconds for one attempt.")
+    total_timeout: float | None = Field(default=None, description="Seconds for the whole call.")
+    max_retries: int | None = Field(default=None, description="Further attempts at the same model.")
+    failover: FailoverPolicy | None = Field(default=None, description="The rest about retries and fallbacks.")
+    stream_usage: bool = Field(default=True, description="Ask for token counts in streams.")
+
+    context_window: int | None = Field(default=None, description="Tokens; overrides the catalog.")
+    num_output: int | None = Field(default=None, description="Tokens kept free for the answer.")
+    is_function_calling_model: bool | None = Field(default=None, description="Overrides the catalog.")
+    structured_output_method: Method | None = Field(default=None, description="Overrides the catalog.")
+
+    names: ClassVar = NAMES
+    elsewhere: ClassVar = {
+        "is_chat_model": "every model is asked through chat completions; leave it out",
+        "should_use_structured_outputs": 'use structured_output_method="json_schema"',
+        "strict": 'use structured_output_method="json_schema"',
+        "reuse_client": "clients are made once and belong to the hub; leave it out",
+        "tokenizer": "nothing is counted here; leave it out",
+        "api_version": "the hubs have none; leave it out",
+    }
+
+    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
+        if model is not None:
+            kwargs["model"] = model
+        super().__init__(**kwargs)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Its name in serialised form."""
+        return "Hubmix"
+
+    @field_serializer("failover")
+    def _policy_to_dict(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
+        return policy_to_dict(policy)
+
+    # -------------------------------------------------------------------------------------------- what it is
+
+    @property
+    def model_info(self) -> ModelInfo | None:
+        """What the hub's catalog says of the model (window, price, abilities), or None while it is not known.
+
+        It is looked up in the cache: `llm.hub.models.get(llm.model)` asks the hub.
+        """
+        return self._known(self.model)
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """Core reads it several times a call: a look-up in the catalog's cache, never a request."""
+        info = self._known(self.model)
+        tools = self.is_function_calling_model
+        if tools is None:
+            tools = info is None or info.tools is not False
+        return LLMMetadata(
+            context_window=self.context_window or (info and info.context_window) or DEFAULT_CONTEXT_WINDOW,
+            num_output=self.num_output or self.max_tokens or -1,
+            is_chat_model=True,
+            is_function_calling_model=tools,
+            model_name=self.model,
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events and callbacks say of this model: nothing secret is among it."""
+        return {**super().to_payload(), "model": self.model, "temperature": self.temperature}
+
+    def candidates(self, **kwargs: Any) -> list[str]:
+        """The models that a call would try, in order.
+
+        Args:
+            kwargs: what the call would say, such as `model=` or `fallbacks=`.
+        """
+        request = self._request([], kwargs)
+        return self.hub.candidates(request.payload["model"], request.options)
+
+    # ------------------------------------------------------------------------------------------------- chat
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Answer a conversation.
+
+        Args:
+            messages: the conversation; it is left as it is.
+            kwargs: parameters of this call; they win over the model's own.
+
+        Raises:
+            HubmixError: what the call failed with.
+        """
+        return self._chat(messages, kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
+        """Answer a conversation piece by piece.
+
+        Each response carries the new text as `delta` and the message so far; `additional_kwargs["thinking_delta"]`
+        holds new reasoning. The last one carries the whole message with usage, finish reason and failover trace.
+
+        Raises:
+            StreamInterruptedError: the stream broke off after its first word; `.partial` is what had arrived.
+        """
+        return self._stream_chat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """`chat`, awaited."""
+        return await self._achat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
+        """`stream_chat`, asynchronous: `async for response in await llm.astream_chat(messages)`."""
+        return await self._astream_chat(messages, kwargs)
+
+    # --------------------------------------------------------------------------------------------- complete
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Answer one prompt, sent as a user message.
+
+        Args:
+            prompt: the text.
+            formatted: whether it is finished; else `completion_to_prompt` is applied.
+            kwargs: parameters of this call.
+        """
+        return completion_response(self._chat(self._as_messages(prompt, formatted), kwargs))
+
+    @llm_completion_callback()
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> Generator[CompletionResponse, None, None]:
+        """Answer one prompt piece by piece."""
+        return _completions(self._stream_chat(self._as_messages(prompt, formatted), kwargs))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """`complete`, awaited."""
+        return completion_response(await self._achat(self._as_messages(prompt, formatted), kwargs))
+
+    @llm_completion_callback()
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> AsyncGenerator[CompletionResponse, None]:
+        """`stream_complete`, asynchronous."""
+        return _acompletions(await self._astream_chat(self._as_messages(prompt, formatted), kwargs))
+
+    def _as_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
+        if not formatted and self.completion_to_prompt is not None:
+            prompt = self.completion_to_prompt(prompt)  # type: ignore[assignment]  # core's protocol forgets to say str
+        return [ChatMessage(role=MessageRole.USER, content=prompt)]
+
+    # ------------------------------------------------------------------------- the calls, without callbacks
+
+    def _request(self, wire: list[dict[str, Any]], kwargs: dict[str, Any], *, stream: bool = False) -> Request:
+        return build(self.__dict__, kwargs, wire, failover_reporter(self.model), stream=stream)
+
+    def _chat(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> ChatResponse:
+        request = self._request(to_wire(messages), kwargs)
+        reply = self.hub.chat(request.payload, request.options)
+        return chat_response(reply, single_call=request.single_call)
+
+    async def _achat(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> ChatResponse:
+        request = self._request(await _to_wire(messages), kwargs)
+        reply = await self.hub.achat(request.payload, request.options)
+        return chat_response(reply, single_call=request.single_call)
+
+    def _stream_chat(
+        self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]
+    ) -> Generator[ChatResponse, None, None]:
+        return self._stream(self._request(to_wire(messages), kwargs, stream=True))
+
+    def _stream(self, request: Request) -> Generator[ChatResponse, None, None]:
+        responses = ResponseStream(request.payload["model"], single_call=request.single_call)
+        # Closed here and now when the caller stops early: left to the garbage collector, an SDK stream can lock up the
+        # thread that collects it (httpcore issues 990 and 996).
+        with closing(self.hub.stream_chat(request.payload, request.options)) as deltas:
+            for delta in deltas:
+                yield responses.read(delta)
+
+    async def _astream_chat(
+        self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]
+    ) -> AsyncGenerator[ChatResponse, None]:
+        return self._astream(self._request(await _to_wire(messages), kwargs, stream=True))
+
+    async def _astream(self, request: Request) -> AsyncGenerator[ChatResponse, None]:
+        responses = ResponseStream(request.payload["model"], single_call=request.single_call)
+        async with aclosing(self.hub.astream_chat(request.payload, request.options)) as deltas:
+            async for delta in deltas:
+                yield responses.read(delta)
+
+    # ------------------------------------------------------------------------------------------------ tools
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: str | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        if isinstance(user_msg, str):
+            user_msg = ChatMessage(role=MessageRole.USER, content=user_msg)
+        prepared: dict[str, Any] = {"messages": [*(chat_history or []), *([user_msg] if user_msg else [])]}
+        if tools:
+            prepared["tools"] = wire_tools(tools)
+            if choice := wire_tool_choice(tool_choice, prepared["tools"], required=tool_required):
+                prepared["tool_choice"] = choice
+            if not allow_parallel_tool_calls:  # parallel is what vendors do by themselves; some refuse the parameter
+                prepared["parallel_tool_calls"] = False
+        return {**prepared, **kwargs}
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
+    ) -> list[ToolSelection]:
+        """The calls of a response that may be executed; of one that is still streaming, what is there of them.
+
+        Args:
+            response: of `chat_with_tools` or one of its siblings.
+            error_on_no_tool_call: whether it is an error that there is none.
+
+        Raises:
+            MalformedAnswerError: the only calls were cut short and must not be executed.
+            ValueError: there is no call and `error_on_no_tool_call` is set.
+        """
+        return tool_selections(response, error_on_no_tool_call=error_on_no_tool_call)
+
+    def _best_method(self, model: str | None) -> Method:
+        if self.structured_output_method is not None:
+            return self.structured_output_method
+        info = self._known(model or self.model)
+        if info is not None and info.structured_output:
+            return "json_schema"
+        tools = self.is_function_calling_model
+        if tools is None:
+            tools = info is None or info.tools is not False
+        return "function_calling" if tools else "text"
+
+
+async def _to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    try:
+        return to_wire(messages, download=False)
+    except RemoteContent:
+        return await asyncio.to_thread(to_wire, messages)
+
+
+def _completions(responses: Generator[ChatResponse, None, None]) -> Generator[CompletionResponse, None, None]:
+    with closing(responses):
+        for response in responses:
+            yield completion_response(response)
+
+
+async def _acompletions(responses: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[CompletionResponse, None]:
+    async with aclosing(responses):
+        async for response in responses:
+            yield completion_response(response)
