@@ -45,11 +45,11 @@ def compose(
 
     The hub's own words stand at the end, in quotes. Words in another language stay out of it: `.hub_message` has them.
     """
-    what = failure.what.replace("{model}", repr(model)).removesuffix(".")
+    what = what_happened(failure, model).removesuffix(".")
     parts = [f"{what} ({_facts(evidence, base_url, request_id)})."]
     if note:
         parts.append(note)
-    parts += [_FAULT[failure.fault], failure.hint]
+    parts += [fault_of(failure), failure.hint]
     if suggestions:
         parts.append(f"Did you mean {' or '.join(repr(name) for name in suggestions)}?")
     if failure.retry_after is not None:
@@ -60,6 +60,16 @@ def compose(
     elif words:
         parts.append("The original words, which are not English, are in `.hub_message`.")
     return " ".join(parts)
+
+
+def what_happened(failure: Failure, model: str) -> str:
+    """What happened, to which model, in one sentence."""
+    return failure.what.replace("{model}", repr(model))
+
+
+def fault_of(failure: Failure) -> str:
+    """Whose fault it is, in one sentence."""
+    return _FAULT[failure.fault]
 
 
 def _facts(evidence: Evidence, base_url: str, request_id: str | None) -> str:

@@ -1,0 +1,416 @@
+"""The walk over the candidates as a state machine: what to do next, fed with what came of it. It never waits itself.
+
+`failover.walk_sync` and `failover.walk_async` are its two drivers; they differ in nothing but the verb that waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hubmix import failures
+from hubmix.classification import classify
+from hubmix.error_text import what_happened
+from hubmix.errors import HubmixError
+from hubmix.evidence import Action, Evidence, Failure, Target
+from hubmix.health import Block, Key, Permit
+from hubmix.plan import AttemptFailed, Limits, Plan
+from hubmix.policy import Decision, Left, Move, decide
+from hubmix.trace import Attempt, Trace
+from hubmix.verdict import Verdict, all_failed
+
+logger = logging.getLogger("hubmix.failover")
+
+_WINDOW_IN_WORDS = re.compile(r"(?:maximum context length is|context size \(|context window of|maximum of)\s*(\d{3,})")
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A model of the plan, and what has become of it in this call."""
+
+    model: str
+    tries: int = 0
+    done: bool = False
+    unfit: str | None = None
+    reported: bool = False
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Send one request for this candidate, within these limits."""
+
+    candidate: Candidate
+    limits: Limits
+    permit: Permit
+    started: float
+    waited_ms: float
+
+    @property
+    def model(self) -> str:
+        return self.candidate.model
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait, then ask what is next."""
+
+    seconds: float
+
+
+class Walk:
+    """One call's way through its candidates.
+
+    A driver asks `next()` and does what it says: `Try` (and reports `succeeded`, `failed` or `abandoned`), `Wait`, or
+    None for the end, on which `finish()` returns the last resort or raises.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        if not plan.models:
+            raise ValueError("a plan needs at least one model")
+        self.plan = plan
+        self.trace = Trace(plan.models[0])
+        self.decision = Decision(Move.NEXT)
+        self._candidates = [Candidate(model) for model in plan.models]
+        self._registry = plan.health.registry
+        self._ended = plan.clock()  # of the last attempt, or the start
+        self._deadline = None if plan.total_timeout is None else self._ended + plan.total_timeout
+        self._endpoint = 0
+        self._requests = 0
+        self._waited = 0.0  # seconds, for breakers
+        self._filtered = False
+        self._window_above: int | None = None
+        self._free_only = False
+        self._last: Candidate | None = None
+        self._verdicts: list[Verdict] = []
+        self._fatal: Verdict | None = None
+        self._kept: tuple[str, Any] | None = None
+        self._over = False
+        self._note = ""
+
+    # -- what to do -------------------------------------------------------------------------------------------------
+
+    def next(self) -> Try | Wait | None:
+        """The next step; None when the walk is over."""
+        if self._over or self._spent():
+            return None
+        self._choose_endpoint()
+        blocked: list[tuple[Candidate, Block]] = []
+        for candidate in self._candidates:
+            if candidate.done:
+                continue
+            if reason := self._unfit(candidate):
+                self._skip(candidate, "skipped", reason)
+                continue
+            entered = self._enter(candidate)
+            if isinstance(entered, Permit):
+                for other, block in blocked:
+                    self._skip_blocked(other, block)
+                return self._try(candidate, entered)
+            blocked.append((candidate, entered))
+        return self._wait_for(blocked)
+
+    def again(self, step: Try) -> Try | None:
+        """The same candidate once more, after the wait that was decided; None where it may not be asked now."""
+        if not self._spent():
+            entered = self._enter(step.candidate)
+            if isinstance(entered, Permit):
+                return self._try(step.candidate, entered)
+        # `next()` finds out what to do instead: wait, go on, or end.
+        self.decision = Decision(Move.LATER)
+        return None
+
+    def _spent(self) -> bool:
+        if self._requests >= self.plan.policy.max_attempts:
+            self._note = f"max_attempts={self.plan.policy.max_attempts} was reached."
+            return True
+        if self._deadline is not None and self.plan.clock() >= self._deadline:
+            self._note = f"total_timeout={self.plan.total_timeout:g} s ran out."
+            if not self._verdicts:
+                evidence = Evidence("total_timeout", "connect")
+                self._fatal = self._verdict(self._candidates[0], failures.TOTAL_TIMEOUT, evidence)
+            return True
+        return False
+
+    def _try(self, candidate: Candidate, permit: Permit) -> Try:
+        if self._last is not None and self._last is not candidate:
+            self._log_switch(self._last, candidate)
+        self._last = candidate
+        candidate.tries += 1
+        self._requests += 1
+        plan, policy = self.plan, self.plan.policy
+        limits = Limits(
+            plan.timeout,
+            policy.first_token_timeout if plan.streaming else None,
+            policy.idle_timeout if plan.streaming else None,
+            self._deadline,
+            plan.endpoints[self._endpoint] if self._endpoint else None,
+        )
+        started = plan.clock()
+        return Try(candidate, limits, permit, started, _milliseconds(started - self._ended))
+
+    # -- what came of it --------------------------------------------------------------------------------------------
+
+    def succeeded(self, step: Try, value: Any) -> None:
+        """The attempt answered (a stream: began to)."""
+        plan = self.plan
+        if plan.streaming:
+            self._registry.committed(step.permit)
+        else:
+            self._registry.succeeded(step.permit)
+        latency = _milliseconds(plan.clock() - step.started)
+        self.trace.served = step.model
+        self.trace.attempts.append(
+            Attempt(
+                step.model,
+                "ok",
+                status=200,
+                request_id=getattr(value, "request_id", None),
+                waited_ms=step.waited_ms,
+                latency_ms=latency,
+                first_token_ms=latency if plan.streaming else None,
+                base_url=step.limits.base_url,
+            )
+        )
+
+    def failed(self, step: Try, error: AttemptFailed) -> None:
+        """The attempt failed: record it, and decide (`decision`)."""
+        evidence, candidate = error.evidence, step.candidate
+        failure = self._classify(evidence)
+        self._registry.failed(step.permit, failure, evidence)
+        candidate.verdict = verdict = self._verdict(candidate, failure, evidence)
+        self._verdicts.append(verdict)
+        self._ended = self.plan.clock()
+        self._record(
+            Attempt(
+                step.model,
+                "error",
+                failure.kind,
+                evidence.status,
+                evidence.code,
+                evidence.request_id,
+                what_happened(failure, step.model),
+                step.waited_ms,
+                _milliseconds(self._ended - step.started),
+                base_url=step.limits.base_url,
+            )
+        )
+        if failure.keeps_answer and error.partial is not None:
+            self._kept = (step.model, error.partial)
+        self._narrow(candidate, failure, evidence)
+        self.decision = decide(failure, self.plan.policy, self._left(candidate), self.plan.random())
+        self._obey(candidate, verdict)
+
+    def abandoned(self, step: Try) -> None:
+        """The attempt was cancelled, or broke for a reason that is no failure of the hub."""
+        self._registry.released(step.permit)
+
+    def tried_again(self, step: Try) -> None:
+        """The retries of a candidate are over. Where they were stopped short, it is not to be asked again."""
+        if self.decision.move is Move.RETRY:
+            step.candidate.done = True
+
+    def fits(self, seconds: float) -> bool:
+        """Whether a wait of so many seconds ends before the deadline."""
+        return self._deadline is None or seconds < self._deadline - self.plan.clock()
+
+    def finish(self) -> Any:
+        """The last resort, an answer that is whole but empty; or else the error of the call.
+
+        Raises:
+            HubmixError: the candidate's own error where there was one candidate, or where the first failure ended the
+                call; `AllModelsFailedError` where several were to be asked.
+        """
+        if self._kept is not None and self._fatal is None:
+            model, value = self._kept
+            self.trace.served = model
+            logger.warning("The answer of the model %r is empty; nothing better could be had.", model)
+            return value
+        raise self._error()
+
+    # -- details ----------------------------------------------------------------------------------------------------
+
+    def _classify(self, evidence: Evidence) -> Failure:
+        failure = classify(evidence, self.plan.hub_types)
+        hook = self.plan.policy.classify
+        if hook is None:
+            return failure
+        try:
+            return hook(evidence, failure) or failure
+        except Exception:  # a user's hook must not cost the call its permit and its answer
+            logger.warning("FailoverPolicy.classify raised; the table's own verdict stands.", exc_info=True)
+            return failure
+
+    def _obey(self, candidate: Candidate, verdict: Verdict) -> None:
+        move = self.decision.move
+        if move is Move.NEXT:
+            candidate.done = True
+        elif move is Move.MIRROR:
+            self._endpoint += 1
+            candidate.tries = 0
+        elif move is Move.RETURN and self._kept is not None:
+            self._over = True
+        elif move in (Move.FAIL, Move.RETURN):
+            self._fatal, self._over = verdict, True
+
+    def _narrow(self, candidate: Candidate, failure: Failure, evidence: Evidence) -> None:
+        """Some failures leave only some candidates worth asking."""
+        if failure.free_models_only:
+            self._free_only = True
+        if failure.larger_window_only:
+            found = _WINDOW_IN_WORDS.search(evidence.message)
+            window = self.plan.window(candidate.model) or (int(found.group(1)) if found else None)
+            self._window_above = window if window is not None else self.plan.needs().tokens
+
+    def _left(self, current: Candidate) -> Left:
+        others = [c for c in self._candidates if c is not current and not c.done and not self._unfit(c)]
+        block = self._block(current)
+        return Left(
+            tries=current.tries,
+            requests=self.plan.policy.max_attempts - self._requests,
+            healthy=any(self._block(other) is None for other in others),
+            others=bool(others),
+            mirror=self._endpoint + 1 < len(self.plan.endpoints),
+            reopens_in=block.seconds if block else 0.0,
+            seconds=None if self._deadline is None else self._deadline - self.plan.clock(),
+        )
+
+    def _unfit(self, candidate: Candidate) -> str | None:
+        """Why a candidate would fail for certain. The primary is what the user asked for: the filter spares it."""
+        plan = self.plan
+        if self._free_only and not plan.is_free(candidate.model):
+            return "It costs money, and the account or key is out of it."
+        if self._window_above is not None:
+            window = plan.window(candidate.model)
+            if window is not None and window <= self._window_above:
+                return f"Its context window of {window} tokens is not larger."
+        if candidate is self._candidates[0] or not plan.policy.capability_filter:
+            return None
+        if not self._filtered:
+            self._filtered = True
+            self._filter()
+        return candidate.unfit
+
+    def _filter(self) -> None:
+        fallbacks = self._candidates[1:]
+        needs = self.plan.needs()
+        reasons = [self.plan.lacks(candidate.model, needs) for candidate in fallbacks]
+        # Catalogs err: where they leave nobody, they are not believed.
+        if all(reasons):
+            return
+        for candidate, reason in zip(fallbacks, reasons, strict=True):
+            candidate.unfit = reason
+
+    def _keys(self, candidate: Candidate) -> tuple[Key, ...]:
+        url = self.plan.endpoints[self._endpoint] if self._endpoint else None
+        return self.plan.health.keys(candidate.model, url)
+
+    def _enter(self, candidate: Candidate) -> Permit | Block:
+        keys = self._keys(candidate)
+        entered = self._registry.enter(keys)
+        if isinstance(entered, Block) and self._goes_free(candidate, entered):
+            return self._registry.enter((keys[0], keys[2]))
+        return entered
+
+    def _block(self, candidate: Candidate) -> Block | None:
+        keys = self._keys(candidate)
+        block = self._registry.block(keys)
+        if block and self._goes_free(candidate, block):
+            return self._registry.block((keys[0], keys[2]))
+        return block
+
+    def _goes_free(self, candidate: Candidate, block: Block) -> bool:
+        empty = block.target is Target.ACCOUNT and block.failure.free_models_only
+        return empty and self.plan.is_free(candidate.model)
+
+    def _choose_endpoint(self) -> None:
+        """Go to the mirror at once while the breaker of the base URL is open."""
+        while self._endpoint + 1 < len(self.plan.endpoints):
+            block = self._registry.block(self._keys(self._candidates[0])[:1])
+            if block is None:
+                return
+            self._endpoint += 1
+
+    def _wait_for(self, blocked: list[tuple[Candidate, Block]]) -> Wait | None:
+        """Wait for whichever reopens first, if that fits; else the walk is over."""
+        if not blocked:
+            return None
+        soonest = min(blocked, key=lambda pair: pair[1].seconds)[1]
+        if self._fits(soonest):
+            self._waited += soonest.seconds
+            return Wait(soonest.seconds)
+        for candidate, block in blocked:
+            self._skip_blocked(candidate, block)
+        return None
+
+    def _fits(self, block: Block) -> bool:
+        # An empty account does not fill by waiting.
+        if block.failure.action is Action.FAIL:
+            return False
+        longest = self.plan.policy.max_retry_after
+        if self._deadline is None:
+            return self._waited + block.seconds <= longest
+        return block.seconds <= longest and self.fits(block.seconds)
+
+    def _skip_blocked(self, candidate: Candidate, block: Block) -> None:
+        if candidate.verdict is None:
+            failure = replace(block.failure, retry_after=block.seconds)
+            candidate.verdict = replace(self._verdict(candidate, failure, block.evidence), asked=False)
+        until = "another call is trying it" if block.probing else f"{block.seconds:.3g} s more"
+        whose = "model" if block.target is Target.MODEL else block.target.value
+        reason = f"The circuit breaker of the {whose} is open ({until})."
+        self._skip(candidate, block.failure.kind, reason, block.evidence)
+
+    def _skip(self, candidate: Candidate, kind: str, reason: str, evidence: Evidence | None = None) -> None:
+        if candidate.reported or candidate.tries:
+            return
+        candidate.reported = True
+        status, code = (evidence.status, evidence.code) if evidence else (None, None)
+        self._record(Attempt(candidate.model, "skipped", kind, status, code, reason=reason))
+
+    def _record(self, attempt: Attempt) -> None:
+        self.trace.attempts.append(attempt)
+        if self.plan.on_attempt is None:
+            return
+        try:
+            self.plan.on_attempt(attempt)
+        except Exception:  # an observer must not change what it observes
+            logger.warning("on_attempt raised; the call goes on.", exc_info=True)
+
+    def _log_switch(self, last: Candidate, candidate: Candidate) -> None:
+        kind = last.verdict.failure.kind if last.verdict else "unknown"
+        logger.info("Going on from the model %r to %r: %s.", last.model, candidate.model, kind)
+
+    def _verdict(self, candidate: Candidate, failure: Failure, evidence: Evidence) -> Verdict:
+        return Verdict(candidate.model, self._keys(candidate)[0].base_url, failure, evidence)
+
+    def _error(self) -> HubmixError:
+        asked = {verdict.model for verdict in self._verdicts}
+        fatal = self._fatal
+        if fatal is None and self._verdicts and all(v.evidence.cause == "html" for v in self._verdicts):
+            # One page of HTML is a mishap; HTML from every model is a website, not an API.
+            fatal = replace(self._verdicts[-1], failure=failures.ENDPOINT)
+        if fatal is not None and (len(asked) <= 1 or fatal.failure is failures.ENDPOINT):
+            return self._own_error(fatal)
+        verdicts = [candidate.verdict for candidate in self._candidates if candidate.verdict]
+        if len(self._candidates) == 1:
+            return self._own_error(verdicts[-1].coming_back_in(self._retry_after()))
+        return all_failed(verdicts, self.trace, self.plan.suggest, self._retry_after(), self._note)
+
+    def _own_error(self, verdict: Verdict) -> HubmixError:
+        error = verdict.to_exception(self.plan.suggest, self._note)
+        error.attempts = self.trace.attempts
+        return error
+
+    def _retry_after(self) -> float | None:
+        """Seconds until the first candidate may be asked again."""
+        asked_for = [c.verdict.failure.retry_after for c in self._candidates if c.verdict]
+        blocks = [self._block(candidate) for candidate in self._candidates if candidate.verdict]
+        waits = [block.seconds for block in blocks if block] + [seconds for seconds in asked_for if seconds is not None]
+        return min(waits) if waits else None
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
