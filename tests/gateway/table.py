@@ -114,8 +114,11 @@ class Expected:
 
     @property
     def moves_on(self) -> bool:
-        """Whether a second model is asked, where there is one."""
-        return self.kind is not None and self.kind.scope == "model" and self.fails != "interrupted"
+        """Whether a second model is asked, where there is one.
+
+        An account that sent too much waits, whatever the model; nothing is asked again once part of an answer is out.
+        """
+        return self.kind is not None and self.kind.action != "fail" and self.fails != "rate_account"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,14 @@ from dataclasses import replace
 import pytest
 
 import hubmix
-from hubmix import Hub, HubmixError, StreamInterruptedError
-from tests.cassettes.format import Interaction, load
+from hubmix import HubmixError, StreamInterruptedError
+from tests.cassettes.format import Interaction
 from tests.cassettes.playback import play
+from tests.gateway.pages import hub_for, recorded, request_id
 from tests.gateway.players import PLAYERS, Outcome, outcome_of
-from tests.gateway.table import KINDS, RECORDINGS, Case, Expected, table
+from tests.gateway.table import KINDS, Case, Expected, table
 
-PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001}
 FAULTS = ("The fault is in your request", "The fault is with your key or account", "The fault is the hub's", "vendor")
-
-
-def recorded(case: Case) -> list[Interaction]:
-    return load(case.path.read_text("utf-8"), case.id).interactions
 
 
 def is_chat(case: Case) -> bool:
@@ -33,18 +29,6 @@ SINGLE = [case for case in CHAT if len(case.steps) == 1]
 
 def by_id(case: Case) -> str:
     return case.id
-
-
-@pytest.fixture
-def hub_of():
-    """A hub at the address of a gateway; no circuit breaker is open from the test before."""
-
-    def make(case: Case) -> Hub:
-        hub = Hub(base_url=f"http://127.0.0.1:{PORTS[case.gateway]}/v1", api_key="sk-test")
-        hub.reset_health()
-        return hub
-
-    return make
 
 
 def check_answer(step: Expected, said: Outcome, sent: Interaction, *, several: bool) -> None:
@@ -76,14 +60,10 @@ def check_words(message: str, model: str) -> None:
     assert "sk-test" not in message
 
 
-def request_id(came: Interaction) -> str | None:
-    return (came.response_headers.get("x-oneapi-request-id") or [None])[0]
-
-
 @pytest.mark.parametrize("player", PLAYERS, ids=repr)
 @pytest.mark.parametrize("case", CHAT, ids=by_id)
-async def test_what_comes_out(case, player, hub_of):
-    hub = hub_of(case)
+async def test_what_comes_out(case, player):
+    hub = hub_for(case)
     history = player.start()
     with play(case.path):
         for step, came in zip(case.steps, recorded(case), strict=True):
@@ -120,14 +100,12 @@ def second(case: Case, model: str, stream: bool) -> tuple[str, Case]:
 
 
 FAILING = [case for case in SINGLE if case.steps[0].kind or case.steps[0].incomplete]
-# One attempt's answer that is not a failure stays the answer.
-GOOD = [RECORDINGS / "new-api" / "ok.yaml"]
 
 
 @pytest.mark.parametrize("player", PLAYERS, ids=repr)
 @pytest.mark.parametrize("case", FAILING, ids=by_id)
-async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player, hub_of):
-    hub, [step], [came] = hub_of(case), case.steps, recorded(case)
+async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player):
+    hub, [step], [came] = hub_for(case), case.steps, recorded(case)
     request = json.loads(came.request_body)
     model, stream = request["model"], bool(request.get("stream"))
     other, spare = second(case, model, stream)
@@ -152,11 +130,11 @@ async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player
 
 
 @pytest.mark.parametrize("player", PLAYERS, ids=repr)
-async def test_when_both_fail_the_error_lists_both(player, hub_of):
+async def test_when_both_fail_the_error_lists_both(player):
     case, other = table()["new-api", "vendor_503"], table()["new-api", "vendor_529"]
     models = [json.loads(recorded(each)[0].request_body)["model"] for each in (case, other)]
     with play(case.path, spare=[other.path]), pytest.raises(hubmix.AllModelsFailedError) as caught:
-        await player.ask(hub_of(case), models[0], player.start(), stream=False, fallbacks=models[1:])
+        await player.ask(hub_for(case), models[0], player.start(), stream=False, fallbacks=models[1:])
     assert [each.kind for each in caught.value.exceptions] == ["server", "rate_model"]
     assert [each.model for each in caught.value.attempts] == models
     for model in models:

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -308,7 +309,7 @@ class _Hub(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         said = self.headers["authorization"] if "leak" in self.path else "Hi"
-        answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+        answer = {"id": "1", "object": "chat.completion", "created": time.time_ns(), "model": "m"}
         message = {"role": "assistant", "content": said}
         answer["choices"] = [{"index": 0, "finish_reason": "stop", "message": message}]
         body = gzip.compress(json.dumps(answer).encode())
