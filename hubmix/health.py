@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -188,21 +188,21 @@ class Health:
             key, seconds = opened
             logger.warning("%s opened for %.3g s: %s%s", _name(key), seconds, failure.kind, _status_and_id(evidence))
 
-    def states(self, base_url: str | None = None, account: str | None = None) -> list[BreakerState]:
-        """Every breaker that is not in perfect health, of one base URL and account or of all."""
+    def states(self, urls: Sequence[str] | None = None, account: str | None = None) -> list[BreakerState]:
+        """Every breaker that is not in perfect health, of some base URLs and an account or of all."""
         now = self.clock()
         with self._lock:
-            return [_state(key, self._breakers[key], now) for key in self._keys(base_url, account)]
+            return [_state(key, self._breakers[key], now) for key in self._keys(urls, account)]
 
-    def reset(self, base_url: str | None = None, account: str | None = None) -> None:
-        """Close every breaker of one base URL and account, or of all."""
+    def reset(self, urls: Sequence[str] | None = None, account: str | None = None) -> None:
+        """Close every breaker of some base URLs and an account, or of all."""
         with self._lock:
-            for key in list(self._keys(base_url, account)):
+            for key in list(self._keys(urls, account)):
                 del self._breakers[key]
 
-    def _keys(self, base_url: str | None, account: str | None) -> Iterator[Key]:
+    def _keys(self, urls: Sequence[str] | None, account: str | None) -> Iterator[Key]:
         for key in self._breakers:
-            if (base_url is None or key.base_url == base_url) and (account is None or key.account in ("", account)):
+            if (urls is None or key.base_url in urls) and (account is None or key.account in ("", account)):
                 yield key
 
     def _block(self, keys: tuple[Key, ...], now: float) -> Block | None:
@@ -260,11 +260,13 @@ class HubHealth:
     Args:
         base_url: the hub's base URL.
         account: a salted hash of the key, never the key.
+        mirrors: its other base URLs.
         registry: where the breakers live; by default those of the process.
     """
 
     base_url: str = ""
     account: str = "-"
+    mirrors: tuple[str, ...] = ()
     registry: Health = field(default_factory=lambda: REGISTRY)
 
     def keys(self, model: str, base_url: str | None = None) -> tuple[Key, Key, Key]:
@@ -289,11 +291,11 @@ class HubHealth:
 
     def snapshot(self) -> list[BreakerState]:
         """Every breaker of this hub and key that is not in perfect health."""
-        return self.registry.states(self.base_url, self.account)
+        return self.registry.states((self.base_url, *self.mirrors), self.account)
 
     def reset(self) -> None:
         """Close them all: after a top-up, say, or a repaired setting."""
-        self.registry.reset(self.base_url, self.account)
+        self.registry.reset((self.base_url, *self.mirrors), self.account)
 
 
 def _cooldown(failure: Failure, openings: int) -> float:

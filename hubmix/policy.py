@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hubmix.errors import ConfigurationError
-from hubmix.evidence import Action, Evidence, Failure
+from hubmix.evidence import Action, Evidence, Failure, Scope
 
 BACKOFF = 0.5  # seconds, doubled with every try of the same model
 LONGEST_BACKOFF = 8.0  # seconds
@@ -152,8 +152,7 @@ def _after_fail(failure: Failure, policy: FailoverPolicy, left: Left) -> Move:
 def _may_retry(failure: Failure, policy: FailoverPolicy, left: Left) -> bool:
     if left.requests <= 0:
         return False
-    elsewhere = left.mirror if failure.never_next else left.healthy
-    allowed = policy.retries(on_last=not elsewhere)
+    allowed = policy.retries(on_last=not _elsewhere(failure, left))
     if failure.retries is not None:
         allowed = min(allowed, failure.retries)
     return left.tries <= allowed
@@ -163,10 +162,18 @@ def _retry(failure: Failure, policy: FailoverPolicy, left: Left, jitter: float) 
     asked_for = failure.retry_after if failure.retry_after is not None else backoff(left.tries, jitter)
     wait = max(asked_for, left.reopens_in)
     fits = wait <= policy.max_retry_after and (left.seconds is None or wait < left.seconds)
-    # A model whose breaker has opened is not worth a wait while another one is healthy.
-    closed = left.reopens_in > 0 and left.healthy and not failure.never_next
+    # What has just been closed by its breaker is not worth a wait while there is somebody else to ask.
+    closed = left.reopens_in > 0 and _elsewhere(failure, left)
     if fits and not closed and _may_retry(failure, policy, left):
         return Decision(Move.RETRY, wait)
-    if failure.never_next:
-        return Decision(Move.MIRROR if left.mirror and left.requests > 0 else Move.FAIL)
-    return Decision(Move.NEXT)
+    if not failure.never_next:
+        return Decision(Move.NEXT)
+    return Decision(Move.MIRROR if _elsewhere(failure, left) and left.requests > 0 else Move.FAIL)
+
+
+def _elsewhere(failure: Failure, left: Left) -> bool:
+    """Whether there is somebody else to ask for whom this failure does not hold."""
+    if not failure.never_next:
+        return left.healthy
+    # The mirror is the same hub: it has the same accounts, but another address.
+    return left.mirror and failure.scope is Scope.ENDPOINT

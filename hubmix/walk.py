@@ -6,36 +6,22 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hubmix import failures
+from hubmix.candidates import Candidate, Candidates
 from hubmix.classification import classify
 from hubmix.error_text import what_happened
 from hubmix.errors import HubmixError
-from hubmix.evidence import Action, Evidence, Failure, Target
-from hubmix.health import Block, Key, Permit
+from hubmix.evidence import Action, Evidence, Failure, Target, find_request_id
+from hubmix.health import Block, Permit
 from hubmix.plan import AttemptFailed, Limits, Plan
 from hubmix.policy import Decision, Left, Move, decide
 from hubmix.trace import Attempt, Trace
 from hubmix.verdict import Verdict, all_failed
 
 logger = logging.getLogger("hubmix.failover")
-
-_WINDOW_IN_WORDS = re.compile(r"(?:maximum context length is|context size \(|context window of|maximum of)\s*(\d{3,})")
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A model of the plan, and what has become of it in this call."""
-
-    model: str
-    tries: int = 0
-    done: bool = False
-    unfit: str | None = None
-    reported: bool = False
-    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +59,12 @@ class Walk:
         self.plan = plan
         self.trace = Trace(plan.models[0])
         self.decision = Decision(Move.NEXT)
-        self._candidates = [Candidate(model) for model in plan.models]
+        self._candidates = Candidates(plan)
         self._registry = plan.health.registry
         self._ended = plan.clock()  # of the last attempt, or the start
         self._deadline = None if plan.total_timeout is None else self._ended + plan.total_timeout
-        self._endpoint = 0
         self._requests = 0
         self._waited = 0.0  # seconds, for breakers
-        self._filtered = False
-        self._window_above: int | None = None
-        self._free_only = False
         self._last: Candidate | None = None
         self._verdicts: list[Verdict] = []
         self._fatal: Verdict | None = None
@@ -96,15 +78,15 @@ class Walk:
         """The next step; None when the walk is over."""
         if self._over or self._spent():
             return None
-        self._choose_endpoint()
+        self._candidates.choose_endpoint()
         blocked: list[tuple[Candidate, Block]] = []
-        for candidate in self._candidates:
+        for candidate in self._candidates.all:
             if candidate.done:
                 continue
-            if reason := self._unfit(candidate):
+            if reason := self._candidates.unfit(candidate):
                 self._skip(candidate, "skipped", reason)
                 continue
-            entered = self._enter(candidate)
+            entered = self._candidates.enter(candidate)
             if isinstance(entered, Permit):
                 for other, block in blocked:
                     self._skip_blocked(other, block)
@@ -115,7 +97,7 @@ class Walk:
     def again(self, step: Try) -> Try | None:
         """The same candidate once more, after the wait that was decided; None where it may not be asked now."""
         if not self._spent():
-            entered = self._enter(step.candidate)
+            entered = self._candidates.enter(step.candidate)
             if isinstance(entered, Permit):
                 return self._try(step.candidate, entered)
         # `next()` finds out what to do instead: wait, go on, or end.
@@ -130,7 +112,7 @@ class Walk:
             self._note = f"total_timeout={self.plan.total_timeout:g} s ran out."
             if not self._verdicts:
                 evidence = Evidence("total_timeout", "connect")
-                self._fatal = self._verdict(self._candidates[0], failures.TOTAL_TIMEOUT, evidence)
+                self._fatal = self._verdict(self._candidates.all[0], failures.TOTAL_TIMEOUT, evidence)
             return True
         return False
 
@@ -146,7 +128,7 @@ class Walk:
             policy.first_token_timeout if plan.streaming else None,
             policy.idle_timeout if plan.streaming else None,
             self._deadline,
-            plan.endpoints[self._endpoint] if self._endpoint else None,
+            self._candidates.mirror_url,
         )
         started = plan.clock()
         return Try(candidate, limits, permit, started, _milliseconds(started - self._ended))
@@ -183,24 +165,25 @@ class Walk:
         candidate.verdict = verdict = self._verdict(candidate, failure, evidence)
         self._verdicts.append(verdict)
         self._ended = self.plan.clock()
+        if failure.keeps_answer and error.partial is not None:
+            self._kept = (step.model, error.partial)
+        self._candidates.narrow(candidate, failure, evidence)
+        self.decision = decide(failure, self.plan.policy, self._left(candidate), self.plan.random())
+        returned = self.decision.move is Move.RETURN and self._kept is not None
         self._record(
             Attempt(
                 step.model,
-                "error",
+                "ok" if returned else "error",
                 failure.kind,
                 evidence.status,
                 evidence.code,
-                evidence.request_id,
+                evidence.request_id or find_request_id(evidence.headers, evidence.message),
                 what_happened(failure, step.model),
                 step.waited_ms,
                 _milliseconds(self._ended - step.started),
                 base_url=step.limits.base_url,
             )
         )
-        if failure.keeps_answer and error.partial is not None:
-            self._kept = (step.model, error.partial)
-        self._narrow(candidate, failure, evidence)
-        self.decision = decide(failure, self.plan.policy, self._left(candidate), self.plan.random())
         self._obey(candidate, verdict)
 
     def abandoned(self, step: Try) -> None:
@@ -248,90 +231,26 @@ class Walk:
         if move is Move.NEXT:
             candidate.done = True
         elif move is Move.MIRROR:
-            self._endpoint += 1
+            self._candidates.go_to_mirror()
             candidate.tries = 0
         elif move is Move.RETURN and self._kept is not None:
             self._over = True
         elif move in (Move.FAIL, Move.RETURN):
             self._fatal, self._over = verdict, True
 
-    def _narrow(self, candidate: Candidate, failure: Failure, evidence: Evidence) -> None:
-        """Some failures leave only some candidates worth asking."""
-        if failure.free_models_only:
-            self._free_only = True
-        if failure.larger_window_only:
-            found = _WINDOW_IN_WORDS.search(evidence.message)
-            window = self.plan.window(candidate.model) or (int(found.group(1)) if found else None)
-            self._window_above = window if window is not None else self.plan.needs().tokens
-
     def _left(self, current: Candidate) -> Left:
-        others = [c for c in self._candidates if c is not current and not c.done and not self._unfit(c)]
-        block = self._block(current)
+        candidates = self._candidates
+        others = candidates.others(current)
+        block = candidates.block(current)
         return Left(
             tries=current.tries,
             requests=self.plan.policy.max_attempts - self._requests,
-            healthy=any(self._block(other) is None for other in others),
+            healthy=any(candidates.block(other) is None for other in others),
             others=bool(others),
-            mirror=self._endpoint + 1 < len(self.plan.endpoints),
+            mirror=candidates.has_mirror,
             reopens_in=block.seconds if block else 0.0,
             seconds=None if self._deadline is None else self._deadline - self.plan.clock(),
         )
-
-    def _unfit(self, candidate: Candidate) -> str | None:
-        """Why a candidate would fail for certain. The primary is what the user asked for: the filter spares it."""
-        plan = self.plan
-        if self._free_only and not plan.is_free(candidate.model):
-            return "It costs money, and the account or key is out of it."
-        if self._window_above is not None:
-            window = plan.window(candidate.model)
-            if window is not None and window <= self._window_above:
-                return f"Its context window of {window} tokens is not larger."
-        if candidate is self._candidates[0] or not plan.policy.capability_filter:
-            return None
-        if not self._filtered:
-            self._filtered = True
-            self._filter()
-        return candidate.unfit
-
-    def _filter(self) -> None:
-        fallbacks = self._candidates[1:]
-        needs = self.plan.needs()
-        reasons = [self.plan.lacks(candidate.model, needs) for candidate in fallbacks]
-        # Catalogs err: where they leave nobody, they are not believed.
-        if all(reasons):
-            return
-        for candidate, reason in zip(fallbacks, reasons, strict=True):
-            candidate.unfit = reason
-
-    def _keys(self, candidate: Candidate) -> tuple[Key, ...]:
-        url = self.plan.endpoints[self._endpoint] if self._endpoint else None
-        return self.plan.health.keys(candidate.model, url)
-
-    def _enter(self, candidate: Candidate) -> Permit | Block:
-        keys = self._keys(candidate)
-        entered = self._registry.enter(keys)
-        if isinstance(entered, Block) and self._goes_free(candidate, entered):
-            return self._registry.enter((keys[0], keys[2]))
-        return entered
-
-    def _block(self, candidate: Candidate) -> Block | None:
-        keys = self._keys(candidate)
-        block = self._registry.block(keys)
-        if block and self._goes_free(candidate, block):
-            return self._registry.block((keys[0], keys[2]))
-        return block
-
-    def _goes_free(self, candidate: Candidate, block: Block) -> bool:
-        empty = block.target is Target.ACCOUNT and block.failure.free_models_only
-        return empty and self.plan.is_free(candidate.model)
-
-    def _choose_endpoint(self) -> None:
-        """Go to the mirror at once while the breaker of the base URL is open."""
-        while self._endpoint + 1 < len(self.plan.endpoints):
-            block = self._registry.block(self._keys(self._candidates[0])[:1])
-            if block is None:
-                return
-            self._endpoint += 1
 
     def _wait_for(self, blocked: list[tuple[Candidate, Block]]) -> Wait | None:
         """Wait for whichever reopens first, if that fits; else the walk is over."""
@@ -372,7 +291,7 @@ class Walk:
 
     def _record(self, attempt: Attempt) -> None:
         self.trace.attempts.append(attempt)
-        if self.plan.on_attempt is None:
+        if self.plan.on_attempt is None or attempt.outcome == "ok":
             return
         try:
             self.plan.on_attempt(attempt)
@@ -384,18 +303,17 @@ class Walk:
         logger.info("Going on from the model %r to %r: %s.", last.model, candidate.model, kind)
 
     def _verdict(self, candidate: Candidate, failure: Failure, evidence: Evidence) -> Verdict:
-        return Verdict(candidate.model, self._keys(candidate)[0].base_url, failure, evidence)
+        return Verdict(candidate.model, self._candidates.keys(candidate)[0].base_url, failure, evidence)
 
     def _error(self) -> HubmixError:
-        asked = {verdict.model for verdict in self._verdicts}
-        fatal = self._fatal
-        if fatal is None and self._verdicts and all(v.evidence.cause == "html" for v in self._verdicts):
+        if self._fatal is not None and len({verdict.model for verdict in self._verdicts}) <= 1:
+            return self._own_error(self._fatal)
+        if self._verdicts and all(verdict.evidence.cause == "html" for verdict in self._verdicts):
             # One page of HTML is a mishap; HTML from every model is a website, not an API.
-            fatal = replace(self._verdicts[-1], failure=failures.ENDPOINT)
-        if fatal is not None and (len(asked) <= 1 or fatal.failure is failures.ENDPOINT):
-            return self._own_error(fatal)
-        verdicts = [candidate.verdict for candidate in self._candidates if candidate.verdict]
-        if len(self._candidates) == 1:
+            return self._own_error(replace(self._verdicts[-1], failure=failures.ENDPOINT))
+        candidates = self._candidates.all
+        verdicts = [candidate.verdict for candidate in candidates if candidate.verdict]
+        if len(candidates) == 1:
             return self._own_error(verdicts[-1].coming_back_in(self._retry_after()))
         return all_failed(verdicts, self.trace, self.plan.suggest, self._retry_after(), self._note)
 
@@ -406,10 +324,10 @@ class Walk:
 
     def _retry_after(self) -> float | None:
         """Seconds until the first candidate may be asked again."""
-        asked_for = [c.verdict.failure.retry_after for c in self._candidates if c.verdict]
-        blocks = [self._block(candidate) for candidate in self._candidates if candidate.verdict]
-        waits = [block.seconds for block in blocks if block] + [seconds for seconds in asked_for if seconds is not None]
-        return min(waits) if waits else None
+        failed = [candidate for candidate in self._candidates.all if candidate.verdict]
+        waits = [candidate.verdict.failure.retry_after for candidate in failed if candidate.verdict]
+        waits += [block.seconds for candidate in failed if (block := self._candidates.block(candidate))]
+        return min((seconds for seconds in waits if seconds is not None), default=None)
 
 
 def _milliseconds(seconds: float) -> float:
