@@ -108,7 +108,9 @@ class HubApp:
         request = Request(scope, receive)
         call = _read(request, await request.body(), self.dialect.new_request_id())
         self.requests.append(_record(request, call))
-        reply = self.reply(call).with_headers(self.dialect.headers(call.request_id))
+        reply = self.reply(call)
+        if reply.status != 301:  # the router redirects before anything else has seen the request
+            reply = reply.with_headers(self.dialect.headers(call.request_id))
         await put_on_the_wire(reply, scope, receive, send, self.closing)
 
     def reply(self, call: _Call) -> Reply:
@@ -191,7 +193,7 @@ class HubApp:
 
     def _answer(self, call: _Call, model: EmbeddedModel, fault: Fault | None, no_money: str | None) -> Reply:
         if call.path == "/v1/chat/completions":
-            reply, usage = chat.answer(self.dialect, model, call.body, fault, self.settings)
+            reply, usage = chat.answer(self.dialect, model, call.body, fault, self.settings, call.request_id)
         elif call.path == "/v1/embeddings":
             reply, usage = embeddings.answer(model, call.body, strict=self.dialect.name == "new-api")
         else:

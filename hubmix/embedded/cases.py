@@ -33,7 +33,8 @@ VENDOR: Mapping[str, Vendor] = {
             "invalid_api_key",
         ),
     ),
-    "gemini_400": Vendor(400, _error("API key not valid. Please pass a valid API key.", "upstream_error", 400)),
+    "gemini_400": Vendor(400, _error("API key not valid. Please pass a valid API key.", None, 400)),
+    "gemini_429": Vendor(429, _error("Resource has been exhausted (e.g. check quota).", None, 429)),
     "vendor_400_context": Vendor(
         400,
         _error(

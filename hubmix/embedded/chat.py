@@ -32,7 +32,12 @@ class Settings:
 
 
 def answer(
-    dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any], fault: Fault | None, settings: Settings
+    dialect: Dialect,
+    model: EmbeddedModel,
+    body: Mapping[str, Any],
+    fault: Fault | None,
+    settings: Settings,
+    request_id: str,
 ) -> tuple[Reply, Mapping[str, Any]]:
     """The reply to a chat request, and the usage it is charged for.
 
@@ -56,6 +61,7 @@ def answer(
         request.usage_asked,
         settings.pings,
         settings.pace,
+        request_id,
         _LOREM_BATCH if model.rule == "lorem" and fault is None else 1,
     )
     return (stream if request.stream else whole)(out, fault), counts

@@ -207,6 +207,7 @@ _NEW_API: dict[str, Own] = {
     "invalid_documents": Own(500, "{message}", code="invalid_request", relay=True),
     "invalid_query": Own(500, "{message}", code="invalid_request", relay=True),
     "sensitive_words": Own(500, "user sensitive words detected", code="sensitive_words_detected", relay=True),
+    "gemini_blocked_prompt": Own(400, "request blocked by Gemini API: SAFETY", code="prompt_blocked", relay=True),
     "vendor_unreachable": Own(500, "upstream error: do request failed", code="do_request_failed", relay=True),
 }
 

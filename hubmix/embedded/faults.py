@@ -149,7 +149,14 @@ class Fault:
 
     @staticmethod
     def error_event(
-        after: int = 0, *, style: Style = "data", body: Any = None, code: str | int | None = None, polite: bool = True
+        after: int = 0,
+        *,
+        style: Style = "data",
+        body: Any = None,
+        code: str | int | None = None,
+        polite: bool = True,
+        seconds: float | None = None,
+        every: float | None = None,
     ) -> Fault:
         """An error inside a stream that began with status 200; in JSON, an error object under status 200.
 
@@ -159,9 +166,13 @@ class Fault:
                 API appends (every reader of event streams ignores it; nothing follows it).
             body: The error object; by default a vendor's server error.
             code: Its code.
+            seconds, every: With ``style="bare"``: how long, and how often, comments come ahead of it, as from a hub
+                whose vendor failed after the comments had begun.
             polite: Whether usage and ``[DONE]`` follow. one-api swallows the error itself: see `dialects`.
         """
-        return Fault("error_event", after=after, style=style, body=body, code=code, polite=polite)
+        return Fault(
+            "error_event", after=after, style=style, body=body, code=code, polite=polite, seconds=seconds, every=every
+        )
 
     @staticmethod
     def wrong_usage(usage: Usage = "wrong") -> Fault:

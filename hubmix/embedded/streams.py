@@ -37,6 +37,7 @@ class Outgoing:
         whole: The same answer as one JSON object.
         counts: The vendor's usage.
         usage_asked: Whether the client asked for usage in the stream.
+        request_id: For messages that name it.
         batch: How many events are written at once.
     """
 
@@ -48,6 +49,7 @@ class Outgoing:
     usage_asked: bool
     pings: bool = False
     pace: float = 0.0
+    request_id: str = ""
     batch: int = 1
 
     @property
@@ -69,8 +71,10 @@ def stream(out: Outgoing, fault: Fault | None) -> Reply:
 def whole(out: Outgoing, fault: Fault | None) -> Reply:
     """The reply of an answer in one JSON object. A fault that only streams know becomes its likeness in JSON."""
     body = copy.deepcopy(out.whole)
+    if fault is not None and fault.kind == "error_event":
+        return out.dialect.vendor_error(200, {"error": error_object(fault)}, out.request_id)
     if fault is not None and fault.kind in _JSON_CHANGES:
-        _JSON_CHANGES[fault.kind](body, fault)
+        _JSON_CHANGES[fault.kind](out, body, fault)
     text = json.dumps(body, ensure_ascii=False).encode()
     reply = Reply(200, (text,), PASSED_JSON_TYPE)
     return reply if fault is None else on_the_wire(reply, fault)
@@ -172,19 +176,25 @@ def _broken(out: Outgoing, fault: Fault) -> list[Step]:
     if fault.kind == "error_event":
         return [*head, *_error_steps(out, fault, sent)]
     if fault.kind == "pings":
-        return _good(replace(out, pings=True))
+        after = 3 if fault.after is None else fault.after
+        return [PING, *frames[:after], PING, *frames[after:], *_vendor_tail(out)]
     return [*frames, *_vendor_tail(out)]
 
 
 def _error_steps(out: Outgoing, fault: Fault, sent: list[dict[str, Any]]) -> list[Step]:
     text = json.dumps({"error": error_object(fault)}, ensure_ascii=False).encode()
     if fault.style == "bare":
-        return [text]
+        return [*_silence(fault), text]
     if fault.style == "data" and fault.polite and out.dialect.name == "one-api":
         return [DONE]
     name = b"event: error\n" if fault.style == "event" else b""
     tail = _polite_tail(out, sent, after_error=True) if fault.polite else []
     return [name + b"data: " + text + b"\n\n", *tail]
+
+
+def _silence(fault: Fault) -> list[Step]:
+    """The comments that fill the time until a vendor fails, where the fault asks for them."""
+    return [Wait(fault.seconds or 0.0, fault.every)] if fault.every else []
 
 
 def _early(out: Outgoing, fault: Fault) -> Reply:
@@ -196,7 +206,7 @@ def _early(out: Outgoing, fault: Fault) -> Reply:
 
 
 def _steps(make: Callable[[Outgoing, Fault], list[Step]]) -> Callable[[Outgoing, Fault], Reply]:
-    return lambda out, fault: _reply(out, make(out, fault))
+    return lambda out, fault: _reply(out, [*_silence(fault), *make(out, fault)])
 
 
 def _only_usage(out: Outgoing, _: Fault) -> list[Step]:
@@ -276,30 +286,35 @@ _CHANGES: dict[str, Callable[[Outgoing, Fault], Reply]] = {
 }
 
 
-def _json_usage(body: dict[str, Any], fault: Fault) -> None:
-    if fault.usage == "absent":
+_JsonChange = Callable[[Outgoing, dict[str, Any], Fault], None]
+
+
+def _json_usage(out: Outgoing, body: dict[str, Any], fault: Fault) -> None:
+    if fault.usage == "absent" and out.dialect.counts_usage:
+        body["usage"] = counted_usage(out.counts["prompt_tokens"], out.counts["completion_tokens"])
+    elif fault.usage == "absent":
         del body["usage"]
     elif fault.usage == "wrong":
         body["usage"] = wrong_usage(body["usage"])
 
 
-def _json_empty(body: dict[str, Any], fault: Fault) -> None:
+def _json_empty(out: Outgoing, body: dict[str, Any], fault: Fault) -> None:
     body["choices"][0] |= {"message": {"role": "assistant", "content": None}, "finish_reason": "stop"}
 
 
-def _json_finish(value: str | None) -> Callable[[dict[str, Any], Fault], None]:
-    def change(body: dict[str, Any], fault: Fault) -> None:
+def _json_finish(value: str | None) -> _JsonChange:
+    def change(out: Outgoing, body: dict[str, Any], fault: Fault) -> None:
         for choice in body["choices"]:
             choice["finish_reason"] = value
 
     return change
 
 
-def _json_no_choices(body: dict[str, Any], fault: Fault) -> None:
+def _json_no_choices(out: Outgoing, body: dict[str, Any], fault: Fault) -> None:
     body["choices"] = []
 
 
-_JSON_CHANGES: dict[str, Callable[[dict[str, Any], Fault], None]] = {
+_JSON_CHANGES: dict[str, _JsonChange] = {
     "usage": _json_usage,
     "empty_answer": _json_empty,
     "no_finish_reason": _json_finish(None),

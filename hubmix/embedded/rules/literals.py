@@ -24,7 +24,7 @@ _NUMBER_WORDS = {word: number for number, word in enumerate(_COUNTED)}
 _STARTERS = word_set(
     """
     add answer ask book call calculate check classify compare compute continue convert create delete describe
-    determine divide explain extract fetch generate greet hello hi invoke list look lookup make multiply name open
+    determine divide explain extract fetch generate greet hand hello hi invoke list look lookup make multiply name open
     pass plan play please query read remove respond return run save say search send set show subtract sum summarize
     summarise take think translate update use using write today tomorrow yes no given suppose consider output input
     question answer context here thanks

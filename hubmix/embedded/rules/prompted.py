@@ -43,6 +43,8 @@ def schema_in(text: str) -> Wanted | None:
         if isinstance(value, dict) and isinstance(value.get("properties"), dict) and _is_schema(value):
             found = Wanted(value, _NOISE.sub(" ", text[:position] + text[end:]).strip())
         position = end
+    if found is None and "{{" in text:  # LlamaIndex sends the braces as it escapes them for its own templates
+        return schema_in(text.replace("{{", "{").replace("}}", "}"))
     return found
 
 

@@ -19,6 +19,9 @@ _REFINE = re.compile(
     r"-{6,}\n(?P<context>.*?)\n-{6,}",
     re.S,
 )
+_CHAT_REFINE = re.compile(
+    r"New Context: (?P<context>.*)\nQuery: (?P<query>.*?)\nOriginal Answer: (?P<old>.*?)\nNew Answer:", re.S
+)
 _CONTEXT_REFINE = re.compile(
     r"documents for the context:(?P<context>.*?)Existing Answer:(?P<old>.*?)Instruction: Refine", re.S
 )
@@ -112,6 +115,7 @@ def _summary(match: re.Match[str]) -> str:
 
 _TABLE: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_REFINE, _refine),
+    (_CHAT_REFINE, _refine),
     (_CONTEXT_REFINE, _context_refine),
     (_CONDENSE, _condense),
     (_CHOICES, _choose),

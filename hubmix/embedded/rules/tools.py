@@ -39,6 +39,8 @@ _SAME = {
 _OPERATOR = re.compile(r"(?<=[\d)])\s*([-+*/×÷]|times|plus|minus|over)\s*(?=[\d(])")
 _FREE_TEXT = {"query", "question", "input", "text", "q", "search", "__arg1", "request"}
 _ENOUGH = 2.0
+_JOINS = re.compile(r",|&|\b(?:and|or|versus|vs)\b", re.I)
+_SHORT_GAP = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,28 @@ def calls_of(one: Tool, text: str) -> list[Call]:
         return [_call(one, explicit)]
     known = lit.read(text)
     key = _subject_key(one)
-    subjects = known.subjects if key is not None else []
+    subjects = _joined(known.subjects, text) if key is not None else []
     if key is None or len(subjects) < 2:
         return [_call(one, fill(_object(one), text, literals=known))]
     calls = []
-    for subject in sorted(subjects, key=lambda literal: literal.at):
+    for subject in subjects:
         arguments = fill(_object(one), text, literals=lit.read(text))
         arguments[key] = subject.value
         calls.append(_call(one, arguments))
     return list(dict.fromkeys(calls))
+
+
+def _joined(subjects: Sequence[lit.Literal], text: str) -> list[lit.Literal]:
+    """The longest run of names that the message joins with commas or a short ``and in``."""
+    runs: list[list[lit.Literal]] = []
+    for subject in sorted(subjects, key=lambda literal: literal.at):
+        last = runs[-1][-1] if runs else None
+        between = text[last.at + len(last.value) : subject.at] if last else ""
+        if last is not None and len(between) <= _SHORT_GAP and _JOINS.search(between):
+            runs[-1].append(subject)
+        else:
+            runs.append([subject])
+    return max(runs, key=len, default=[])
 
 
 def score(one: Tool, text: str) -> float:
