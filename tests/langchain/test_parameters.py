@@ -1,0 +1,176 @@
+"""What a model's fields and a call's keyword arguments become in a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel, ValidationError
+
+from hubmix import ConfigurationError, FailoverPolicy, Hub
+from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
+from langchain_hubmix._params import request_of
+
+URL = "http://127.0.0.1:9/v1"
+HELLO = [HumanMessage("Hello")]
+KEY = "sk-test-key-that-nobody-may-see"
+
+
+def llm(**fields: Any) -> ChatHubmix:
+    return ChatHubmix(**{"model": "m", "base_url": URL, "api_key": KEY, **fields})
+
+
+def body(model: ChatHubmix, *, stop: list[str] | None = None, streamed: bool = False, **call: Any) -> dict[str, Any]:
+    sent = request_of(model, HELLO, stop, call, streamed=streamed)[0]
+    assert sent.pop("messages") == [{"role": "user", "content": "Hello"}]
+    return sent
+
+
+EVERY = {
+    "temperature": 0.0,
+    "max_tokens": 5,
+    "top_p": 0.5,
+    "frequency_penalty": 0.1,
+    "presence_penalty": 0.2,
+    "stop": ["x"],
+    "seed": 0,
+    "n": 2,
+    "logprobs": False,
+    "top_logprobs": 3,
+    "logit_bias": {"5": 1},
+    "reasoning_effort": "low",
+    "response_format": {"type": "json_object"},
+    "user": "u",
+    "service_tier": "flex",
+}
+
+
+def test_only_what_is_set_is_sent() -> None:
+    assert body(llm()) == {"model": "m"}
+    assert body(llm(**EVERY)) == {"model": "m", **EVERY}
+
+
+def test_a_call_says_it_better() -> None:
+    assert body(llm(**EVERY), **{name: None for name in EVERY if name != "stop"}) == {"model": "m", "stop": ["x"]}
+    assert body(llm(temperature=1, model="m"), temperature=0, model="other") == {"model": "other", "temperature": 0}
+    beside = {"metadata": {"a": "b"}, "modalities": ["text"], "prediction": {"type": "content", "content": "x"}}
+    assert body(llm(), **beside) == {"model": "m", **beside}
+
+
+def test_stop_sequences_have_an_order() -> None:
+    model = llm(stop="field")
+    assert body(model)["stop"] == "field"
+    assert body(model, stop=["given"])["stop"] == ["given"]
+    assert body(llm(stop_sequences=["alias"]))["stop"] == ["alias"]
+
+
+def test_streams_ask_for_one_choice_and_may_leave_usage_out() -> None:
+    assert "n" not in body(llm(n=2), streamed=True)
+    assert "stream_options" not in body(llm(), streamed=True)
+    assert body(llm(stream_usage=False), streamed=True)["stream_options"] == {"include_usage": False}
+    assert body(llm(), streamed=True, stream_usage=False)["stream_options"] == {"include_usage": False}
+
+
+def test_empty_tools_are_never_sent() -> None:
+    model = llm(parallel_tool_calls=False)
+    assert body(model, tools=[], tool_choice="any") == {"model": "m"}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    sent = body(model, tools=tools, tool_choice="any")
+    assert sent == {"model": "m", "tools": tools, "tool_choice": "required", "parallel_tool_calls": False}
+
+
+def test_tools_and_formats_may_be_given_raw() -> None:
+    class Person(BaseModel):
+        name: str
+
+    sent = body(llm(response_format=Person), tools=[Person])
+    assert sent["tools"][0]["function"]["name"] == "Person"
+    assert sent["response_format"]["json_schema"]["name"] == "Person"
+
+
+def test_names_of_other_classes_are_understood() -> None:
+    model = ChatHubmix(
+        model_name="m", openai_api_base=URL, openai_api_key=KEY, request_timeout=7, max_completion_tokens=9
+    )
+    assert (model.model, model.base_url, model.timeout, model.max_tokens) == ("m", URL, 7, 9)
+    assert model.model_name == "m"
+    assert body(model, max_completion_tokens=3, model_name="other") == {"model": "other", "max_tokens": 3}
+    with pytest.raises(ConfigurationError, match="same parameter"):
+        ChatHubmix(model="a", model_name="b", base_url=URL, api_key=KEY)
+
+
+def test_an_unknown_parameter_names_the_near_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"temprature.*'temperature'"):
+        llm(temprature=1)
+    with pytest.raises(ConfigurationError, match=r"temprature.*'temperature'"):
+        body(llm(), temprature=1)
+    with pytest.raises(ConfigurationError, match=r"dimension.*'dimensions'"):
+        HubmixEmbeddings(model="m", base_url=URL, api_key=KEY, dimension=3)
+    with pytest.raises(ConfigurationError, match=r"top_k.*'top_n'"):
+        HubmixRerank(model="m", base_url=URL, api_key=KEY, top_k=3)
+
+
+def test_a_wrong_type_is_told_without_showing_what_was_given() -> None:
+    with pytest.raises(ValidationError) as caught:
+        llm(temperature="hot")
+    assert KEY not in str(caught.value) + repr(caught.value)
+    assert "temperature" in str(caught.value)
+
+
+def test_options_of_a_call() -> None:
+    policy = FailoverPolicy(max_attempts=4)
+    model = llm(fallbacks=["b"], timeout=3, total_timeout=9, max_retries=0, failover=policy, extra_body={"a": 1})
+    options = request_of(model, HELLO, None, {})[1]
+    assert options.fallbacks == ("b",)
+    assert (options.timeout, options.total_timeout) == (3, 9)
+    assert (options.policy.max_attempts, options.policy.max_retries) == (4, 0)
+    assert options.extra_body == {"a": 1}
+    call = {
+        "fallbacks": [],
+        "timeout": 1,
+        "total_timeout": None,
+        "max_retries": 5,
+        "failover": FailoverPolicy(max_attempts=2),
+        "extra_body": {"b": 2},
+        "extra_headers": {"x-a": "1"},
+    }
+    options = request_of(model, HELLO, None, call)[1]
+    assert options.fallbacks == ()
+    assert (options.timeout, options.total_timeout) == (1, None)
+    assert (options.policy.max_attempts, options.policy.max_retries) == (2, 5)
+    assert options.extra_body == {"a": 1, "b": 2}
+    assert options.headers == {"x-a": "1"}
+    assert request_of(llm(fallbacks="auto"), HELLO, None, {})[1].fallbacks == "auto"
+
+
+def test_where_the_hub_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(base_url=URL, api_key=KEY)
+    assert ChatHubmix(model="m", hub=hub).hub is hub
+    assert llm().hub is llm().hub
+    assert llm(base_url="http://127.0.0.1:8/v1").hub is not llm().hub
+    assert ChatHubmix(model="m", hub="aihubapi", api_key=KEY).hub.name == "aihubapi"
+    monkeypatch.setenv("HUBMIX_API_KEY", KEY)
+    monkeypatch.setenv("HUBMIX_BASE_URL", URL)
+    assert ChatHubmix(model="m").hub.base_url == URL
+
+
+def test_a_setting_that_changes_changes_the_hub() -> None:
+    model = llm()
+    copy = model.model_copy(update={"base_url": "http://127.0.0.1:8/v1"})
+    assert copy.hub.base_url == "http://127.0.0.1:8/v1"
+    assert model.hub.base_url == URL
+
+
+@pytest.mark.parametrize("make", [ChatHubmix, HubmixEmbeddings, HubmixRerank])
+def test_without_a_key_nothing_is_made(make: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"HUBMIX_API_KEY.*AIHUBMIX_API_KEY"):
+        make(model="m")
+    with pytest.raises(ConfigurationError, match="Unknown hub 'aihubmx'"):
+        make(model="m", hub="aihubmx", api_key=KEY)
+
+
+def test_candidates_of_a_call() -> None:
+    model = llm(fallbacks=["b", "c"])
+    assert model.candidates() == ["m", "b", "c"]
+    assert model.candidates(model="x", fallbacks=[]) == ["x"]
