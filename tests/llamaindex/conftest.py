@@ -1,0 +1,102 @@
+"""An embedded hub for every test, and the proof that no test leaves anything running."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import llama_index.core
+import pytest
+
+from hubmix.embedded import EmbeddedHub
+from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
+
+# A pickled SentenceSplitter brings a tiktoken encoding that a worker process would download anew; core ships the file.
+os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"))
+
+_PATIENCE = 2.0
+# Threads that belong to the process and not to a test: the event loop's own pool, tqdm's monitor, the catalog's refresh.
+_SHARED = ("asyncio_", "tqdm", "ThreadPoolExecutor")
+
+
+@pytest.fixture(scope="session")
+def running_hub() -> Iterator[EmbeddedHub]:
+    with EmbeddedHub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def server(running_hub: EmbeddedHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[EmbeddedHub]:
+    """The embedded hub, as new, and the environment that points at it."""
+    running_hub.clear()
+    monkeypatch.setenv("HUBMIX_BASE_URL", running_hub.base_url)
+    monkeypatch.setenv("HUBMIX_API_KEY", running_hub.api_key)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    llm = Hubmix(model="embedded/extract")
+    llm.hub.reset_health()
+    yield running_hub
+    llm.hub.reset_health()
+    running_hub.clear()
+
+
+@pytest.fixture
+def make(server: EmbeddedHub) -> Callable[..., Hubmix]:
+    """A model of the embedded hub; ``embedded/`` may be left out of its name."""
+
+    def build(model: str = "extract", **kwargs: Any) -> Hubmix:
+        return Hubmix(model=model if "/" in model else f"embedded/{model}", **kwargs)
+
+    return build
+
+
+@pytest.fixture
+def llm(make: Callable[..., Hubmix]) -> Hubmix:
+    return make()
+
+
+@pytest.fixture
+def embedding(server: EmbeddedHub) -> HubmixEmbedding:
+    return HubmixEmbedding(model="embedded/embed")
+
+
+@pytest.fixture
+def rerank(server: EmbeddedHub) -> HubmixRerank:
+    return HubmixRerank(model="embedded/rerank", top_n=2)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(running_hub: EmbeddedHub) -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or an asyncio task."""
+    before = set(threading.enumerate())
+    yield
+    gc.collect()
+    deadline = time.monotonic() + _PATIENCE
+    while (left := _left(before)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, f"left running: {left}"
+
+
+def _left(before: set[threading.Thread]) -> list[str]:
+    threads = [t.name for t in threading.enumerate() if t not in before and not t.name.startswith(_SHARED)]
+    return [*threads, *(child.name for child in multiprocessing.active_children())]
+
+
+@pytest.fixture(autouse=True)
+async def no_task_left() -> Any:
+    yield
+    await asyncio.sleep(0)
+    current = asyncio.current_task()
+    left = [task for task in asyncio.all_tasks() if task is not current and not task.done()]
+    assert not left, f"tasks left running: {left}"
+
+
+def chats(server: EmbeddedHub) -> list[Any]:
+    """The bodies of the chat requests that arrived."""
+    return [request.json for request in server.requests if request.path.endswith("/chat/completions")]
