@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hubmix import health
 from tests import network
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HUBMIX_CACHE_DIR", "")
+
+
+@pytest.fixture(autouse=True)
+def closed_breakers() -> None:
+    """What one test found out about a hub's health, which a process shares, is nothing to the next."""
+    health.REGISTRY.reset()
 
 
 @pytest.fixture(autouse=True)

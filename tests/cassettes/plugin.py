@@ -1,7 +1,7 @@
 """Tests marked `vcr` play a cassette, through pytest-recording.
 
-The folder a test's module sits in says what kind of hub its cassettes are of, and a cassette is named after the test
-without its parameters: the sync and the async run of one test play the same file, so the requests of both are held to
+The folder a test's module sits in says what kind of hub its cassettes are of, and a cassette is named after the test.
+The sync and the async run of one test (its parameter `waits`) play the same file, so the requests of both are held to
 be equal. Nothing is recorded unless asked for with `--record-mode=all`, and never in CI.
 """
 
@@ -67,10 +67,17 @@ def pytest_recording_configure(config: pytest.Config, vcr: vcr.VCR) -> None:
         configure(vcr, serializer)
 
 
+# The parameter that says whether a test runs sync or async: both play one cassette.
+SHARED_PARAMETER = "waits"
+
+
 @pytest.fixture
 def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The test's name without its parameters."""
-    return getattr(request.node, "originalname", request.node.name).removeprefix("test_")
+    """The test's name and its parameters, but for the one that the sync and the async run differ in."""
+    name = getattr(request.node, "originalname", request.node.name).removeprefix("test_")
+    callspec = getattr(request.node, "callspec", None)
+    parameters = callspec.params if callspec is not None else {}
+    return "-".join([name, *(str(value) for key, value in parameters.items() if key != SHARED_PARAMETER)])
 
 
 @pytest.fixture
