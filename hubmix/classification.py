@@ -134,7 +134,8 @@ def _parse_date(value: str) -> float | None:
 
 
 _TRY_AGAIN_IN = re.compile(
-    r"(?:try again|retry)\D{0,20}?(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?) ?s(?:ec|econds?)?\b)?(?:(?P<ms>\d+)ms)?",
+    r"(?:try again|retry)\D{0,20}?(?=\d)"
+    r"(?:(?P<m>\d+)m(?!s))?(?:(?P<s>\d+(?:\.\d+)?) ?s(?:ec|econds?)?\b)?(?:(?P<ms>\d+)ms)?",
     re.IGNORECASE,
 )
 
