@@ -75,13 +75,17 @@ class AliasIndex:
 
     def suggest(self, name: str, limit: int = 3) -> tuple[str, ...]:
         """The ids that look most like `name`, best first: for a did-you-mean, never for a call."""
-        wanted = name.strip().lower()
+        lower = name.strip().lower()
         # Compared with and without vendor: `opanai/gpt-4o` and `gpt-4o-minii` are both typing errors.
+        spellings = (lower, *_without_vendor(lower))
         words = [*self._lower, *(short for short in self._short if short not in self._lower)]
-        close = difflib.get_close_matches(wanted, words, n=limit, cutoff=0.6)
-        for short in _without_vendor(wanted):
-            close += difflib.get_close_matches(short, words, n=limit, cutoff=0.7)
-        found = (model for word in close for model in self._lower.get(word) or self._short[word])
+        close = {
+            word: max(difflib.SequenceMatcher(None, word, spelling).ratio() for spelling in spellings)
+            for spelling in spellings
+            for word in difflib.get_close_matches(spelling, words, n=limit, cutoff=0.6)
+        }
+        best = sorted(close, key=lambda word: (-close[word], word))
+        found = (model for word in best for model in self._lower.get(word) or self._short[word])
         return tuple(dict.fromkeys(found))[:limit]
 
 

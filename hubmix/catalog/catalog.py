@@ -92,6 +92,10 @@ class ModelCatalog:
         """`cost` from what is known here and now."""
         return cost_of(model, self.peek(model), usage)
 
+    def peek_suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
+        """`suggest` from what is known here and now."""
+        return self._state.view().index.suggest(model, limit)
+
     def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
         """Models that can stand in for `model`, best first, from what is known here and now; empty where that is
         nothing.

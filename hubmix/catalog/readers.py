@@ -57,6 +57,7 @@ _KIND_OF_WORD = (
     ("veo-", "video"),
 )
 _QUOTA_PER_CALL = 1
+_ABSURD = 10**9  # tokens; no window is that large, and a plot or a sum should not have to cope with one
 _USD_PER_RATIO = Decimal(
     2
 )  # New API: 500,000 quota units are 1 USD, and ratio 1 is 1 unit a token: 2 USD per 1M tokens.
@@ -278,7 +279,7 @@ def _clean(words: Iterable[Any]) -> tuple[str, ...]:
 def _count(value: Any) -> int | None:
     """A number of tokens; 0, negative numbers and anything that is no number mean unknown."""
     amount = number(value)
-    return int(amount) if amount else None
+    return int(amount) if amount and amount < _ABSURD else None
 
 
 def number(value: Any) -> Decimal | None:
