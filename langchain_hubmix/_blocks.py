@@ -1,7 +1,6 @@
 """A message's standard content blocks: what `AIMessage.content_blocks` gives for an answer of this provider.
 
-LangChain's own translators lose something each: the one for OpenAI the reasoning, the fallback the refusal. Registering
-is global and idempotent; it happens when this module is imported.
+LangChain's own translators lose something each: the one for OpenAI the reasoning, the fallback the refusal.
 """
 
 from __future__ import annotations
@@ -150,4 +149,6 @@ def _sound(audio: dict[str, Any]) -> Block:
     return block
 
 
-register_translator(PROVIDER, translate_content, cast("Any", translate_chunk))
+def register_blocks() -> None:
+    """Make this translator known to LangChain, for every message whose `model_provider` is this one. Idempotent."""
+    register_translator(PROVIDER, translate_content, cast("Any", translate_chunk))

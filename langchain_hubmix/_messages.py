@@ -217,7 +217,7 @@ def _calls(message: Any, blocks: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _call(call_id: str | None, name: str | None, arguments: str, extras: dict[str, Any]) -> dict[str, Any]:
-    extra = extras.get(call_id)
+    extra = extras.get(call_id or "")
     if extra and "custom" in extra:
         return {"id": call_id, "type": "custom", "custom": {"name": name or "", "input": extra["custom"]}}
     call = {"id": call_id, "type": "function", "function": {"name": name or "", "arguments": arguments}}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
-
 from hubmix.options import CallOptions
 from hubmix.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
 from langchain_hubmix._messages import to_wire
@@ -15,9 +14,9 @@ from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_c
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hubmix.failover import Attempt
     from langchain_core.messages import BaseMessage
 
+    from hubmix.failover import Attempt
     from langchain_hubmix.chat_models import ChatHubmix
 
 SENT = (
@@ -131,6 +130,6 @@ def _options(llm: ChatHubmix, call: Mapping[str, Any], on_attempt: Callable[[Att
 def policy_of(policy: FailoverPolicy | None, max_retries: int | None) -> FailoverPolicy:
     """The policy of a call: the one given, or the default, with the number of retries that was set beside it."""
     policy = policy or _DEFAULT_POLICY
-    return (
-        policy if max_retries in (None, policy.max_retries) else replace(policy, max_retries=cast("int", max_retries))
-    )
+    if max_retries is None or max_retries == policy.max_retries:
+        return policy
+    return replace(policy, max_retries=max_retries)

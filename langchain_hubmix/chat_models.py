@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
 from dataclasses import asdict, is_dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from hubmix.failover import FailoverPolicy
-from langchain_core.language_models.chat_models import BaseChatModel, LangSmithParams
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatResult
-from langchain_core.runnables import RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import field_validator
+from pydantic import BaseModel, field_validator
 
 from hubmix import __version__
+from hubmix.failover import FailoverPolicy
 from hubmix.parameters import canonical
-from langchain_hubmix import _blocks  # registers the translator of content blocks  # noqa: F401
+from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._chunks import ChunkWriter
 from langchain_hubmix._connection import HubConnection
 from langchain_hubmix._messages import PROVIDER, chat_result
@@ -29,17 +32,18 @@ from langchain_hubmix._structured import Method, StructuredParser, required_keys
 from langchain_hubmix._tools import wire_tool, wire_tool_choice
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models import LangSmithParams, ModelProfile
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk
 
     from hubmix.failover import Attempt
-    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.language_models import LanguageModelInput, ModelProfile
-    from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.outputs import ChatGenerationChunk
-    from langchain_core.runnables import Runnable
-    from langchain_core.tools import BaseTool
-    from pydantic import BaseModel
 
+# What stands in the annotations of public methods is imported at runtime: `with_fallbacks` reads them.
+
+register_blocks()
 
 
 class ChatHubmix(HubConnection, BaseChatModel):
@@ -330,11 +334,12 @@ class ChatHubmix(HubConnection, BaseChatModel):
             name_of_tool=wire_tools[0]["function"]["name"] if how == "function_calling" else None,
             required=required_keys(schema) if how != "json_mode" else (),
         )
-        if not include_raw:
-            return llm | parser
-        parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-        unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
-        return cast("Any", RunnableMap(raw=llm) | parsed.with_fallbacks([unparsed], exception_key="parsing_error"))
+        chain: Runnable[LanguageModelInput, Any] = llm | parser
+        if include_raw:
+            parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+            unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
+            chain = RunnableMap(raw=llm) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+        return chain
 
     def _method_of(self, model: str) -> Method:
         """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""

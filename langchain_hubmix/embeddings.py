@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hubmix.failover import FailoverPolicy
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import Field
 
 from hubmix.errors import ConfigurationError
+from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from langchain_hubmix._connection import HubConnection
 from langchain_hubmix._params import policy_of
@@ -164,6 +165,5 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         return vectors
 
     def _progress(self, total: int | None) -> Any:
-        from tqdm.auto import tqdm  # the SDK depends on it; it takes a while to import
-
+        tqdm = import_module("tqdm.auto").tqdm  # the SDK depends on it; importing it takes a while
         return tqdm(total=total, unit=" texts", disable=not self.show_progress)

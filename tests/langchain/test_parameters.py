@@ -21,7 +21,7 @@ def llm(**fields: Any) -> ChatHubmix:
     return ChatHubmix(**{"model": "m", "base_url": URL, "api_key": KEY, **fields})
 
 
-def body(model: ChatHubmix, *, stop: list[str] | None = None, streamed: bool = False, **call: Any) -> dict[str, Any]:
+def body(model: ChatHubmix, /, *, stop: list[str] | None = None, streamed: bool = False, **call: Any) -> dict[str, Any]:
     sent = request_of(model, HELLO, stop, call, streamed=streamed)[0]
     assert sent.pop("messages") == [{"role": "user", "content": "Hello"}]
     return sent
