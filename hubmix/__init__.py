@@ -1,0 +1,134 @@
+"""hubmix: every model of an OpenAI-compatible hub, for LangChain and LlamaIndex.
+
+The names below are loaded when they are first used, so that ``import hubmix`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hubmix.balance import Balance
+    from hubmix.catalog import CatalogInfo, Cost, ModelCatalog, ModelInfo, ModelList, Pricing
+    from hubmix.errors import (
+        AllModelsFailedError,
+        AuthenticationError,
+        BadRequestError,
+        CapabilityError,
+        CatalogError,
+        ConfigurationError,
+        ContentFilterError,
+        ContextLengthError,
+        EndpointError,
+        HubConnectionError,
+        HubmixError,
+        HubTimeoutError,
+        MalformedAnswerError,
+        ModelNotFoundError,
+        ModelUnavailableError,
+        PermissionDeniedError,
+        QuotaExceededError,
+        RateLimitedError,
+        RefusalError,
+        ServerError,
+        StreamInterruptedError,
+        StructuredOutputError,
+    )
+    from hubmix.failover import FailoverPolicy, Trace
+    from hubmix.hub import Hub
+    from hubmix.options import CallOptions
+    from hubmix.rate_limit import SharedRateLimit
+    from hubmix.wire import Delta, Reply, ToolCall, Usage
+
+__version__ = "0.1.0"
+
+_ROOMS: dict[str, tuple[str, ...]] = {
+    "hubmix.balance": ("Balance",),
+    "hubmix.catalog": ("CatalogInfo", "Cost", "ModelCatalog", "ModelInfo", "ModelList", "Pricing"),
+    "hubmix.errors": (
+        "AllModelsFailedError",
+        "AuthenticationError",
+        "BadRequestError",
+        "CapabilityError",
+        "CatalogError",
+        "ConfigurationError",
+        "ContentFilterError",
+        "ContextLengthError",
+        "EndpointError",
+        "HubConnectionError",
+        "HubTimeoutError",
+        "HubmixError",
+        "MalformedAnswerError",
+        "ModelNotFoundError",
+        "ModelUnavailableError",
+        "PermissionDeniedError",
+        "QuotaExceededError",
+        "RateLimitedError",
+        "RefusalError",
+        "ServerError",
+        "StreamInterruptedError",
+        "StructuredOutputError",
+    ),
+    "hubmix.failover": ("FailoverPolicy", "Trace"),
+    "hubmix.hub": ("Hub",),
+    "hubmix.options": ("CallOptions",),
+    "hubmix.rate_limit": ("SharedRateLimit",),
+    "hubmix.wire": ("Delta", "Reply", "ToolCall", "Usage"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "AllModelsFailedError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Balance",
+    "CallOptions",
+    "CapabilityError",
+    "CatalogError",
+    "CatalogInfo",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "Cost",
+    "Delta",
+    "EndpointError",
+    "FailoverPolicy",
+    "Hub",
+    "HubConnectionError",
+    "HubTimeoutError",
+    "HubmixError",
+    "MalformedAnswerError",
+    "ModelCatalog",
+    "ModelInfo",
+    "ModelList",
+    "ModelNotFoundError",
+    "ModelUnavailableError",
+    "PermissionDeniedError",
+    "Pricing",
+    "QuotaExceededError",
+    "RateLimitedError",
+    "RefusalError",
+    "Reply",
+    "ServerError",
+    "SharedRateLimit",
+    "StreamInterruptedError",
+    "StructuredOutputError",
+    "ToolCall",
+    "Trace",
+    "Usage",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

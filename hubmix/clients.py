@@ -55,7 +55,7 @@ class ClientPool:
         self,
         base_url: str,
         api_key: str,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str | None],
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
@@ -85,7 +85,8 @@ class ClientPool:
         from openai import Omit
 
         # The SDK would send OpenAI's organisation and project from the environment to whatever server it is pointed at.
-        headers: dict[str, Any] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit(), **self._headers}
+        headers: dict[str, Any] = {"OpenAI-Organization": None, "OpenAI-Project": None, **self._headers}
+        headers = {name: Omit() if value is None else value for name, value in headers.items()}
         return {"base_url": self.base_url, "api_key": self._key, "max_retries": 0, "default_headers": headers}
 
     def sync(self) -> openai.OpenAI:

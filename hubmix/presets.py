@@ -30,7 +30,7 @@ class Preset:
     mirrors: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     catalog_sources: tuple[str, ...] = ("new-api", "openai")
-    own_error_types: frozenset[str] = frozenset({"new_api_error", "one_api_error"})
+    own_error_types: frozenset[str] = frozenset({"new_api_error", "new_api_panic", "one_api_error"})
     takes_back: Literal["reasoning_details", "reasoning_content", "both"] = "both"
     balance: Dialect = "generic"
 
@@ -44,7 +44,7 @@ AIHUBMIX = Preset(
     mirrors=("https://api.inferera.com/v1",),
     key_variables=("AIHUBMIX_API_KEY",),
     catalog_sources=("aihubmix", "openai"),
-    own_error_types=frozenset({"Aihubmix_api_error", "one_api_error", "new_api_error"}),
+    own_error_types=frozenset({"Aihubmix_api_error", "one_api_error", "new_api_error", "new_api_panic"}),
     takes_back="reasoning_details",
     balance="aihubmix",
 )
@@ -59,7 +59,7 @@ AIHUBAPI = Preset(
 CUSTOM = Preset(
     name="custom",
     base_url="",
-    own_error_types=frozenset({"new_api_error", "one_api_error", "Aihubmix_api_error"}),
+    own_error_types=frozenset({"new_api_error", "new_api_panic", "one_api_error", "Aihubmix_api_error"}),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (AIHUBMIX, AIHUBAPI)}

@@ -270,7 +270,10 @@ class Walk:
             return False
         longest = self.plan.policy.max_retry_after
         if self._deadline is None:
-            return self._waited + block.seconds <= longest
+            # A model that is not served will not be served in a minute: without a deadline that asks for patience,
+            # the error comes at once. A busy or failing one is waited for.
+            lasting = block.failure.action is Action.NEXT and not block.failure.waits
+            return not lasting and self._waited + block.seconds <= longest
         return block.seconds <= longest and self.fits(block.seconds)
 
     def _skip_blocked(self, candidate: Candidate, block: Block) -> None:

@@ -1,0 +1,475 @@
+"""The hub: one base URL and one key, and everything that is done through them."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from hubmix.calls import Calls
+from hubmix.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.settings import Credential, Endpoint, fingerprint, missing_key, settle_endpoint, settle_key
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pydantic import SecretStr
+    from typing_extensions import Self
+
+    from hubmix.balance import Balance
+    from hubmix.catalog import ModelCatalog
+    from hubmix.catalog.sources import Fetched
+    from hubmix.clients import ClientPool
+    from hubmix.rate_limit import SharedRateLimit
+    from hubmix.spending import HubSpending
+    from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
+
+
+class Hub:
+    """A model hub.
+
+    Nothing is sent and no client is made until the first call. A hub may be shared between threads, event loops and
+    model objects; it pickles and deep-copies without its connections.
+
+    Args:
+        preset: A hub known by name, ``"aihubmix"`` or ``"aihubapi"``. Any other hub is named by its ``base_url``.
+        base_url: An OpenAI-compatible base URL; https, or plain http on this machine. ``/v1`` is added where it has no
+            path.
+        api_key: The key. Left out, it is read from ``HUBMIX_API_KEY`` or the hub's own variable.
+        app_code: AIHubMix's discount code, sent as ``APP-Code``; nothing is sent without it.
+        default_headers: Headers of your own, sent with every request; None leaves one of the SDK's out.
+        timeout: Seconds for one attempt where a call does not say otherwise (600).
+        http_client: Your own ``httpx.Client`` (``httpx2.Client`` on openai 3.x), for proxies and the like.
+        http_async_client: The same for async calls.
+        rate_limit: How many requests to send at most, such as ``"180/min"``; shared by every hub of this process with
+            the same key.
+        aliases: Your own names for models.
+        model_overrides: What you know better than the hub: model ID to fields of :class:`hubmix.ModelInfo`.
+
+    Raises:
+        ConfigurationError: If the name, the URL or the key cannot be used.
+
+    Example:
+        ```python
+        from hubmix import Hub
+
+        hub = Hub()
+        print(hub.models.list().ids[:3])
+        ```
+    """
+
+    def __init__(
+        self,
+        preset: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | SecretStr | None = None,
+        app_code: str | None = None,
+        default_headers: Mapping[str, str | None] | None = None,
+        timeout: float | None = None,
+        http_client: Any = None,
+        http_async_client: Any = None,
+        rate_limit: str | SharedRateLimit | None = None,
+        aliases: Mapping[str, str] | None = None,
+        model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._endpoint: Endpoint = settle_endpoint(preset, base_url, os.environ)
+        self._credential: Credential = settle_key(api_key, self._endpoint, os.environ)
+        self._headers = _headers(app_code, default_headers)
+        self._timeout = timeout
+        self._rate_limit = rate_limit
+        self._aliases = dict(aliases or {})
+        self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
+        self._http_client = http_client
+        self._http_async_client = http_async_client
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What a copy in another process makes anew: nothing of it is part of what the hub is."""
+        self._lock = threading.Lock()
+        self._pool: ClientPool | None = None
+        self._catalog: ModelCatalog | None = None
+        self._calls = Calls(self)
+
+    # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def base_url(self) -> str:
+        """The base URL, ending in its path (``/v1``)."""
+        return self._endpoint.base_url
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The preset, the base URLs and where a key may come from."""
+        return self._endpoint
+
+    @property
+    def name(self) -> str:
+        """The preset's name, or ``"custom"``."""
+        return self._endpoint.preset.name
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for one attempt, or None for the default."""
+        return self._timeout
+
+    @property
+    def key_id(self) -> str:
+        """A salted hash that tells this key from others; the key cannot be read from it."""
+        return fingerprint(self._key())
+
+    @property
+    def rate_limit(self) -> str | SharedRateLimit | None:
+        """The limit on requests, as it was given."""
+        return self._rate_limit
+
+    @property
+    def spending_key(self) -> str:
+        """What running totals are kept under: this hub and this key."""
+        return f"{self.base_url} {self.key_id}"
+
+    @property
+    def key_source(self) -> str:
+        """Where the key came from: a variable's name, ``"argument"`` or ``"none"``."""
+        if self._credential.variable:
+            return self._credential.variable
+        return "argument" if self._credential.value is not None else "none"
+
+    def _key(self) -> SecretStr | None:
+        return self._credential.resolve(os.environ)
+
+    def require_key(self) -> None:
+        """Raise :class:`ConfigurationError` if there is no key to send; called before every request that needs one."""
+        if self._key() is None:
+            raise missing_key(self._endpoint)
+
+    @property
+    def pool(self) -> ClientPool:
+        """The SDK clients, made on first use."""
+        if self._pool is None:
+            from hubmix.clients import ClientPool
+
+            with self._lock:
+                if self._pool is None:
+                    key = self._key()
+                    self._pool = ClientPool(
+                        self.base_url,
+                        key.get_secret_value() if key is not None else "",
+                        self._headers,
+                        self._http_client,
+                        self._http_async_client,
+                    )
+        return self._pool
+
+    def __repr__(self) -> str:
+        return f"Hub({self.base_url!r}, key from {self.key_source})"
+
+    def _repr_html_(self) -> str:
+        from hubmix.notebook import hub_card
+
+        return hub_card(self)
+
+    # ------------------------------------------------------------------------------------------------------ chat
+
+    def chat(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> Reply:
+        """Ask for one whole answer.
+
+        Args:
+            payload: The body of a chat completion as plain dicts: ``model``, ``messages`` and parameters.
+            options: Fallbacks, timeouts and the rest.
+
+        Returns:
+            The answer, with ``trace``, ``cost``, ``served`` and ``request_id`` filled in.
+
+        Raises:
+            HubmixError: The exception of the failure table; :class:`AllModelsFailedError` when several were asked.
+
+        Example:
+            ```python
+            from hubmix import Hub
+
+            reply = Hub().chat({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
+            print(reply.text, reply.usage)
+            ```
+        """
+        return self._calls.chat(payload, options)
+
+    async def achat(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> Reply:
+        """:meth:`chat`, for asyncio."""
+        return await self._calls.achat(payload, options)
+
+    def stream_chat(
+        self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
+    ) -> Generator[Delta, None, None]:
+        """Ask for an answer in pieces.
+
+        The model is settled at the first word; what fails later raises :class:`StreamInterruptedError` with what had
+        arrived. Close the generator to end the stream early.
+
+        Yields:
+            Deltas; the last one carries the whole answer in ``final``.
+        """
+        yield from self._calls.stream(payload, options)
+
+    async def astream_chat(
+        self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
+    ) -> AsyncGenerator[Delta, None]:
+        """:meth:`stream_chat`, for asyncio. Cancelling the task closes the connection at once."""
+        async with aclosing(self._calls.astream(payload, options)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
+        """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""
+        return self._calls.candidates(model, options)
+
+    # ------------------------------------------------------------------------------------- embeddings and rerank
+
+    def embed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
+        """Turn texts into vectors.
+
+        Args:
+            payload: ``model``, ``input`` (a list of strings) and parameters. Never token IDs: gateways turn them into
+                empty input on channels that are not OpenAI's (measured).
+            options: Timeouts; fallbacks are not used, since vector spaces of two models do not mix.
+
+        Returns:
+            The vectors in the order of the texts.
+        """
+        return self._calls.embed(payload, options)
+
+    async def aembed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
+        """:meth:`embed`, for asyncio."""
+        return await self._calls.aembed(payload, options)
+
+    def rerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
+        """Order documents by their relevance to a query.
+
+        Args:
+            payload: ``model``, ``query``, ``documents`` and, if wanted, ``top_n``.
+            options: Timeouts and fallbacks.
+
+        Returns:
+            The documents' positions and scores, best first.
+        """
+        return self._calls.rerank(payload, options)
+
+    async def arerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
+        """:meth:`rerank`, for asyncio."""
+        return await self._calls.arerank(payload, options)
+
+    # -------------------------------------------------------------------------------- catalog, money, health
+
+    @property
+    def models(self) -> ModelCatalog:
+        """What the hub serves. Asked when first needed, kept for five minutes."""
+        if self._catalog is None:
+            from hubmix.catalog import ModelCatalog
+
+            with self._lock:
+                if self._catalog is None:
+                    self._catalog = ModelCatalog(
+                        self,
+                        base_url=self.base_url,
+                        key_id=self.key_id,
+                        sources=self._endpoint.preset.catalog_sources,
+                        aliases=self._aliases,
+                        overrides=self._overrides,
+                    )
+        return self._catalog
+
+    def get(
+        self,
+        url_or_path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorized: bool = True,
+        timeout: float = 10.0,
+    ) -> Fetched:
+        """GET something of the hub's: ``"/models"`` below the base URL, ``"//api/pricing"`` below the host.
+
+        Returns:
+            Status, headers and body, whatever the status.
+        """
+        return self._calls.get(url_or_path, headers, authorized, timeout)
+
+    async def aget(
+        self,
+        url_or_path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorized: bool = True,
+        timeout: float = 10.0,
+    ) -> Fetched:
+        """:meth:`get`, for asyncio."""
+        return await self._calls.aget(url_or_path, headers, authorized, timeout)
+
+    def balance(self) -> Balance:
+        """What is left on the key, in USD, or a plain word that this hub does not say."""
+        from hubmix.balance import balance
+
+        self.require_key()
+        return balance(self, dialect=self._endpoint.preset.balance, base_url=self.base_url)
+
+    async def abalance(self) -> Balance:
+        """:meth:`balance`, for asyncio."""
+        from hubmix.balance import abalance
+
+        self.require_key()
+        return await abalance(self, dialect=self._endpoint.preset.balance, base_url=self.base_url)
+
+    def spending(self) -> HubSpending:
+        """What calls through this hub cost: ``with hub.spending() as s: …`` counts those made inside."""
+        from hubmix.spending import spending
+
+        return spending(self.spending_key)
+
+    def health(self) -> Any:
+        """The state of the circuit breakers that concern this hub and key."""
+        return self._calls.health()
+
+    def reset_health(self) -> None:
+        """Close every breaker of this hub and key: ask all models again at once."""
+        self._calls.reset_health()
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Many calls with bounded concurrency; see :func:`hubmix.mapping.map_rows`."""
+        from hubmix.mapping import map_rows
+
+        return map_rows(self, *args, **kwargs)
+
+    # ------------------------------------------------------------------------------------------------- lifecycle
+
+    def close(self) -> None:
+        """Close the sync connections. The hub can be used again; it then opens new ones."""
+        if self._pool is not None:
+            self._pool.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and the sync ones."""
+        if self._pool is not None:
+            await self._pool.aclose()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "_endpoint": self._endpoint,
+            "_credential": self._credential,
+            "_headers": self._headers,
+            "_timeout": self._timeout,
+            "_rate_limit": self._rate_limit,
+            "_aliases": self._aliases,
+            "_overrides": self._overrides,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._settings()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._http_client = None
+        self._http_async_client = None
+        self._prepare()
+
+    def __copy__(self) -> Hub:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hub:
+        made = Hub.__new__(Hub)
+        made.__dict__.update(copy.copy(self._settings()))
+        made._http_client, made._http_async_client = self._http_client, self._http_async_client
+        made._prepare()
+        return made
+
+
+def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> dict[str, str | None]:
+    # New API 2026 words its errors in the client's language; the table knows English and Chinese.
+    headers: dict[str, str | None] = {"Accept-Language": "en"}
+    if app_code:
+        headers["APP-Code"] = app_code
+    for name, value in (given or {}).items():
+        for known in [h for h in headers if h.lower() == name.lower()]:
+            del headers[known]
+        headers[name] = value
+    return headers
+
+
+_SHARED: weakref.WeakValueDictionary[tuple[Any, ...], Hub] = weakref.WeakValueDictionary()
+_SHARED_LOCK = threading.Lock()
+
+
+def resolve_hub(
+    *,
+    hub: Hub | str | None = None,
+    base_url: str | None = None,
+    api_key: str | SecretStr | None = None,
+    app_code: str | None = None,
+    default_headers: Mapping[str, str | None] | None = None,
+    timeout: float | None = None,
+    http_client: Any = None,
+    http_async_client: Any = None,
+    rate_limit: str | SharedRateLimit | None = None,
+) -> Hub:
+    """The hub that a model object means.
+
+    Objects with the same settings share one hub, and with it connections, catalog and breakers.
+
+    Args:
+        hub: A hub, or the name of a preset.
+        base_url: See :class:`Hub`, as for the others.
+
+    Raises:
+        ConfigurationError: If a hub is given together with settings that it already has.
+    """
+    given: dict[str, Any] = {
+        "base_url": base_url,
+        "api_key": api_key,
+        "app_code": app_code,
+        "default_headers": default_headers,
+        "timeout": timeout,
+        "http_client": http_client,
+        "http_async_client": http_async_client,
+        "rate_limit": rate_limit,
+    }
+    if isinstance(hub, Hub):
+        extra = [name for name, value in given.items() if value is not None]
+        if extra:
+            raise _conflict(extra)
+        return hub
+    if http_client is not None or http_async_client is not None or not isinstance(rate_limit, (str, type(None))):
+        return Hub(hub, **given)
+    endpoint = settle_endpoint(hub, base_url, os.environ)
+    credential = settle_key(api_key, endpoint, os.environ)
+    headers = tuple(sorted((default_headers or {}).items()))
+    key = credential.resolve(os.environ)
+    identity = (endpoint, credential.variable, fingerprint(key), app_code, headers, timeout, rate_limit)
+    with _SHARED_LOCK:
+        found = _SHARED.get(identity)
+        if found is None:
+            found = _SHARED[identity] = Hub(hub, **given)
+        return found
+
+
+def _conflict(names: list[str]) -> Exception:
+    from hubmix.errors import ConfigurationError
+
+    listed = ", ".join(names)
+    return ConfigurationError(f"hub= already settles {listed}: set them on the Hub, or leave hub= out.")
