@@ -17,16 +17,16 @@ _GREETING = re.compile(
     r"^\W*(?:hi|hello|hey|good (?:morning|evening|day)|how are you|how do you do|nice to meet you|你好|您好)\b", re.I
 )
 _THANKS = re.compile(r"^\W*(?:thanks|thank you|well, thanks|谢谢)\b", re.I)
-_FENCED = re.compile(r"-{5,}\s*\n(.*?)\n?\s*-{5,}", re.S)
+_FENCED = re.compile(r"-{5,}[ \t]*\n(.*?)-{5,}", re.S)
 _TAGGED = re.compile(r"<(context|documents?|sources?)>(.*?)</\1>", re.S | re.I)
 _LABELLED = re.compile(
-    r"(?:^|\n)\s*(?:\w+ ){0,3}(?:context|documents?|passages?|sources?|text|excerpts?)"
+    r"(?:^|\n)[ \t]*(?:\w{1,30} ){0,3}(?:context|documents?|passages?|sources?|text|excerpts?)"
     r"(?: for the context)?\s*:\s*\n?(.*?)"
-    r"(?=\n\s*(?:question|query|user question|instruction|answer|helpful answer)\s*:|\Z)",
+    r"(?=\n[ \t]*(?:question|query|user question|instruction|answer|helpful answer)\s*:|\Z)",
     re.S | re.I,
 )
 _ASKED = re.compile(
-    r"(?:^|\n)\s*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n\s*\w+ ?\w*\s*:|\Z)",
+    r"(?:^|\n)[ \t]*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n[ \t]*\w{1,30} ?\w{0,30}[ \t]*:|\Z)",
     re.S | re.I,
 )
 

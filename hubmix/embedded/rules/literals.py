@@ -14,6 +14,8 @@ _NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]*\.\d)")
 _NAME = re.compile(r"\b[A-Z][\w’'&-]*(?:(?:\s+(?:of|de|da|van|von|der|la|le)\s+|\s+)[A-Z][\w’'&-]*)*")
 _STATE = re.compile(r"\s*,\s*([A-Z]{2,3})\b")
 _PLACE = re.compile(r"\s*,\s*([A-Z]\w+)")
+_BEGINS = re.compile(r"[.!?:;\n\"“(]\s*$")
+_LOOK_BACK = 40  # how far around a name it is looked: a prompt can be a whole book
 _AND = re.compile(r"^\s*(?:,\s*)?(?:and|or|&|,|versus|vs\.?|und|et|y|to)\s+", re.I)
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
 URL = re.compile(r"https?://[^\s\"'<>)\]]+")
@@ -88,7 +90,7 @@ def _names(text: str) -> list[Literal]:
     for match in _NAME.finditer(text):
         value, at = match.group(), match.start()
         first = re.sub(r"['’]\w+$", "", value.split()[0])
-        begins = re.search(r"(?:^|[.!?:;\n\"“(]\s*)$", text[:at]) is not None
+        begins = at == 0 or _BEGINS.search(text[max(0, at - _LOOK_BACK) : at]) is not None
         if begins and (first.lower() in STOPWORDS or first.lower() in _STARTERS or stem(first) in _STARTERS):
             value = value[len(value.split()[0]) :].lstrip()
             at += len(match.group()) - len(value)
@@ -117,8 +119,8 @@ def _join_regions(names: list[Literal], text: str) -> list[Literal]:
 
 
 def _continues(text: str, start: int, end: int) -> bool:
-    after = _AND.match(text[end:])
-    before = re.search(r"(?:,|\band|\bor)\s*$", text[:start])
+    after = _AND.match(text[end : end + _LOOK_BACK])
+    before = re.search(r"(?:,|\band|\bor)\s*$", text[max(0, start - _LOOK_BACK) : start])
     return bool(after and text[end + after.end() :][:1].isupper()) or bool(before)
 
 
@@ -143,7 +145,7 @@ def topic(text: str) -> str:
 
 def listed(text: str) -> list[str]:
     """The items of a list in the text: after a colon, or joined by commas and ``and``."""
-    match = re.search(r":\s*([^:\n]+)$", text) or re.search(r"((?:[\w' -]+,\s*)+(?:and |or )?[\w' -]+)", text)
+    match = re.search(r":\s*([^:\n]+)$", text) or re.search(r"((?:[\w' -]{1,60},\s*)+(?:and |or )?[\w' -]{1,60})", text)
     if match is None:
         return []
     parts = re.split(r"\s*(?:,|;|\band\b|\bor\b)\s*", match.group(1).strip(" ."))

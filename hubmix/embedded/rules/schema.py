@@ -183,7 +183,7 @@ class _Filler:
         if depth >= MAX_DEPTH and not least:
             return Filled([], False)
         if kind == "object" or items.get("anyOf"):
-            values = self._objects(items, name, depth)
+            values = self._objects(items, name, depth, most)
         elif kind in ("integer", "number"):
             free = self.literals.free(self.literals.numbers)
             numbers = [lit.number(self.literals.use(literal), integer=kind == "integer") for literal in free]
@@ -198,7 +198,7 @@ class _Filler:
             values.append(self.any(items, name, depth + 1).value)
         return Filled(values[:most], found)
 
-    def _objects(self, items: Mapping[str, Any], name: str, depth: int) -> list[Any]:
+    def _objects(self, items: Mapping[str, Any], name: str, depth: int, most: int) -> list[Any]:
         clauses = [
             part
             for part in re.split(r"(?<=[.!?;])\s+|\n+|;|\s+and\s+(?=[A-Z\"'“])", self.text)
@@ -206,6 +206,8 @@ class _Filler:
         ]
         values: list[Any] = []
         for clause in clauses:
+            if len(values) >= most:
+                break
             inner = lit.read(clause)
             if inner.subjects or inner.numbers:
                 part = _Filler(self.root, clause, inner).any(items, name, depth + 1)
@@ -225,7 +227,7 @@ class _Filler:
         wanted = [part for part in name_words(name) if part not in ("is", "has", "was", "should", "use", "enabl")]
         for match in re.finditer(r"[^\W_]+", self.text):
             if stem(match.group()) in wanted:
-                return Filled(_NOT.search(self.text[: match.start()]) is None, True)
+                return Filled(_NOT.search(self.text[max(0, match.start() - 40) : match.start()]) is None, True)
         return Filled(bool(schema.get("default", False)), False)
 
     def _number(self, schema: Mapping[str, Any], name: str, depth: int) -> Filled:
@@ -319,7 +321,9 @@ class _Filler:
         if prepositions is None:
             return None
         for literal in self.literals.free(self.literals.subjects):
-            if re.search(rf"\b(?:{prepositions})\s+(?:the\s+)?['\"“`]?$", self.text[: literal.at]):
+            if re.search(
+                rf"\b(?:{prepositions})\s+(?:the\s+)?['\"“`]?$", self.text[max(0, literal.at - 20) : literal.at]
+            ):
                 return self.literals.use(literal)
         return None
 

@@ -34,9 +34,9 @@ _CONDENSE = re.compile(
 _CHOICES = re.compile(r"A list of documents is shown below.*?Question: (?P<query>(?!<).*?)\nAnswer:", re.S)
 _NUMBERED = re.compile(r"(?:numbered list|choices).*?'?ANSWER: <numbers?>", re.S)
 _TITLE = re.compile(
-    r"Context: (?P<context>.*)\. Give a title|^(?P<titles>.*)\. Based on the above candidate titles", re.S
+    r"\AContext: (?P<context>.*)\. Give a title|\A(?P<titles>.*)\. Based on the above candidate titles", re.S
 )
-_KEYWORDS = re.compile(r"(?P<context>.*)\. Give (?P<count>\d+) unique keywords", re.S)
+_KEYWORDS = re.compile(r"\A(?P<context>.*)\. Give (?P<count>\d+) unique keywords", re.S)
 _EXTRACT_KEYWORDS = re.compile(r"up to (?P<count>\d+) keywords.*?-{5,}\n(?P<context>.*?)\n-{5,}", re.S)
 _QUESTIONS = re.compile(r"generate (?P<count>\d+) (?:questions|search queries)(?P<rest>.*)", re.S | re.I)
 _SUMMARY = re.compile(
