@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import llama_index.core.instrumentation as instrument
-from llama_index.core.instrumentation.events.base import BaseEvent
-from llama_index.core.instrumentation.span import active_span_id
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.base import BaseEvent
+from llama_index_instrumentation.span import active_span_id
 
 if TYPE_CHECKING:
     from hubmix.failover import Attempt
 
-dispatcher = instrument.get_dispatcher(__name__)
+dispatcher = get_dispatcher(__name__)
 
 
 class HubmixFailoverEvent(BaseEvent):

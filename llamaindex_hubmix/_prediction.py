@@ -11,17 +11,17 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-import llama_index.core.instrumentation as instrument
-from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
+from llama_index_instrumentation import get_dispatcher
 
 from llamaindex_hubmix._structured import Method, PartialObjects, ask, read_object
 
-dispatcher = instrument.get_dispatcher(__name__)
+dispatcher = get_dispatcher(__name__)
 
 _MODES: dict[PydanticProgramMode, Method] = {
     PydanticProgramMode.FUNCTION: "function_calling",
@@ -88,7 +88,8 @@ class StructuredPrediction(FunctionCallingLLM):
         kwargs = llm_kwargs or {}
         method = self._method(kwargs)
         if method is None:
-            return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            by_core: Model = super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return by_core
         _started(output_cls, prompt, prompt_args)
         messages, parameters = self._ask(method, output_cls, prompt, kwargs, prompt_args)
         result = read_object(method, output_cls, self.chat(messages, **parameters))
@@ -107,7 +108,8 @@ class StructuredPrediction(FunctionCallingLLM):
         kwargs = llm_kwargs or {}
         method = self._method(kwargs)
         if method is None:
-            return await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            by_core: Model = await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+            return by_core
         _started(output_cls, prompt, prompt_args)
         messages, parameters = self._ask(method, output_cls, prompt, kwargs, prompt_args)
         result = read_object(method, output_cls, await self.achat(messages, **parameters))
@@ -134,11 +136,11 @@ class StructuredPrediction(FunctionCallingLLM):
         self, method: Method, output_cls: type[Model], messages: list[ChatMessage], parameters: dict[str, Any]
     ) -> Generator[Model | FlexibleModel, None, None]:
         partial = PartialObjects(method, output_cls)
-        response = found = None
+        response = last = None
         for response in self.stream_chat(messages, **parameters):
             if (found := partial.read(response)) is not None:
-                yield found
-        if response is not None and (whole := read_object(method, output_cls, response)) != found:
+                yield (last := found)
+        if response is not None and (whole := read_object(method, output_cls, response)) != last:
             yield whole
 
     async def _structured_astream_call(
@@ -159,11 +161,11 @@ class StructuredPrediction(FunctionCallingLLM):
         self, method: Method, output_cls: type[Model], messages: list[ChatMessage], parameters: dict[str, Any]
     ) -> AsyncGenerator[Model | FlexibleModel, None]:
         partial = PartialObjects(method, output_cls)
-        response = found = None
+        response = last = None
         async for response in await self.astream_chat(messages, **parameters):
             if (found := partial.read(response)) is not None:
-                yield found
-        if response is not None and (whole := read_object(method, output_cls, response)) != found:
+                yield (last := found)
+        if response is not None and (whole := read_object(method, output_cls, response)) != last:
             yield whole
 
 

@@ -42,7 +42,7 @@ def response_format(output_cls: type[BaseModel]) -> dict[str, Any]:
     """
     import openai
 
-    schema: dict[str, Any] = dict(openai.pydantic_function_tool(output_cls)["function"]["parameters"])  # type: ignore[arg-type]  # the SDK types it as an opaque dict that may be absent
+    schema: dict[str, Any] = dict(openai.pydantic_function_tool(output_cls)["function"]["parameters"])
     strict = _is_closed(schema)
     if not strict:
         schema = output_cls.model_json_schema()

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import llama_index.core.instrumentation as instrument
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
+from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, field_serializer
 
 from hubmix.errors import ConfigurationError
@@ -20,7 +20,7 @@ from hubmix.parameters import ALIASES
 from llamaindex_hubmix._connection import HubConnection
 from llamaindex_hubmix._request import policy_of, policy_to_dict
 
-dispatcher = instrument.get_dispatcher(__name__)
+dispatcher = get_dispatcher(__name__)
 
 
 class HubmixEmbedding(HubConnection, BaseEmbedding):

@@ -30,8 +30,9 @@ from llamaindex_hubmix._structured import Method
 from llamaindex_hubmix._tools import tool_selections, wire_tool_choice, wire_tools
 
 if TYPE_CHECKING:
-    from hubmix.catalog import ModelInfo
     from llama_index.core.tools.types import BaseTool
+
+    from hubmix.catalog import ModelInfo
 
 DEFAULT_CONTEXT_WINDOW = 128_000
 """Tokens assumed of a model that the catalog does not know. Core's own default of 3,900 would cut an agent's memory at
@@ -260,7 +261,7 @@ class Hubmix(HubConnection, StructuredPrediction):
 
     def _as_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:
-            prompt = self.completion_to_prompt(prompt)  # type: ignore[assignment]  # core's protocol forgets to say str
+            prompt = self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=prompt)]
 
     # ------------------------------------------------------------------------- the calls, without callbacks

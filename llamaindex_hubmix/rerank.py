@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import llama_index.core.instrumentation as instrument
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, field_serializer
 
 from hubmix.errors import ConfigurationError
@@ -19,7 +19,7 @@ from hubmix.wire import RerankReply
 from llamaindex_hubmix._connection import HubConnection
 from llamaindex_hubmix._request import policy_of, policy_to_dict
 
-dispatcher = instrument.get_dispatcher(__name__)
+dispatcher = get_dispatcher(__name__)
 
 
 class HubmixRerank(HubConnection, BaseNodePostprocessor):

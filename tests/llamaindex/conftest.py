@@ -14,6 +14,8 @@ from typing import Any
 
 import llama_index.core
 import pytest
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index_instrumentation import get_dispatcher
 
 from hubmix.embedded import EmbeddedHub
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
@@ -22,7 +24,7 @@ from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"))
 
 _PATIENCE = 2.0
-# Threads that belong to the process and not to a test: the event loop's own pool, tqdm's monitor, the catalog's refresh.
+# Threads that belong to the process and not to a test: an event loop's own pool and tqdm's monitor.
 _SHARED = ("asyncio_", "tqdm", "ThreadPoolExecutor")
 
 
@@ -90,13 +92,30 @@ def _left(before: set[threading.Thread]) -> list[str]:
 
 @pytest.fixture(autouse=True)
 async def no_task_left() -> Any:
+    """Fail a test that leaves a task; the closing of connections that just lost their owner may take a moment."""
     yield
-    await asyncio.sleep(0)
-    current = asyncio.current_task()
-    left = [task for task in asyncio.all_tasks() if task is not current and not task.done()]
+    deadline = time.monotonic() + _PATIENCE
+    while (left := asyncio.all_tasks() - {asyncio.current_task()}) and time.monotonic() < deadline:
+        await asyncio.wait(left, timeout=0.01)
     assert not left, f"tasks left running: {left}"
 
 
 def chats(server: EmbeddedHub) -> list[Any]:
     """The bodies of the chat requests that arrived."""
     return [request.json for request in server.requests if request.path.endswith("/chat/completions")]
+
+
+class _Collector(BaseEventHandler):
+    events: list[Any] = []  # noqa: RUF012  (a pydantic field: each instance gets its own)
+
+    def handle(self, event: Any, **kwargs: Any) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture
+def events() -> Iterator[list[Any]]:
+    """Everything that reaches LlamaIndex's root dispatcher during the test."""
+    root, collector = get_dispatcher(), _Collector()
+    root.add_event_handler(collector)
+    yield collector.events
+    root.event_handlers.remove(collector)
