@@ -50,7 +50,11 @@ class SharedRateLimit:
         redis: a Redis URL, for several machines; their clocks should agree to a fraction of the rate's time.
 
     Example:
-        >>> Hub(rate_limit=SharedRateLimit("180/min", redis="redis://127.0.0.1:6379/0"))
+        ```python
+        from hubmix import Hub, SharedRateLimit
+
+        hub = Hub(rate_limit=SharedRateLimit("180/min", redis="redis://127.0.0.1:6379/0"))
+        ```
     """
 
     rate: str

@@ -46,10 +46,11 @@ class Spending:
     """What calls cost. Thread-safe; reading it while calls go on gives the state at that moment.
 
     Example:
-        >>> with hub.spending() as spent:
-        ...     chain.invoke("...")
-        >>> spent.total, spent.by_model
-        (Decimal('0.0000423'), {'gpt-4o-mini': Decimal('0.0000423')})
+        ```python
+        with hub.spending() as spent:
+            hub.chat({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
+        print(spent.total, spent.by_model)  # 0.0000423 {'gpt-4o-mini': Decimal('0.0000423')}
+        ```
     """
 
     def __init__(self) -> None:

@@ -134,7 +134,7 @@ class Namespace:
 
 # ---- the models that are named
 
-_TAKES_MODELS = {"model", "model_name", "fallbacks", "models"}
+_TAKES_MODELS = {"model", "model_name", "fallbacks", "models", "candidates"}
 _CLASSES = {"ChatHubmix", "Hubmix", "HubmixEmbedding", "HubmixEmbeddings", "HubmixRerank"}
 
 
@@ -146,11 +146,14 @@ def models_named(snippets: list[Snippet]) -> set[str]:
             found |= set(_models_in_python(snippet.code))
         elif snippet.language in SHELL:
             found |= set(_models_in_shell(snippet.code))
-    return {name for name in found if not name.startswith(("no-such-", "embedded/"))}
+    return {name for name in found if name and not name.startswith(("no-such-", "embedded/"))}
 
 
 def _models_in_python(code: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from (_text(value) for key, value in pairs if key is not None and _text(key) == "model")
         if not isinstance(node, ast.Call):
             continue
         values = [keyword.value for keyword in node.keywords if keyword.arg in _TAKES_MODELS]
@@ -159,9 +162,11 @@ def _models_in_python(code: str) -> Iterator[str]:
         if called in _CLASSES or (called == "get" and "models" in ast.unparse(node.func)):
             values += node.args[:1]
         for value in values:
-            for leaf in ast.walk(value):
-                if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
-                    yield leaf.value
+            yield from filter(None, map(_text, ast.walk(value)))
+
+
+def _text(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _models_in_shell(code: str) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ from hubmix.catalog.info import CatalogInfo
 from hubmix.catalog.listing import ModelList, Price, select
 from hubmix.catalog.models import Cost, ModelInfo
 from hubmix.catalog.nearest import nearest
-from hubmix.catalog.snapshot import Snapshot, check_overrides
-from hubmix.catalog.sources import Fetcher
+from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
+from hubmix.catalog.sources import Fetcher, NoHub
 from hubmix.catalog.state import CatalogState, Settings, run_in_thread
 from hubmix.errors import ModelNotFoundError
 from hubmix.wire import Usage
@@ -42,9 +42,10 @@ class ModelCatalog:
         clock, wall_clock, background: the time, and what runs a refresh beside the caller; for tests.
 
     Example:
-        >>> hub.models.list("claude", supports={"tools"}, max_input_price=3)
-        >>> hub.models.get("gpt-4o").context_window
-        128000
+        ```python
+        hub.models.list("claude", supports={"tools"}, max_input_price=3)
+        hub.models.get("gpt-4o").context_window  # 128000
+        ```
     """
 
     def __init__(
@@ -91,6 +92,10 @@ class ModelCatalog:
     def peek_cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
         """`cost` from what is known here and now."""
         return cost_of(model, self.peek(model), usage)
+
+    def peek_suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
+        """`suggest` from what is known here and now."""
+        return self._state.view().index.suggest(model, limit)
 
     def peek_suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
         """`suggest` from what is known here and now."""
@@ -267,18 +272,25 @@ class ModelCatalog:
             raise _ambiguous(alias, match.choices)
         return match.only or alias
 
-    # Copies and other processes take the settings along; a list in hand goes into a copy, not over a wire.
+    # A pickle carries the list and no hub, since a hub may hold a key: in another process it is data to look at, and
+    # `hub.models` of a hub there is what asks. A copy shares the hub.
 
-    def __getstate__(self) -> Settings:
-        return self._state.settings
+    def __getstate__(self) -> tuple[Settings, Mapping[str, Document]]:
+        snapshot = self._state.snapshot
+        return replace(self._state.settings, fetch=NoHub()), dict(snapshot.documents) if snapshot else {}
 
-    def __setstate__(self, settings: Settings) -> None:
+    def __setstate__(self, state: tuple[Settings, Mapping[str, Document]]) -> None:
+        settings, documents = state
         self._state = CatalogState(settings)
+        self._state.use(documents)
+
+    def __copy__(self) -> ModelCatalog:
+        return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ModelCatalog:
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        twin._state = CatalogState(copy.deepcopy(self._state.settings, memo))
+        twin._state = CatalogState(self._state.settings)
         twin._state.snapshot = self._state.snapshot
         return twin
 

@@ -30,10 +30,11 @@ class ModelList(Sequence[ModelInfo]):
     """Models in order: a sequence that filters further, prints as a table and shows as one in a notebook.
 
     Example:
-        >>> cheap = hub.models.list("claude", supports={"tools"}, max_input_price=3)
-        >>> cheap.ids
-        ['claude-haiku-4.5', 'claude-sonnet-4.6']
-        >>> cheap.filter(min_context=200_000, sort="input_price")
+        ```python
+        cheap = hub.models.list("claude", supports={"tools"}, max_input_price=3)
+        print(cheap.ids)  # ['claude-haiku-4.5', 'claude-sonnet-4.6']
+        cheap.filter(min_context=200_000, sort="input_price")
+        ```
     """
 
     __slots__ = ("_models", "as_of")

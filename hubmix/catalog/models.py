@@ -84,8 +84,9 @@ class ModelInfo:
         source: which source each field came from: user, aihubmix, new-api, openai, or "id" for a guess from the id.
 
     Example:
-        >>> hub.models.get("gpt-5").context_window
-        400000
+        ```python
+        hub.models.get("gpt-5").context_window  # 400000
+        ```
     """
 
     id: str
