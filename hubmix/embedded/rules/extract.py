@@ -26,7 +26,8 @@ _LABELLED = re.compile(
     re.S | re.I,
 )
 _ASKED = re.compile(
-    r"(?:^|\n)[ \t]*(?:question|query|user question|user query|human|input)\s*:\s*(.+?)(?=\n[ \t]*\w{1,30} ?\w{0,30}[ \t]*:|\Z)",
+    r"(?:^|\n)[ \t]*(?:question|query|user question|user query|human|input)\s*:\s*"
+    r"(.+?)(?=\n[ \t]*\w{1,30} ?\w{0,30}[ \t]*:|\Z)",
     re.S | re.I,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from hubmix.embedded.rules.text import STOPWORDS, stem, unique, word_set
 
@@ -32,6 +33,14 @@ _STARTERS = word_set(
     question answer context here thanks
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A value for a property, and whether the text gave evidence for it (otherwise it is only valid)."""
+
+    value: Any
+    found: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,75 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hubmix.embedded.rules import literals as lit
-from hubmix.embedded.rules.extract import best_sentences
-from hubmix.embedded.rules.literals import Literals
-from hubmix.embedded.rules.text import name_words, sentences, shorten, stem, unique, word_set, words
+from hubmix.embedded.rules import numbers, strings
+from hubmix.embedded.rules.literals import Filled, Literals
+from hubmix.embedded.rules.text import name_words, stem, unique, words
 
 MAX_DEPTH = 5  # of nested objects: a schema may refer to itself
 _NOT = re.compile(r"\b(?:not|no|without|never|isn't|don't|doesn't|false)\b[^.,;]{0,24}$", re.I)
-_WHOLE = word_set("query question input text message prompt content request search task statement __arg1 user_input q")
-_LONG = {
-    "description",
-    "reason",
-    "summary",
-    "note",
-    "comment",
-    "body",
-    "explanation",
-    "answer",
-    "response",
-    "rationale",
-    "detail",
-}
-_HINTS: Mapping[str, str] = {
-    "age": r"(-?\d+)[ -]*(?:years?|yrs?)|\baged? (-?\d+)",
-    "price": r"[$€£]\s?(-?\d+(?:\.\d+)?)|(-?\d+(?:\.\d+)?)\s*(?:usd|dollars?|euros?)",
-    "temperatur": r"(-?\d+(?:\.\d+)?)\s*(?:°|degrees?)",
-    "degree": r"(-?\d+(?:\.\d+)?)\s*(?:°|degrees?)",
-    "year": r"\b((?:19|20)\d\d)\b",
-}
-_FORMATS = {
-    "email": (lit.EMAIL, "nobody@example.invalid"),
-    "uri": (lit.URL, "https://example.invalid/"),
-    "url": (lit.URL, "https://example.invalid/"),
-    "date": (lit.DATE, "1970-01-01"),
-    "date-time": (
-        re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?"),
-        "1970-01-01T00:00:00Z",
-    ),
-    "time": (lit.TIME, "00:00:00"),
-    "uuid": (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "00000000-0000-0000-0000-000000000000"),
-}
-_PREPOSITIONS = {
-    "origin": "from",
-    "source": "from",
-    "from": "from",
-    "destination": "to|into",
-    "target": "to|into",
-    "recipient": "to",
-    "to": "to",
-    "city": "in|at|for|of|from|near|to",
-    "location": "in|at|for|of|from|near|to",
-    "place": "in|at|for|of|near|to",
-    "country": "in|from|of",
-    "town": "in|at|for",
-    "language": "in|into|to",
-    "company": "at|for|with|of",
-    "employer": "at|for|with",
-    "organization": "at|for|with|of",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A value, and whether the text gave evidence for it (otherwise it is only valid)."""
-
-    value: Any
-    found: bool
 
 
 def fill(schema: Mapping[str, Any], text: str, *, literals: Literals | None = None) -> Any:
@@ -231,128 +171,7 @@ class _Filler:
         return Filled(bool(schema.get("default", False)), False)
 
     def _number(self, schema: Mapping[str, Any], name: str, depth: int) -> Filled:
-        integer = schema.get("type") == "integer"
-        literal = self._hinted_number(name) or self._said_number(name)
-        if literal is None:
-            for free in self.literals.free(self.literals.numbers):
-                if lit.number(free.value, integer=integer) is not None:
-                    literal = self.literals.use(free)
-                    break
-        value = lit.number(literal, integer=integer) if literal is not None else None
-        if value is None:
-            return Filled(_within(schema, schema.get("default", 0)), False)
-        return Filled(_within(schema, value), True)
-
-    def _hinted_number(self, name: str) -> str | None:
-        for word in name_words(name):
-            match = re.search(_HINTS[word], self.text, re.I) if word in _HINTS else None
-            if match:
-                value = next(group for group in match.groups() if group)
-                return self._take_number(value)
-        return None
-
-    def _said_number(self, name: str) -> str | None:
-        spoken = r"[\W_]+".join(re.escape(part) for part in re.split(r"[\W_]+", name) if part)
-        match = (
-            re.search(rf"(?i)\b{spoken}\b\W{{0,3}}(?:is|of|=|:|to|was)?\W{{0,2}}(-?\d+(?:\.\d+)?)", self.text)
-            if spoken
-            else None
-        )
-        return self._take_number(match.group(1)) if match else None
-
-    def _take_number(self, value: str) -> str:
-        for literal in self.literals.free(self.literals.numbers):
-            if literal.value == value:
-                self.literals.use(literal)
-                break
-        return value
+        return numbers.fill(schema, name, self.literals)
 
     def _string(self, schema: Mapping[str, Any], name: str, depth: int) -> Filled:
-        form = schema.get("format") or next(
-            (key for key in ("email", "url", "date") if stem(key) in name_words(name)), ""
-        )
-        if form in _FORMATS:
-            pattern, default = _FORMATS[form]
-            match = pattern.search(self.text)
-            if match or schema.get("format"):
-                return Filled(match.group() if match else default, match is not None)
-        value = self._subject(name, str(schema.get("description") or ""))
-        pattern_text = schema.get("pattern")
-        if pattern_text and not re.search(pattern_text, value.value):
-            fitting = re.search(str(pattern_text).strip("^$"), self.text)
-            value = Filled(fitting.group(), True) if fitting else value
-        text = str(value.value).ljust(int(schema.get("minLength", 0)), ".")
-        return Filled(text[: int(schema.get("maxLength", len(text)))], value.found)
-
-    def _subject(self, name: str, description: str) -> Filled:
-        lowered = name.lower()
-        if lowered == "setup":
-            return Filled(f"What does a rule know about {lit.topic(self.text)}?", True)
-        if lowered == "punchline":
-            return Filled("Only what the prompt says.", "no punchline" not in self.text)
-        said = self._said(name)
-        if said is not None:
-            return Filled(said, True)
-        if lowered in _WHOLE:
-            return Filled(self.text.strip(), bool(self.text.strip()))
-        if lowered in _LONG or lowered.rsplit("_", 1)[-1] in _LONG:
-            return Filled(self._prose(f"{name} {description}"), bool(self.text.strip()))
-        placed = self._placed(lowered)
-        if placed is not None:
-            return Filled(placed, True)
-        free = self.literals.free(self.literals.quoted) or self.literals.free(self.literals.names)
-        if free:
-            in_order = min(free, key=lambda literal: literal.at) if stem("name") in name_words(name) else free[0]
-            return Filled(self.literals.use(in_order), True)
-        after = re.search(r"\b(?:in|for|of|at|to|about|named|called|from)\s+([^\W\d_][\w-]*)", self.text)
-        if after and not self.literals.used:
-            return Filled(after.group(1), True)
-        return Filled(lit.topic(self.text), False)
-
-    def _said(self, name: str) -> str | None:
-        spoken = r"[\W_]+".join(re.escape(part) for part in re.split(r"[\W_]+", name) if part)
-        if not spoken:
-            return None
-        match = re.search(rf"(?i)\b{spoken}\b\s*(?:is|=|:)\s*['\"“]?([^'\"”,.;\n]+)", self.text)
-        return match.group(1).strip() if match else None
-
-    def _placed(self, name: str) -> str | None:
-        prepositions = _PREPOSITIONS.get(name) or _PREPOSITIONS.get(name.rsplit("_", 1)[-1])
-        if prepositions is None:
-            return None
-        for literal in self.literals.free(self.literals.subjects):
-            if re.search(
-                rf"\b(?:{prepositions})\s+(?:the\s+)?['\"“`]?$", self.text[max(0, literal.at - 20) : literal.at]
-            ):
-                return self.literals.use(literal)
-        return None
-
-    def _prose(self, wanted: str) -> str:
-        dashed = re.search(r"\s[-–—:]\s+([^\n]{3,})$", self.text.strip())
-        if dashed:
-            return dashed.group(1).strip(" .")
-        return best_sentences(wanted, self.text, limit=1) or shorten((sentences(self.text) or [""])[0], 300)
-
-
-def _within(schema: Mapping[str, Any], value: Any) -> Any:
-    step = 1 if schema.get("type") == "integer" else 1e-6
-    low = schema.get(
-        "minimum", schema["exclusiveMinimum"] + step if _is_number(schema.get("exclusiveMinimum")) else None
-    )
-    high = schema.get(
-        "maximum", schema["exclusiveMaximum"] - step if _is_number(schema.get("exclusiveMaximum")) else None
-    )
-    if not _is_number(value):
-        value = 0
-    if low is not None and value < low:
-        value = low
-    if high is not None and value > high:
-        value = high
-    multiple = schema.get("multipleOf")
-    if _is_number(multiple) and multiple:
-        value = round(value / multiple) * multiple
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        return strings.fill(schema, name, self.literals)
