@@ -76,7 +76,7 @@ class StoredRateLimiter:
         """Take a permit and return 0, or return how many seconds to wait before the next try."""
         with self._lock:
             try:
-                wait = self._take()
+                wait = self._take_or_reopen()
             except Exception as error:
                 self._bucket = None
                 raise HubConnectionError(
@@ -86,6 +86,17 @@ class StoredRateLimiter:
         if timeout is not None and wait > timeout:
             raise too_many(self._name, self._rates, wait, timeout)
         return wait
+
+    def _take_or_reopen(self) -> float:
+        known = self._bucket is not None
+        try:
+            return self._take()
+        except Exception:
+            # A Redis server that was restarted has forgotten the script that counts; a file may have been removed.
+            if not known:
+                raise
+            self._bucket = None
+            return self._take()
 
     def _take(self) -> float:
         if self._bucket is None or self._pid != os.getpid():

@@ -97,10 +97,6 @@ class ModelCatalog:
         """`suggest` from what is known here and now."""
         return self._state.view().index.suggest(model, limit)
 
-    def peek_suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
-        """`suggest` from what is known here and now."""
-        return self._state.view().index.suggest(model, limit)
-
     def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
         """Models that can stand in for `model`, best first, from what is known here and now; empty where that is
         nothing.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from hubmix.catalog.readers import Entries, read_aihubmix, read_new_api, read_openai
+from hubmix.errors import CatalogError
 
 T = TypeVar("T")
 
@@ -53,6 +54,18 @@ class Fetcher(Protocol):
         authorized: bool = True,
         timeout: float = 10.0,
     ) -> Fetched: ...
+
+
+class NoHub:
+    """The fetcher of a catalog that came from another process: there is nobody to ask."""
+
+    def get(self, url_or_path: str, **_: Any) -> Fetched:
+        """Raise `CatalogError`."""
+        raise CatalogError("this catalog came out of a pickle and has no hub to ask; use hub.models")
+
+    async def aget(self, url_or_path: str, **_: Any) -> Fetched:
+        """Raise `CatalogError`."""
+        return self.get(url_or_path)
 
 
 # A conversation with a hub: yields what to ask, is sent the answer or the exception that came instead, returns the

@@ -282,16 +282,20 @@ class CatalogState:
             self._read_disk()
         return self.snapshot
 
+    def use(self, documents: Mapping[str, Document]) -> None:
+        """Take documents that were fetched some time ago, by another process or before a restart."""
+        known = {name: item for name, item in documents.items() if name in self.settings.sources}
+        if known:
+            age = self.settings.wall_clock() - min(item.fetched_at for item in known.values())
+            loaded = self._merged(known, self.settings.clock() - age, {})
+            # Somebody may have asked the hub meanwhile: what it said is newer.
+            self.snapshot = self.snapshot or loaded
+
     def _read_disk(self) -> None:
-        path, now = self._path(), self.settings.wall_clock()
+        path = self._path()
         if path is not None:
-            documents, self._disk_note = store.load(path, self.settings.base_url, now)
-            documents = {name: item for name, item in documents.items() if name in self.settings.sources}
-            if documents:
-                fetched_at = min(item.fetched_at for item in documents.values())
-                loaded = self._merged(documents, self.settings.clock() - (now - fetched_at), {})
-                # Somebody may have asked the hub meanwhile: what it said is newer.
-                self.snapshot = self.snapshot or loaded
+            documents, self._disk_note = store.load(path, self.settings.base_url, self.settings.wall_clock())
+            self.use(documents)
         self._disk_read = True
 
     def _keep(self, outcome: Outcome) -> None:
