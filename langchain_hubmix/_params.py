@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,9 @@ _STEERING = frozenset(
     {"model", "fallbacks", "timeout", "total_timeout", "max_retries", "failover", "stream_usage", "extra_body"}
 )
 _HEADERS = frozenset({"extra_headers", "default_headers"})
-# Put into a call by LangChain itself: whether to stream, and what tracers show of a schema.
-_LANGCHAIN = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
-PER_CALL = REQUEST_PARAMETERS | _STEERING | _HEADERS | _LANGCHAIN
+# Put into a call by LangChain itself (whether to stream, what tracers show of a schema) and by structured output.
+_INTERNAL = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "schema_in_words"})
+PER_CALL = REQUEST_PARAMETERS | _STEERING | _HEADERS | _INTERNAL
 """What a single call may say."""
 
 _DEFAULT_POLICY = FailoverPolicy()
@@ -83,6 +84,8 @@ def request_of(
         body[name] = call[name]
     body["stop"] = stop or call.get("stop") or llm.stop
     _settle_tools(body)
+    if schema := call.get("schema_in_words"):
+        _tell_schema(body["messages"], schema)
     if (wanted := body.get("response_format")) is not None:
         body["response_format"] = wire_response_format(wanted)
     if streamed:
@@ -105,6 +108,19 @@ def _settle_tools(body: dict[str, Any]) -> None:
     ]
     if body.get("tool_choice") is not None:
         body["tool_choice"] = wire_tool_choice(body["tool_choice"], body["tools"])
+
+
+def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
+    """Write the schema into the system message: in JSON mode the wire has no other place for it."""
+    text = f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{json.dumps(schema)}"
+    first = messages[0] if messages else {}
+    content = first.get("content")
+    if first.get("role") not in ("system", "developer"):
+        messages.insert(0, {"role": "system", "content": text})
+    elif isinstance(content, str):
+        first["content"] = f"{content}\n\n{text}"
+    else:
+        first["content"] = [*content, {"type": "text", "text": text}]
 
 
 def _options(llm: ChatHubmix, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:

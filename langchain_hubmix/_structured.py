@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration
+from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
@@ -53,8 +54,11 @@ def structured_request(
         )
     if method == "json_mode":
         if strict is not None:
-            raise ConfigurationError("strict= cannot be used with method 'json_mode': no schema is sent there.")
-        return [], {"response_format": {"type": "json_object"}}
+            raise ConfigurationError(
+                "strict= cannot be used with method 'json_mode': no vendor holds to a schema there."
+            )
+        told = {} if schema is None else {"schema_in_words": convert_to_json_schema(schema)}
+        return [], {"response_format": {"type": "json_object"}, **told}
     if method == "json_schema":
         return list(tools or ()), {"response_format": wire_response_format(schema, strict=strict), "strict": strict}
     tool = wire_tool(schema, strict=strict)

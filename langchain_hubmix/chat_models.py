@@ -293,7 +293,7 @@ class ChatHubmix(HubConnection, BaseChatModel):
             schema: a pydantic class (version 2 or 1), a TypedDict class, a JSON schema with a title, or a tool in
                 OpenAI's format. May be None with `method="json_mode"`.
             method: `"json_schema"` (the vendor holds the answer to the schema), `"function_calling"` (the schema is a
-                tool that must be called) or `"json_mode"` (any JSON object; say in the prompt which). Default:
+                tool that must be called) or `"json_mode"` (any JSON object; the schema is told in the prompt). Default:
                 `"json_schema"` where the hub's catalog says that the model has it, else `"function_calling"`.
             include_raw: give a dict of `raw`, `parsed` and `parsing_error` and raise nothing that the answer is to
                 blame for.

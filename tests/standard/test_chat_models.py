@@ -1,7 +1,4 @@
-"""LangChain's standard suites for chat models, in full, once for each method of structured output.
-
-Nothing is skipped but `test_stream_time`, which measures a recorded stream and needs a cassette to do so.
-"""
+"""LangChain's standard suites for chat models, in full and without a skip, for each method of structured output."""
 
 from __future__ import annotations
 
@@ -96,6 +93,10 @@ class _Integration(ChatModelIntegrationTests):
     @property
     def model_override_value(self) -> str:
         return "embedded/echo"
+
+    @property
+    def enable_vcr_tests(self) -> bool:
+        return True
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, Any]:
