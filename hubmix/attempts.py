@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import anyio
 
@@ -25,6 +25,16 @@ DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes 
 _DRAIN = 0.5  # seconds given to a connection to end in order after [DONE], so that it can be used again
 
 Read = Callable[[Any, Answer], Any]
+Rest = TypeVar("Rest")
+
+
+@dataclass(slots=True)
+class Opened(Generic[Rest]):
+    """A stream whose model is settled: its first delta has come, the rest is still open."""
+
+    first: Delta
+    rest: Rest
+    request_id: str | None
 
 
 def http_timeout(limits: Limits, *, stream: bool) -> Any:
@@ -162,26 +172,26 @@ def whole_sync(client: Any, url: str, body: Any, headers: Mapping[str, str] | No
 
 def stream_sync(
     client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
-) -> tuple[Delta, Generator[Delta, None, None]]:
+) -> Opened[Generator[Delta, None, None]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = open_sync(client, url, body, headers, limits, stream=True)
     incoming = Incoming(answer, n, limits, started, monotonic)
     if not _is_whole_body(answer):
-        return _commit_sync(_deltas_sync(answer, incoming, answer.response.iter_bytes()))
+        return _commit_sync(answer, _deltas_sync(answer, incoming, answer.response.iter_bytes()))
     body = _body_sync(answer, limits)
     if not _looks_like_events(body):
         raise _no_stream(answer, body)
-    return _commit_sync(_deltas_sync(answer, incoming, iter((body,))))  # events under another content type
+    return _commit_sync(answer, _deltas_sync(answer, incoming, iter((body,))))  # events under another content type
 
 
-def _commit_sync(deltas: Generator[Delta, None, None]) -> tuple[Delta, Generator[Delta, None, None]]:
+def _commit_sync(answer: Answer, deltas: Generator[Delta, None, None]) -> Opened[Generator[Delta, None, None]]:
     buffered: list[Delta] = []
     for delta in deltas:
         buffered.append(delta)
         if delta.has_content or delta.final is not None:
             break
-    return buffered[0], _resume_sync(buffered[1:], deltas)
+    return Opened(buffered[0], _resume_sync(buffered[1:], deltas), answer.request_id)
 
 
 def _resume_sync(buffered: list[Delta], rest: Generator[Delta, None, None]) -> Generator[Delta, None, None]:
@@ -298,24 +308,24 @@ async def whole_async(
 
 async def stream_async(
     client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
-) -> tuple[Delta, AsyncGenerator[Delta, None]]:
+) -> Opened[AsyncGenerator[Delta, None]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = await open_async(client, url, body, headers, limits, stream=True)
     incoming = Incoming(answer, n, limits, started, monotonic)
     if not _is_whole_body(answer):
-        return await _commit_async(_deltas_async(answer, incoming, answer.response.aiter_bytes()))
+        return await _commit_async(answer, _deltas_async(answer, incoming, answer.response.aiter_bytes()))
     body = await _body_async(answer, limits)
     if not _looks_like_events(body):
         raise _no_stream(answer, body)
-    return await _commit_async(_deltas_async(answer, incoming, _one_piece(body)))
+    return await _commit_async(answer, _deltas_async(answer, incoming, _one_piece(body)))
 
 
 async def _one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-async def _commit_async(deltas: AsyncGenerator[Delta, None]) -> tuple[Delta, AsyncGenerator[Delta, None]]:
+async def _commit_async(answer: Answer, deltas: AsyncGenerator[Delta, None]) -> Opened[AsyncGenerator[Delta, None]]:
     buffered: list[Delta] = []
     try:
         async for delta in deltas:
@@ -325,7 +335,7 @@ async def _commit_async(deltas: AsyncGenerator[Delta, None]) -> tuple[Delta, Asy
     except BaseException:
         await deltas.aclose()
         raise
-    return buffered[0], _resume_async(buffered[1:], deltas)
+    return Opened(buffered[0], _resume_async(buffered[1:], deltas), answer.request_id)
 
 
 async def _resume_async(buffered: list[Delta], rest: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:

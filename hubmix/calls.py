@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from hubmix.attempts import Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
+from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.classification import classify
 from hubmix.errors import BadRequestError, HubmixError, to_exception
 from hubmix.failover import AttemptFailed, Limits, Needs, Plan, Trace, needs_of, walk_async, walk_sync
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from hubmix.rate_limit import Limiter
 
 logger = logging.getLogger(__name__)
-Rest = TypeVar("Rest")
 
 CHAT, EMBEDDINGS, RERANK = "chat/completions", "embeddings", "rerank"
 _USAGE_WANTED = {"include_usage": True}
@@ -80,19 +79,18 @@ class Calls:
         plan = self._plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        def send(model: str, limits: Limits, *, usage: bool) -> tuple[Delta, Generator[Delta, None, None]]:
+        def send(model: str, limits: Limits, *, usage: bool) -> Opened[Generator[Delta, None, None]]:
             self._take_turn(limits)
             body = self._stream_body(payload, model, options, usage=usage)
             return stream_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, n)
 
-        def attempt(model: str, limits: Limits) -> _Opened[Generator[Delta, None, None]]:
+        def attempt(model: str, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             try:
-                first, rest = send(model, limits, usage=model not in self._no_stream_options)
+                return send(model, limits, usage=model not in self._no_stream_options)
             except AttemptFailed as failed:
                 if not self._refuses_stream_options(failed, model):
                     raise
-                first, rest = send(model, limits, usage=False)
-            return _Opened(model, limits, first, rest)
+                return send(model, limits, usage=False)
 
         opened, trace = walk_sync(plan, attempt)
         if isinstance(opened, Reply):  # an empty answer, with nobody else to ask
@@ -100,31 +98,30 @@ class Calls:
             return
         with closing(opened.rest) as rest:
             try:
-                yield self._pass_on(opened.first, opened, plan, trace)
+                yield self._pass_on(opened.first, plan, trace)
                 for delta in rest:
-                    yield self._pass_on(delta, opened, plan, trace)
+                    yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
-                raise self._interrupted(failed, opened, plan, trace) from failed
+                raise self._interrupted(failed, plan, trace) from failed
 
     async def astream(self, payload: Mapping[str, Any], options: CallOptions) -> AsyncGenerator[Delta, None]:
         await self._prepare_auto(payload, options)
         plan = self._plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        async def send(model: str, limits: Limits, *, usage: bool) -> tuple[Delta, AsyncGenerator[Delta, None]]:
+        async def send(model: str, limits: Limits, *, usage: bool) -> Opened[AsyncGenerator[Delta, None]]:
             await self._atake_turn(limits)
             body = self._stream_body(payload, model, options, usage=usage)
             client = await self._aclient()
             return await stream_async(client, self._url(CHAT, limits), body, options.headers, limits, n)
 
-        async def attempt(model: str, limits: Limits) -> _Opened[AsyncGenerator[Delta, None]]:
+        async def attempt(model: str, limits: Limits) -> Opened[AsyncGenerator[Delta, None]]:
             try:
-                first, rest = await send(model, limits, usage=model not in self._no_stream_options)
+                return await send(model, limits, usage=model not in self._no_stream_options)
             except AttemptFailed as failed:
                 if not self._refuses_stream_options(failed, model):
                     raise
-                first, rest = await send(model, limits, usage=False)
-            return _Opened(model, limits, first, rest)
+                return await send(model, limits, usage=False)
 
         opened, trace = await walk_async(plan, attempt)
         if isinstance(opened, Reply):
@@ -132,11 +129,11 @@ class Calls:
             return
         async with aclosing(opened.rest) as rest:
             try:
-                yield self._pass_on(opened.first, opened, plan, trace)
+                yield self._pass_on(opened.first, plan, trace)
                 async for delta in rest:
-                    yield self._pass_on(delta, opened, plan, trace)
+                    yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
-                raise self._interrupted(failed, opened, plan, trace) from failed
+                raise self._interrupted(failed, plan, trace) from failed
 
     def _stream_body(
         self, payload: Mapping[str, Any], model: str, options: CallOptions, *, usage: bool
@@ -158,21 +155,23 @@ class Calls:
         self._no_stream_options.add(model)
         return True
 
-    def _pass_on(self, delta: Delta, opened: _Opened[Any], plan: Plan, trace: Trace) -> Delta:
+    def _pass_on(self, delta: Delta, plan: Plan, trace: Trace) -> Delta:
         if delta.final is not None:
-            plan.health.record(opened.model, base_url=opened.limits.base_url)
+            served = trace.attempts[-1]
+            plan.health.record(served.model, base_url=served.base_url)
             self._complete(delta.final, trace)
         return delta
 
-    def _interrupted(self, failed: AttemptFailed, opened: _Opened[Any], plan: Plan, trace: Trace) -> HubmixError:
+    def _interrupted(self, failed: AttemptFailed, plan: Plan, trace: Trace) -> HubmixError:
         evidence = replace(failed.evidence, phase="committed")
         failure = classify(evidence, plan.hub_types)
-        url = opened.limits.base_url or self._hub.base_url
-        plan.health.record(opened.model, failure, evidence, base_url=opened.limits.base_url)
+        served = trace.attempts[-1]
+        url = served.base_url or self._hub.base_url
+        plan.health.record(served.model, failure, evidence, base_url=served.base_url)
         partial = failed.partial
         if partial is not None:
-            partial.served, partial.trace = opened.model, trace
-        error = to_exception(failure, evidence, model=opened.model, base_url=url, partial=partial)
+            partial.served, partial.trace = served.model, trace
+        error = to_exception(failure, evidence, model=served.model, base_url=url, partial=partial)
         error.attempts = trace.attempts
         return error
 
@@ -428,16 +427,6 @@ class Calls:
             raise error
         failure = classify(evidence, self._hub.endpoint.preset.own_error_types)
         return to_exception(failure, evidence, model="", base_url=self._hub.base_url)
-
-
-@dataclass(slots=True)
-class _Opened(Generic[Rest]):
-    """A stream whose model is settled: its first delta has come, the rest is still open."""
-
-    model: str
-    limits: Limits
-    first: Delta
-    rest: Rest
 
 
 def _embedding_reader(payload: Mapping[str, Any]) -> Read:

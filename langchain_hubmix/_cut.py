@@ -19,7 +19,11 @@ def cut_marker(arguments: str) -> str:
     Args:
         arguments: The JSON text as far as it came.
     """
-    if not isinstance(parse_partial_json(arguments), dict):
+    try:
+        repaired = parse_partial_json(arguments)
+    except ValueError:  # beyond repair: LangChain calls it invalid by itself
+        return ""
+    if not isinstance(repaired, dict):
         return ""
     closers: list[str] = []
     in_string = escaped = False

@@ -57,6 +57,7 @@ class StreamReader:
         "_current",
         "_images",
         "_logprobs",
+        "_own_index",
         "_position",
         "_reasoning",
         "_reasoning_source",
@@ -69,6 +70,7 @@ class StreamReader:
 
     def __init__(self, n: int = 1) -> None:
         self._several = n > 1
+        self._own_index: int | None = 0 if n > 1 else None
         self._reply = Reply()
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -118,7 +120,7 @@ class StreamReader:
 
     def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any]) -> bool:
         """True for a chunk that brings text and nothing else: nearly all of them, so this decides what a stream costs."""
-        if (choice.get("index") and self._several) or choice.get("finish_reason") or choice.get("logprobs"):
+        if self._is_other(choice) or choice.get("finish_reason") or choice.get("logprobs"):
             return False
         for key in chunk:
             if key not in _PLAIN_ENVELOPE and chunk[key]:
@@ -127,6 +129,21 @@ class StreamReader:
             if key not in ("content", "role") and choice["delta"][key]:
                 return False
         return not choice.get("usage") and not choice.get("error")
+
+    def _is_other(self, choice: Mapping[str, Any]) -> bool:
+        """True for a piece of another choice than the one that is read.
+
+        An index alone says nothing: New API of 2025 puts the number of Claude's content block there. Choices are
+        several where several were asked for, or where a second index begins with a role of its own.
+        """
+        index = choice.get("index") or 0
+        if not self._several:
+            delta = choice.get("delta")
+            if isinstance(delta, dict) and delta.get("role"):
+                if self._own_index is None:
+                    self._own_index = index
+                self._several = index != self._own_index
+        return self._several and index != self._own_index
 
     def _read(self, chunk: Any) -> Delta | None:
         if chunk is None:
@@ -145,7 +162,7 @@ class StreamReader:
         out = Delta(raw=chunk)
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict) and not (self._several and choice.get("index")):
+            if isinstance(choice, dict) and not self._is_other(choice):
                 self._read_choice(choice, out)
         return out if out.has_content or out.logprobs or out.reasoning_details else None
 

@@ -55,7 +55,7 @@ def _chat(exchange: dict[str, Any]) -> ChatHubmix:
 
 def _from_langchain(message: Any) -> dict[str, Any]:
     result: dict[str, Any] = replay._lc_result(message)
-    raw = message.response_metadata.get("usage")
+    raw = message.response_metadata.get("token_usage")
     if raw:
         result["usage"] = replay.norm_usage(raw)
     return result
