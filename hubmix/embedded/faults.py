@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hubmix.embedded.cases import UNREADABLE, VENDOR, canonical
 from hubmix.embedded.dialects import DIALECTS
@@ -200,7 +200,7 @@ class Fault:
         if name == "rude":
             return Fault.cut(int(value or 1), polite=False)
         if name == "usage":
-            return Fault("usage", usage=value or "wrong")  # type: ignore[arg-type]  # checked by _known
+            return _from_fields({"kind": "usage", "usage": value or "wrong"})
         if name in ("status", "vendor", "error"):
             return Fault.error(value)
         if name in _KINDS:
@@ -208,7 +208,8 @@ class Fault:
         return Fault.error(name)
 
 
-_KINDS: frozenset[str] = frozenset(Kind.__args__)  # type: ignore[attr-defined]  # a Literal has its values there
+_KINDS: frozenset[str] = frozenset(get_args(Kind))
+_CHOICES = {"kind": _KINDS, "usage": frozenset(get_args(Usage)), "style": frozenset(get_args(Style))}
 
 
 def _with_number(name: str, value: str) -> Fault:
@@ -226,10 +227,16 @@ def _from_json(spec: str) -> Fault:
         values = json.loads(spec)
     except ValueError as error:
         raise ValueError(f"the fault is no JSON: {error}") from None
+    return _from_fields(values)
+
+
+def _from_fields(values: Mapping[str, Any]) -> Fault:
     allowed = {item.name for item in fields(Fault)}
-    unknown = sorted(set(values) - allowed)
-    if unknown or values.get("kind") not in _KINDS:
-        raise ValueError(f"no such fault: {spec}; fields are {sorted(allowed)}, kinds are {sorted(_KINDS)}")
+    if set(values) - allowed or "kind" not in values:
+        raise ValueError(f"no such fault: {dict(values)}; its fields are {', '.join(sorted(allowed))}")
+    for name, choices in _CHOICES.items():
+        if name in values and values[name] not in choices:
+            raise ValueError(f"no {name} {values[name]!r} of a fault; there are: {', '.join(sorted(choices))}")
     return Fault(**values)
 
 
