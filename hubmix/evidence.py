@@ -67,7 +67,13 @@ class Cooldown:
 
     @property
     def counted(self) -> bool:
+        """It opens nothing by itself; three in a row do."""
         return self.target is not Target.NONE and self.seconds == 0
+
+    @property
+    def fixed(self) -> bool:
+        """It opens for a set time: what is wrong will not mend itself in seconds."""
+        return self.seconds > 0 and not self.growing
 
     def describe(self) -> str:
         """The cooldown in a few words, for the table in the docs."""

@@ -271,8 +271,8 @@ class Walk:
         longest = self.plan.policy.max_retry_after
         if self._deadline is None:
             # A model that is not served will not be served in a minute: without a deadline that asks for patience,
-            # the error comes at once. A busy or failing one is waited for.
-            lasting = block.failure.action is Action.NEXT and not block.failure.waits
+            # the error comes at once. A busy or failing one is waited for, and so is a probe under way.
+            lasting = block.failure.cooldown.fixed and not block.probing
             return not lasting and self._waited + block.seconds <= longest
         return block.seconds <= longest and self.fits(block.seconds)
 

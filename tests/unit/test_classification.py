@@ -176,7 +176,7 @@ def test_every_recorded_error_is_told_in_english_with_fault_and_advice_and_witho
         failure = classify(evidence)
         error = to_exception(failure, evidence, model="gpt-4o", base_url="http://me:secret@127.0.0.1:3000/v1?key=x")
         text = str(error)
-        assert "gpt-4o" in text or failure.scope is Scope.ACCOUNT
+        assert "gpt-4o" in text
         assert "fault is" in text
         assert failure.hint in text
         if evidence.request_id:
