@@ -162,7 +162,7 @@ class RateLimiter:
             self._forget(now)
             turn = max([now, *self._turns[-1:], *(self._free_at(rate) for rate in self.rates)])
             wait = turn - now
-            if timeout is not None and wait > timeout:
+            if timeout is not None and wait > max(timeout, 0.0):
                 raise too_many(self._name, self.rates, wait, timeout)
             self._turns.append(turn)
         return turn, wait

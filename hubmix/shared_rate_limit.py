@@ -83,7 +83,7 @@ class StoredRateLimiter:
                     f"The shared rate limit of {self._name} cannot be counted: {redact(str(error))}. Nothing was sent. "
                     f"Check {'the Redis server' if self._limit.redis else 'that the SQLite file can be written'}."
                 ) from error
-        if timeout is not None and wait > timeout:
+        if timeout is not None and wait > max(timeout, 0.0):
             raise too_many(self._name, self._rates, wait, timeout)
         return wait
 

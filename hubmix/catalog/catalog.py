@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from typing_extensions import Unpack
+
 from hubmix.catalog.cost import cost_of
 from hubmix.catalog.info import CatalogInfo
-from hubmix.catalog.listing import ModelList, Price, select
+from hubmix.catalog.listing import Criteria, ModelList, Price, select
 from hubmix.catalog.models import Cost, ModelInfo
 from hubmix.catalog.nearest import nearest
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
@@ -159,12 +161,27 @@ class ModelCatalog:
             CatalogError: there is no list, here or on disk, and the hub could not be asked.
             ConfigurationError: an unknown kind or sort key.
         """
-        criteria: dict[str, Any] = {name: value for name, value in locals().items() if name not in ("self", "query")}
+        criteria = Criteria(
+            kind=kind,
+            supports=supports,
+            modalities=modalities,
+            min_context=min_context,
+            max_input_price=max_input_price,
+            max_output_price=max_output_price,
+            free=free,
+            owner=owner,
+            available=available,
+            unknown_prices=unknown_prices,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+        )
         return self._listing(self._state.ready(), query, criteria)
 
-    async def alist(self, query: str | None = None, **criteria: Any) -> ModelList:
+    async def alist(self, query: str | None = None, **criteria: Unpack[Criteria]) -> ModelList:
         """`list`, for asyncio, with the same arguments."""
-        return self._listing(await self._state.aready(), query, {"sort": "id", **criteria})
+        criteria.setdefault("sort", "id")
+        return self._listing(await self._state.aready(), query, criteria)
 
     def get(self, model: str) -> ModelInfo:
         """What the hub says of a model, by id or alias.
@@ -247,7 +264,7 @@ class ModelCatalog:
 
     # The pure part of the verbs.
 
-    def _listing(self, snapshot: Snapshot, query: str | None, criteria: Mapping[str, Any]) -> ModelList:
+    def _listing(self, snapshot: Snapshot, query: str | None, criteria: Criteria) -> ModelList:
         return ModelList(select(snapshot.models.values(), query, **criteria), as_of=self._state.as_of(snapshot))
 
     def _pick(self, snapshot: Snapshot, model: str) -> ModelInfo:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypedDict, overload
+
+from typing_extensions import Unpack
 
 from hubmix.catalog.models import KINDS, ModelInfo
 from hubmix.errors import ConfigurationError
@@ -24,6 +26,24 @@ _SORT_KEYS: dict[str, Callable[[ModelInfo], Any]] = {
     "output_price": lambda info: info.output_price,
 }
 _SORT_ALIASES = {"context": "context_window", "price": "input_price", "max_output": "max_output_tokens"}
+
+
+class Criteria(TypedDict, total=False):
+    """The arguments of `ModelCatalog.list`, which says what each means."""
+
+    kind: str | None
+    supports: Iterable[str] | str
+    modalities: Iterable[str] | str
+    min_context: int | None
+    max_input_price: Price | None
+    max_output_price: Price | None
+    free: bool | None
+    owner: str | None
+    available: bool | None
+    unknown_prices: bool
+    sort: str | None
+    descending: bool
+    limit: int | None
 
 
 class ModelList(Sequence[ModelInfo]):
@@ -49,12 +69,13 @@ class ModelList(Sequence[ModelInfo]):
         """The ids, in order."""
         return [info.id for info in self._models]
 
-    def filter(self, query: str | None = None, *, kind: str | None = None, **criteria: Any) -> ModelList:
+    def filter(self, query: str | None = None, **criteria: Unpack[Criteria]) -> ModelList:
         """The models among these that also meet the criteria of `ModelCatalog.list`, whose arguments it takes.
 
-        `kind=None` keeps every kind, and the order stays unless `sort` is given.
+        Every kind stays unless `kind` is given, and the order stays unless `sort` is.
         """
-        return ModelList(select(self._models, query, kind=kind, **criteria), as_of=self.as_of)
+        criteria.setdefault("kind", None)
+        return ModelList(select(self._models, query, **criteria), as_of=self.as_of)
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame: a row for each model, a column for each field and price (USD per 1,000,000 tokens).

@@ -7,7 +7,6 @@ round), 0 stands for "unknown", ids come twice. Nothing of that is an error here
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -58,6 +57,7 @@ _KIND_OF_WORD = (
 )
 _QUOTA_PER_CALL = 1
 _ABSURD = 10**9  # tokens; no window is that large, and a plot or a sum should not have to cope with one
+_BEYOND = 10**12
 _USD_PER_RATIO = Decimal(
     2
 )  # New API: 500,000 quota units are 1 USD, and ratio 1 is 1 unit a token: 2 USD per 1M tokens.
@@ -283,18 +283,19 @@ def _count(value: Any) -> int | None:
 
 
 def number(value: Any) -> Decimal | None:
-    """A number that is not negative, exactly as it was written; None for anything else. -1 is how some lists write "it
-    depends".
+    """A number that is not negative, exactly as it was written; None for anything else.
+
+    -1 is how some lists write "it depends", and what is beyond all prices and windows is a broken cell.
     """
+    if isinstance(value, bool):
+        return None
     if isinstance(value, float):
         # repr is the shortest text that reads back as the same float, which is what the hub wrote.
-        return Decimal(repr(value)) if math.isfinite(value) and value >= 0 else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value) if value >= 0 else None
-    if isinstance(value, str) and value.strip():
+        value = repr(value)
+    if isinstance(value, (int, str)):
         try:
-            amount = Decimal(value.strip().replace(",", "").lstrip("$"))
+            amount = Decimal(value.strip().replace(",", "").lstrip("$") if isinstance(value, str) else value)
         except InvalidOperation:
             return None
-        return amount if amount.is_finite() and amount >= 0 else None
+        return amount if amount.is_finite() and 0 <= amount < _BEYOND else None
     return None

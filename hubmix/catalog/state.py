@@ -88,7 +88,12 @@ class CatalogState:
         """Start a refresh beside the caller where the list is missing or old."""
         snapshot = self._loaded()
         if snapshot is None or self._stale(snapshot):
-            self._refresh_soon()
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                self._refresh_soon()
+            else:
+                self._refresh_soon(in_loop=True)
 
     # Waiting: the only code that is there twice.
 
@@ -96,15 +101,20 @@ class CatalogState:
         """A list, asked for where there is none. Raises `CatalogError` where there is none to be had."""
         if self._loaded() is None:
             self.refresh()
-        return self._at_hand()
+        snapshot = self.need()
+        if self._stale(snapshot):
+            self._refresh_soon()
+        return snapshot
 
     async def aready(self) -> Snapshot:
         """`ready`, for asyncio."""
-        if self.snapshot is None and not self._disk_read:
-            await asyncio.to_thread(self._loaded)
+        await self._aloaded()
         if self.snapshot is None:
             await self.arefresh()
-        return self._at_hand()
+        snapshot = self.need()
+        if self._stale(snapshot):
+            self._refresh_soon(in_loop=True)
+        return snapshot
 
     def ready_for(self, model: str) -> Snapshot:
         """`ready`, or the user's own words where there is no list to be had and they describe this very model."""
@@ -140,6 +150,7 @@ class CatalogState:
 
     def refresh(self, *, force: bool = False) -> None:
         """Ask the hub, or wait for the answer that somebody else in this process is asking for."""
+        self._loaded()
         while True:
             flight, mine = self._flights.take_off()
             try:
@@ -160,6 +171,7 @@ class CatalogState:
 
     async def arefresh(self, *, force: bool = False) -> None:
         """`refresh`, for asyncio."""
+        await self._aloaded()
         while True:
             flight, mine = self._flights.take_off()
             try:
@@ -185,23 +197,15 @@ class CatalogState:
             raise self._failure()
         return self.snapshot
 
-    def _at_hand(self) -> Snapshot:
-        snapshot = self.need()
-        if self._stale(snapshot):
-            self._refresh_soon()
-        return snapshot
-
-    def _refresh_soon(self) -> None:
+    def _refresh_soon(self, *, in_loop: bool = False) -> None:
         if self._flights.busy or self.settings.clock() < self._retry_at:
             return
         # Said before it starts, so that a hundred callers in the same moment start one.
         self._retry_at = self.settings.clock() + RETRY
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        if not in_loop:
             self.settings.background(self.refresh)
             return
-        task = loop.create_task(self.arefresh())
+        task = asyncio.get_running_loop().create_task(self.arefresh())
         self._tasks.add(task)  # the loop itself holds its tasks weakly
         task.add_done_callback(self._tasks.discard)
 
@@ -261,7 +265,11 @@ class CatalogState:
     def _failure(self) -> CatalogError | AuthenticationError:
         where = f"The models of {self.settings.base_url} are not known"
         if self._refused:
-            return AuthenticationError(f"{where}: the hub does not accept the key ({self._last_error}). Check the key.")
+            return AuthenticationError(
+                f"{where}: the hub does not accept the key ({self._last_error}). Check the key.",
+                status=401,
+                base_url=self.settings.base_url,
+            )
         return CatalogError(
             f"{where}: {self._last_error or 'no source is set'}. Check the base URL and the network; "
             "calls work without the list."
@@ -290,6 +298,10 @@ class CatalogState:
             loaded = self._merged(known, self.settings.clock() - age, {})
             # Somebody may have asked the hub meanwhile: what it said is newer.
             self.snapshot = self.snapshot or loaded
+
+    async def _aloaded(self) -> None:
+        if self.snapshot is None and not self._disk_read:
+            await asyncio.to_thread(self._loaded)
 
     def _read_disk(self) -> None:
         path = self._path()

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hubmix.catalog.readers import guess_kind, number, read_aihubmix, read_new_api, read_openai
 from hubmix.catalog.snapshot import Document, RejectedError, merge, parse_document, read_document
@@ -231,6 +233,8 @@ def test_what_is_no_list_is_rejected_with_the_reason(status: int, body: bytes, r
         (-1, None),
         (float("nan"), None),
         (float("inf"), None),
+        (10**400, None),
+        ("1e999", None),
         ("NaN", None),
         ("-Infinity", None),
         (True, None),
@@ -272,3 +276,55 @@ def test_a_thousand_models_are_read_in_time() -> None:
 
     # Measured: 18 ms. Four times that is a defect on any machine that runs the tests.
     assert min(read() for _ in range(5)) < 0.08
+
+
+_UGLY = st.sampled_from(
+    [
+        None,
+        True,
+        0,
+        -1,
+        10**400,
+        1.5,
+        float("nan"),
+        "",
+        "m",
+        " , ,a,",
+        "1e999",
+        "<b>",
+        "\ud83d",
+        [],
+        [None, "x", 3],
+        {},
+        {"a": []},
+    ]
+) | st.text(max_size=6)
+_KEYS = [
+    *(
+        "model_id",
+        "id",
+        "model_name",
+        "types",
+        "features",
+        "input_modalities",
+        "pricing",
+        "context_length",
+        "max_output",
+    ),
+    *("endpoints", "desc", "developer_name", "quota_type", "model_ratio", "model_price", "completion_ratio"),
+    *("cache_ratio", "enable_groups", "vendor_id", "owner_by", "owned_by", "supported_endpoint_types"),
+]
+_ENTRY = st.dictionaries(st.sampled_from(_KEYS), _UGLY, max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(entries=st.lists(_ENTRY | _UGLY, max_size=4), groups=_UGLY, vendors=st.lists(_UGLY | _ENTRY, max_size=2))
+def test_whatever_a_hub_writes_into_its_fields_a_reader_reads_on(entries: Any, groups: Any, vendors: Any) -> None:
+    payload = {"data": entries, "group_ratio": groups, "vendors": vendors}
+    for name, source in SOURCES.items():
+        document = Document(name, payload, source.read(payload), None, 0.0)
+        for model in merge({name: document}, aliases={}, overrides={}, checked_at=0.0, notes={}).models.values():
+            assert json.dumps(model.to_dict())
+            assert repr(model)
+            assert model._repr_html_()
+            assert hash(model) == hash(model)

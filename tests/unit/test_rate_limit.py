@@ -1,4 +1,4 @@
-"""The client-side rate limit: exact, fair, cancellable; shared by threads and loops, and through a store by processes."""
+"""The client-side rate limit: exact, fair, cancellable; shared by threads, loops, and through a store by processes."""
 
 from __future__ import annotations
 
