@@ -46,7 +46,9 @@ def compose(
     The hub's own words stand at the end, in quotes. Words in another language stay out of it: `.hub_message` has them.
     """
     what = what_happened(failure, model).removesuffix(".")
-    parts = [f"{what} ({_facts(evidence, base_url, request_id)})."]
+    # A failure of the account is not about a model; which one was asked for is still worth a word.
+    unnamed = None if "{model}" in failure.what else model
+    parts = [f"{what} ({_facts(evidence, unnamed, base_url, request_id)})."]
     if note:
         parts.append(note)
     parts += [fault_of(failure), failure.hint]
@@ -72,8 +74,10 @@ def fault_of(failure: Failure) -> str:
     return _FAULT[failure.fault]
 
 
-def _facts(evidence: Evidence, base_url: str, request_id: str | None) -> str:
+def _facts(evidence: Evidence, model: str | None, base_url: str, request_id: str | None) -> str:
     facts = [urlsplit(base_url).netloc or base_url]
+    if model:
+        facts.append(f"asked for the model {model!r}")
     if evidence.status is not None:
         facts.append(f"HTTP {evidence.status}")
     if evidence.code:
