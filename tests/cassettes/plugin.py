@@ -55,6 +55,10 @@ class HubAddress:
     api_key: str
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--live", action="store_true", help="Ask a real hub (costs a little) and keep nothing.")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = _Session()
     if os.environ.get("CI") and (config.getoption("--record-mode", default=None) or "none") != "none":

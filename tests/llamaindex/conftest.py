@@ -78,9 +78,9 @@ def nothing_left_behind(running_hub: EmbeddedHub) -> Iterator[None]:
     """Fail a test that leaves a thread, a child process or an asyncio task."""
     before = set(threading.enumerate())
     yield
-    gc.collect()
     deadline = time.monotonic() + _PATIENCE
     while (left := _left(before)) and time.monotonic() < deadline:
+        gc.collect()
         time.sleep(0.01)
     assert not left, f"left running: {left}"
 

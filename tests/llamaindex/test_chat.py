@@ -79,9 +79,8 @@ async def test_every_verb_gives_the_same_answer(make: Make, server: EmbeddedHub,
 def test_a_stream_adds_up(llm: Hubmix) -> None:
     responses = list(llm.stream_chat(MESSAGES))
     assert "".join(r.delta or "" for r in responses) == responses[-1].message.content
-    assert [r.message.content for r in responses] == sorted(
-        (r.message.content for r in responses), key=lambda c: len(c or "")
-    )
+    lengths = [len(r.message.content or "") for r in responses]
+    assert lengths == sorted(lengths)
     assert len(responses) > 3
 
 
@@ -395,10 +394,8 @@ def test_a_stream_that_breaks_off_raises_with_what_had_arrived(make: Make, serve
     assert caught.value.partial.text == "".join(seen) != ""
 
 
-@pytest.mark.parametrize(
-    "fault", [Fault("empty_stream"), Fault("only_done"), Fault("only_usage")], ids=lambda f: f.kind
-)
-def test_an_empty_stream_is_an_error_and_never_an_empty_answer(make: Make, server: EmbeddedHub, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", ["empty_stream", "only_done", "only_usage"])
+def test_an_empty_stream_is_an_error_and_never_an_empty_answer(make: Make, server: EmbeddedHub, fault: str) -> None:
     server.fault("*", fault, times=None)
     with pytest.raises(Exception, match="embedded/extract"):
         list(make(max_retries=0).stream_chat(MESSAGES))
@@ -415,8 +412,8 @@ def test_an_answer_without_choices_is_an_error_of_ours(make: Make, server: Embed
 async def test_cancelling_a_call_ends_it(make: Make, server: EmbeddedHub) -> None:
     server.fault("*", Fault.stall(), times=None)
     task = asyncio.ensure_future(make().achat(MESSAGES))
-    while not chats(server):
-        await asyncio.sleep(0.005)
+    await asyncio.wait([task], timeout=0.1)
+    assert chats(server)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

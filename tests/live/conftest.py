@@ -1,0 +1,122 @@
+"""Where the live tests get their hub: from recordings, or with a key from a real one.
+
+`--record-mode=all` records anew (`make record-live`), `--live` asks the hub and keeps nothing (`make live`). Without
+either the recordings are played; where there are none, each test says so and is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import vcr as vcrpy
+
+from hubmix import Hub
+from tests import network
+from tests.cassettes.drift import drift, known_shapes
+from tests.cassettes.format import Serializer, load
+from tests.cassettes.playback import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from vcr.cassette import Cassette
+
+FOLDER = ROOT / "live"
+# Taken before the tests' clean environment hides it.
+GIVEN = {
+    name: os.environ[name]
+    for name in ("HUBMIX_API_KEY", "AIHUBMIX_API_KEY", "AIHUBAPI_API_KEY", "HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL")
+    if os.environ.get(name)
+}
+NOTHING = (
+    "cassettes/live holds no recording of a real hub. With a key, `make record-live` makes them and `make live` asks "
+    "the hub without keeping anything; see cassettes/live/README.md"
+)
+
+
+def hosts() -> list[str]:
+    """The hubs that were recorded, by the folders of their recordings."""
+    return sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
+
+
+def asks_a_hub(config: pytest.Config) -> bool:
+    return bool(config.getoption("--live")) or (config.getoption("--record-mode") or "none") != "none"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "host" not in metafunc.fixturenames:
+        return
+    if asks_a_hub(metafunc.config):
+        if not any(name.endswith("_KEY") for name in GIVEN):
+            raise pytest.UsageError(
+                "A live test needs a key: set AIHUBMIX_API_KEY, or HUBMIX_API_KEY and HUBMIX_BASE_URL"
+            )
+        with pytest.MonkeyPatch.context() as patch:
+            set_up(patch)
+            metafunc.parametrize("host", [str(urlsplit(Hub().base_url).hostname)])
+    elif found := hosts():
+        metafunc.parametrize("host", found)
+    else:
+        metafunc.parametrize("host", [pytest.param("none", marks=pytest.mark.skip(reason=NOTHING))])
+
+
+def set_up(patch: pytest.MonkeyPatch) -> None:
+    """Give the environment back what was taken from it."""
+    for name, value in GIVEN.items():
+        patch.setenv(name, value)
+
+
+@pytest.fixture
+def recording(request: pytest.FixtureRequest) -> bool:
+    return asks_a_hub(request.config)
+
+
+@pytest.fixture
+def vcr_cassette_dir(request: pytest.FixtureRequest, host: str, tmp_path: Path) -> str:
+    return str(tmp_path if request.config.getoption("--live") else FOLDER / host)
+
+
+@pytest.fixture
+def default_cassette_name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.originalname).removeprefix("test_")
+
+
+@pytest.fixture
+def hub(host: str, recording: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """The hub that is recorded, or one under the address it was recorded at."""
+    if not recording:
+        yield Hub(base_url=f"https://{host}/v1", api_key="sk-test")
+        return
+    set_up(monkeypatch)
+    with network.allowed(), Hub() as hub:
+        yield hub
+
+
+@pytest.fixture(autouse=True)
+def shapes_watched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a real hub was asked: fail where its answers have drifted from those recorded, and tell what is new."""
+    if "host" not in request.fixturenames or not request.getfixturevalue("recording"):
+        yield
+        return
+    cassette: Cassette = request.getfixturevalue("vcr")
+    yield
+    text = vcrpy.serialize.serialize(cassette._as_dict(), Serializer({"kind": "live"}))
+    found = [drift(each, known()) for each in load(text).interactions]
+    for each in found:
+        if each.new:
+            warnings.warn(f"{'/'.join(each.topic)}: new fields: {', '.join(each.new)}", stacklevel=1)
+    broken = [f"{'/'.join(each.topic)}: {line}" for each in found for line in each.broken]
+    assert not broken, "the hub's answers have drifted from the recordings:\n" + "\n".join(broken)
+
+
+@cache
+def known() -> Mapping[Any, Any]:
+    """The shapes of everything recorded from gateways, from the embedded hub and from real hubs."""
+    paths = [path for kind in ("gateway", "embedded", "live") for path in (ROOT / kind).rglob("*.yaml")]
+    return known_shapes(each for path in paths for each in load(path.read_text("utf-8"), path.name).interactions)
