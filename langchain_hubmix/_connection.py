@@ -84,5 +84,10 @@ class HubConnection(BaseModel):
         return super().__deepcopy__({**(memo or {}), **shared})
 
     def __getstate__(self) -> dict[Any, Any]:
+        # The hub leaves its clients behind too; it knows where its key came from, so it goes along.
         state = super().__getstate__()
-        return {**state, "__dict__": {**state["__dict__"], "http_client": None, "http_async_client": None}}
+        fields = {**state["__dict__"], "http_client": None, "http_async_client": None}
+        private = dict(state["__pydantic_private__"] or {})
+        if resolved := private.get("_resolved"):
+            private["_resolved"] = ((*resolved[0][:-2], None, None), resolved[1])
+        return {**state, "__dict__": fields, "__pydantic_private__": private}

@@ -42,10 +42,10 @@ SENT = (
 _STEERING = frozenset(
     {"model", "fallbacks", "timeout", "total_timeout", "max_retries", "failover", "stream_usage", "extra_body"}
 )
-_HEADERS = frozenset({"extra_headers", "default_headers"})
+HEADERS = frozenset({"extra_headers", "default_headers"})
 # Put into a call by LangChain itself (whether to stream, what tracers show of a schema) and by structured output.
 _INTERNAL = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "schema_in_words"})
-PER_CALL = REQUEST_PARAMETERS | _STEERING | _HEADERS | _INTERNAL
+PER_CALL = REQUEST_PARAMETERS | _STEERING | HEADERS | _INTERNAL
 """What a single call may say."""
 
 _DEFAULT_POLICY = FailoverPolicy()

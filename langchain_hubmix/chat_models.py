@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
 from dataclasses import asdict, is_dataclass
@@ -25,7 +26,7 @@ from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._chunks import ChunkWriter
 from langchain_hubmix._connection import HubConnection
 from langchain_hubmix._messages import PROVIDER, chat_result
-from langchain_hubmix._params import SENT, request_of
+from langchain_hubmix._params import HEADERS, SENT, request_of
 from langchain_hubmix._profile import profile_of
 from langchain_hubmix._retries import retry_state
 from langchain_hubmix._structured import Method, StructuredParser, required_keys, structured_request
@@ -360,8 +361,14 @@ class ChatHubmix(HubConnection, BaseChatModel):
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They end up in traces, and a header may be a key.
-        shown = {name: value for name, value in kwargs.items() if name not in ("extra_headers", "default_headers")}
+        shown = {name: value for name, value in kwargs.items() if name not in HEADERS}
         return super()._get_invocation_params(stop=stop, **shown)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
+        for name in HEADERS & kwargs.keys():
+            kwargs[name] = hashlib.sha256(repr(kwargs[name]).encode()).hexdigest()
+        return super()._get_llm_string(stop=stop, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **canonical(kwargs))

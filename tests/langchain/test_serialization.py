@@ -1,0 +1,178 @@
+"""A model on its way elsewhere: serialized, pickled, copied, traced. Its key stays where it is."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.load import dumpd, dumps, load
+
+from hubmix import FailoverPolicy, Hub, HubmixError
+from hubmix._compat import http
+from hubmix.embedded import EmbeddedHub, Fault
+from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = "sk-test-key-that-nobody-may-see"
+HEADER = "a-header-that-nobody-may-see"
+URL = "http://127.0.0.1:9/v1"
+ALL = [ChatHubmix, HubmixEmbeddings, HubmixRerank]
+
+
+def revived(llm: ChatHubmix) -> ChatHubmix:
+    return load(
+        json.loads(dumps(llm)),
+        allowed_objects=[ChatHubmix],
+        valid_namespaces=["langchain_hubmix"],
+        secrets_from_env=True,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:The function `load` is in beta")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"base_url": URL, "api_key": KEY},
+        {"base_url": URL},
+        {"hub": "aihubapi", "api_key": KEY},
+        {"hub": Hub(base_url=URL, api_key=KEY)},
+        {
+            "base_url": URL,
+            "api_key": KEY,
+            "failover": FailoverPolicy(max_attempts=3),
+            "fallbacks": ["b"],
+            "stop": ["x"],
+        },
+    ],
+    ids=["key", "environment", "preset", "hub", "policy"],
+)
+def test_a_model_comes_back_from_json(monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]) -> None:
+    monkeypatch.setenv("HUBMIX_API_KEY", KEY)
+    llm = ChatHubmix(model="m", temperature=0.5, **fields)
+    assert KEY not in dumps(llm)
+    again = revived(llm)
+    assert again.hub.base_url == llm.hub.base_url
+    assert again.hub.key_id == llm.hub.key_id
+    for name in ("model", "temperature", "failover", "fallbacks", "stop", "metadata"):
+        assert getattr(again, name) == getattr(llm, name)
+
+
+def test_what_json_holds() -> None:
+    held = dumpd(ChatHubmix(model="m", base_url=URL, api_key=KEY))
+    assert held["id"] == ["langchain_hubmix", "chat_models", "ChatHubmix"]
+    assert held["kwargs"]["api_key"] == {"lc": 1, "type": "secret", "id": ["HUBMIX_API_KEY"]}
+    assert "hub_source" not in held["kwargs"]
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_pickles_and_copies_work_and_share_no_connection(server: EmbeddedHub, make: Any) -> None:
+    client = http().Client()
+    made = make(model="embedded/extract", base_url=server.base_url, api_key=server.api_key, http_client=client)
+    if make is ChatHubmix:
+        made.invoke("Hello")
+    again = pickle.loads(pickle.dumps(made))
+    assert (again.model, again.hub.base_url, again.hub.key_id) == (made.model, made.hub.base_url, made.hub.key_id)
+    assert again.http_client is None
+    twin = copy.deepcopy(made)
+    assert twin.http_client is client
+    assert copy.copy(made).hub is made.hub
+    if make is ChatHubmix:
+        assert again.invoke("Hello").text == twin.invoke("Hello").text == made.invoke("Hello").text
+    client.close()
+
+
+def test_a_key_from_the_environment_is_in_no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_API_KEY", KEY)
+    for make in ALL:
+        made = make(model="m", base_url=URL)
+        made.hub.key_id  # noqa: B018  # as after a call: the key has been read
+        data = pickle.dumps(made)
+        assert KEY.encode() not in data
+        assert pickle.loads(data).hub.key_id == made.hub.key_id
+
+
+class Everything(BaseCallbackHandler):
+    """Keeps whatever a tracer would be given."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self.seen.append(repr((args, kwargs)))
+
+    def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
+        self.seen.append(repr((args, kwargs)))
+
+    def on_llm_error(self, *args: Any, **kwargs: Any) -> None:
+        self.seen.append(repr((args, kwargs)))
+
+
+def test_the_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with EmbeddedHub(keys=[KEY]) as server:
+        given = {"base_url": server.base_url, "api_key": KEY}
+        llm = ChatHubmix(model="embedded/extract", cache=InMemoryCache(), **given)
+        embeddings, rerank = (
+            HubmixEmbeddings(model="embedded/embed", **given),
+            HubmixRerank(model="embedded/rerank", **given),
+        )
+        everything = Everything()
+        answer = llm.invoke("Hello", config={"callbacks": [everything]}, extra_headers={"X-Secret": HEADER})
+        pieces = list(llm.stream("Hello", config={"callbacks": [everything]}))
+        server.fault(
+            "*", Fault.answer(400, {"error": {"message": f"your key {KEY} is odd", "code": "invalid_request"}})
+        )
+        with pytest.raises(HubmixError) as caught:
+            llm.invoke("Hello again", config={"callbacks": [everything]})
+    error = caught.value
+    texts = {
+        "repr": "".join(map(repr, (llm, embeddings, rerank, llm.hub))),
+        "str": "".join(map(str, (llm, embeddings, rerank, llm.hub))),
+        "dump": repr([model.model_dump() for model in (llm, embeddings, rerank)]),
+        "json": "".join(
+            model.model_dump_json(exclude={"cache", "callbacks", "custom_get_token_ids"})
+            for model in (llm, embeddings, rerank)
+        ),
+        "dumps": dumps(llm),
+        "parameters": repr((llm._identifying_params, llm._get_invocation_params(), llm._get_ls_params(), llm.dict())),
+        "cache": repr(llm.cache._cache),
+        "answer": answer.model_dump_json() + repr(answer) + "".join(piece.model_dump_json() for piece in pieces),
+        "callbacks": "".join(everything.seen),
+        "error": repr(error) + str(error) + repr(error.__dict__) + "".join(traceback.format_exception(error)),
+        "error pickle": repr(pickle.dumps(error)),
+        "answer pickle": repr(pickle.dumps(answer)),
+        "log": caplog.text,
+    }
+    assert [place for place, text in texts.items() if KEY in text] == []
+    texts.pop("log")  # the SDK writes the headers of a request to its log at DEBUG, all but the key
+    assert [place for place, text in texts.items() if HEADER in text] == []
+    assert len(everything.seen) == 6
+
+
+def test_headers_of_a_call_are_in_no_trace() -> None:
+    llm = ChatHubmix(model="m", base_url=URL, api_key=KEY, default_headers={"X-Secret": "hush"})
+    assert "hush" not in repr(llm)
+    assert "hush" not in repr(llm._get_invocation_params(extra_headers={"X-Secret": "hush"}))
+
+
+def test_traces_name_the_model_that_was_asked(chat: Callable[..., ChatHubmix]) -> None:
+    llm = chat(model="m", temperature=0.5, max_tokens=3)
+    assert llm._get_ls_params(stop=["x"]) == {
+        "ls_provider": "hubmix",
+        "ls_model_type": "chat",
+        "ls_model_name": "m",
+        "ls_temperature": 0.5,
+        "ls_max_tokens": 3,
+        "ls_stop": ["x"],
+    }
+    assert llm._get_ls_params(model="other")["ls_model_name"] == "other"
+    assert set(llm.metadata["lc_versions"]) >= {"langchain-core", "hubmix"}
