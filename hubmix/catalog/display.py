@@ -9,6 +9,7 @@ from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
 
@@ -30,7 +31,7 @@ def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
     if not models:
         return _footer(models, as_of)
     rows = [_HEADINGS, *(_row(info) for info in models[:_TEXT_ROWS])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ["  ".join(_align(cell, widths[at], at) for at, cell in enumerate(row)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     if len(models) > _TEXT_ROWS:
@@ -159,7 +160,13 @@ def _line(text: str) -> str:
 
 
 def _align(cell: str, width: int, column: int) -> str:
-    return cell.rjust(width) if column in _NUMERIC else cell.ljust(width)
+    space = " " * (width - _width(cell))
+    return space + cell if column in _NUMERIC else cell + space
+
+
+def _width(text: str) -> int:
+    # Many vendors of these hubs are Chinese, and their characters are two columns wide.
+    return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _th(heading: str, column: int) -> str:

@@ -7,6 +7,7 @@ round), 0 stands for "unknown", ids come twice. Nothing of that is an error here
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -40,21 +41,15 @@ _KIND_OF_ENDPOINT = {
 _CHAT_ENDPOINTS = frozenset(
     {"chat_completions", "responses", "claude_api", "gemini_api", "anthropic", "gemini", "openai-response"}
 )
-# The last resort, for hubs that say no more than an id.
-_KIND_OF_WORD = (
-    ("rerank", "rerank"),
-    ("embed", "embedding"),
-    ("bge-", "embedding"),
-    ("whisper", "audio"),
-    ("tts", "audio"),
-    ("dall-e", "image"),
-    ("gpt-image", "image"),
-    ("imagen", "image"),
-    ("flux", "image"),
-    ("stable-diffusion", "image"),
-    ("sora", "video"),
-    ("veo-", "video"),
-)
+# The last resort, for hubs that say no more than an id: words that are there by themselves, and not inside others.
+_KIND_OF_WORD = {
+    **dict.fromkeys(("rerank", "reranker"), "rerank"),
+    **dict.fromkeys(("embed", "embedding", "embeddings", "bge"), "embedding"),
+    **dict.fromkeys(("whisper", "tts", "stt"), "audio"),
+    **dict.fromkeys(("dall", "image", "imagen", "flux", "diffusion"), "image"),
+    **dict.fromkeys(("sora", "veo"), "video"),
+}
+_WORD = re.compile(r"[a-z]+")
 _QUOTA_PER_CALL = 1
 _ABSURD = 10**9  # tokens; no window is that large, and a plot or a sum should not have to cope with one
 _BEYOND = 10**12
@@ -149,9 +144,10 @@ def guess_kind(model: str, endpoints: Iterable[str]) -> tuple[str, str | None]:
     kinds = {_KIND_OF_ENDPOINT[word] for word in named if word in _KIND_OF_ENDPOINT}
     if len(kinds) == 1 and not _CHAT_ENDPOINTS.intersection(named):
         return kinds.pop(), "endpoints"
-    lowered = model.lower()
-    for word, kind in _KIND_OF_WORD:
-        if word in lowered:
+    words = _WORD.findall(model.rpartition("/")[2].lower())
+    # "bge-reranker-v2" is a reranker: the table's order decides, not the name's.
+    for word, kind in _KIND_OF_WORD.items():
+        if word in words:
             return kind, "id"
     return "chat", None
 

@@ -112,6 +112,11 @@ def test_text_is_aligned_and_shows_what_is_unknown() -> None:
     assert "... 40 more" in repr(ModelList([ModelInfo(f"m{n}") for n in range(100)]))
 
 
+def test_wide_characters_take_two_columns() -> None:
+    lines = repr(ModelList([ModelInfo("m", owner="月之暗面"), ModelInfo("m", owner="Vendor")])).splitlines()
+    assert lines[2].index("chat") + 4 == lines[3].index("chat") == lines[0].index("kind") == 14
+
+
 def test_html_is_escaped_and_has_no_colours_of_its_own() -> None:
     evil = ModelInfo("<script>alert('x')</script>", owner='"><img src=x>', description="<b>")
     for html in (ModelList([evil])._repr_html_(), evil._repr_html_()):

@@ -258,6 +258,9 @@ def test_numbers_as_they_were_written(value: Any, expected: Decimal | None) -> N
         ("whisper-1", [], "audio"),
         ("dall-e-3", ["image-generation"], "image"),
         ("Qwen3-Reranker-4B", [], "rerank"),
+        ("bge-reranker-v2-m3", [], "rerank"),
+        ("embedded/extract", ["openai"], "chat"),
+        ("embed/imagine-pro", [], "chat"),
     ],
 )
 def test_the_kind_of_a_model_that_no_hub_names(model: str, endpoints: list[str], kind: str) -> None:
