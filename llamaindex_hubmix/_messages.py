@@ -49,9 +49,9 @@ _ROLES = {
 }
 _ROLE_OF_VALUE = {role.value: name for role, name in _ROLES.items()}
 
-# Fields of a message that hubs take besides those made from blocks (DeepSeek's `prefix`, Kimi's `partial`). The rest of
-# `additional_kwargs` is LlamaIndex's own book-keeping: an agent's `return_direct` puts a `tool_call_id` into an assistant
-# message, and vendors refuse that.
+# Fields of a message that hubs take besides those made from blocks (DeepSeek's `prefix`, Kimi's `partial`). All else in
+# `additional_kwargs` is LlamaIndex's own book-keeping: an agent's `return_direct` puts a `tool_call_id` into a message
+# of the assistant, and vendors refuse that.
 _PASSED = ("name", "prefix", "partial")
 
 

@@ -1,15 +1,15 @@
 """Structured prediction for an LLM that can call functions: the verbs that core has, without the holes they have there.
 
 In llama-index-core 0.14.25 the streamed programs leave `tool_choice` at ``auto`` (so a model may answer prose), the
-async one forgets `system_prompt`, the text one writes its parser into the caller's prompt, and the model's own schema
-mode is in no program at all.
+async one forgets `system_prompt`, the text one writes its parser into the caller's prompt, the model's own schema mode
+is in no program at all, and `predict_and_call` fails for models without tools.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Generator
-from typing import Any
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
@@ -20,6 +20,11 @@ from llama_index.core.types import Model, PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 
 from llamaindex_hubmix._structured import Method, PartialObjects, ask, read_object
+from llamaindex_hubmix._tools import react_defaults
+
+if TYPE_CHECKING:
+    from llama_index.core.chat_engine.types import AgentChatResponse
+    from llama_index.core.tools.types import BaseTool
 
 dispatcher = get_dispatcher(__name__)
 
@@ -115,6 +120,24 @@ class StructuredPrediction(FunctionCallingLLM):
         result = read_object(method, output_cls, await self.achat(messages, **parameters))
         dispatcher.event(LLMStructuredPredictEndEvent(output=result))
         return result
+
+    def predict_and_call(self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """Let the model choose a tool and its arguments, and call it.
+
+        Args:
+            tools: what may be called. A model without tool calling is prompted for them, as a ReAct agent does.
+            args, kwargs: as core has them: `user_msg`, `chat_history`, `verbose`, `allow_parallel_tool_calls`,
+                `error_on_no_tool_call`, `error_on_tool_error`, and parameters of the call.
+        """
+        if not self.metadata.is_function_calling_model:
+            kwargs = react_defaults(kwargs)
+        return super().predict_and_call(tools, *args, **kwargs)
+
+    async def apredict_and_call(self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any) -> AgentChatResponse:
+        """`predict_and_call`, awaited."""
+        if not self.metadata.is_function_calling_model:
+            kwargs = react_defaults(kwargs)
+        return await super().apredict_and_call(tools, *args, **kwargs)
 
     # `stream_structured_predict` and its async twin are core's: they send the events and call these two.
 

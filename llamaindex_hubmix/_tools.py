@@ -116,3 +116,11 @@ def _cut_short(call: Mapping[str, Any], response: ChatResponse) -> MalformedAnsw
 def _model(response: ChatResponse) -> str:
     model = response.additional_kwargs.get("model")
     return f"the model {model!r}" if model else "the model"
+
+
+def react_defaults(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What core's ReAct agent needs and `predict_and_call` forgets to give it (a ValidationError in 0.14.25)."""
+    from llama_index.core.agent.react.formatter import ReActChatFormatter
+    from llama_index.core.agent.react.output_parser import ReActOutputParser
+
+    return {"react_chat_formatter": ReActChatFormatter(), "output_parser": ReActOutputParser(), **kwargs}

@@ -24,8 +24,8 @@ from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"))
 
 _PATIENCE = 2.0
-# Threads that belong to the process and not to a test: an event loop's own pool and tqdm's monitor.
-_SHARED = ("asyncio_", "tqdm", "ThreadPoolExecutor")
+# Threads of a pool that belongs to the process and not to a test: the event loop's own, and the workflows'.
+_SHARED = ("asyncio_", "ThreadPoolExecutor")
 
 
 @pytest.fixture(scope="session")
