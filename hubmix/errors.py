@@ -128,7 +128,8 @@ class HubmixError(Exception):
         hub_message: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        # Not super().__init__: beside a group, or the user's own base, it would want other arguments.
+        self.args = (message,)
         self.kind = kind
         self.scope = scope
         self.status = status
@@ -308,38 +309,31 @@ class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception], /) -> AllModelsFailedError:  # type: ignore[override]  # typeshed makes it generic in the exceptions
         """A group of the same call with other exceptions, for `split` and `subgroup`."""
-        group = AllModelsFailedError(self.message, excs, attempts=self.attempts)
-        group.__dict__.update({name: value for name, value in self.__dict__.items() if name != "is_retryable"})
-        return group
+        details = {name: getattr(self, name) for name in _DETAILS}
+        return AllModelsFailedError(self.message, excs, attempts=self.attempts, **details)
 
 
-_CLASS_OF_KIND: dict[str, type[HubmixError]] = {
-    "auth": AuthenticationError,
-    "account": PermissionDeniedError,
-    "permission": PermissionDeniedError,
-    "quota": QuotaExceededError,
-    "rate_account": RateLimitedError,
-    "rate_model": RateLimitedError,
-    "bad_request": BadRequestError,
-    "context": ContextLengthError,
-    "capability": CapabilityError,
-    "policy": ContentFilterError,
-    "not_found": ModelNotFoundError,
-    "no_channel": ModelUnavailableError,
-    "channel_auth": ModelUnavailableError,
-    "channel_quota": ModelUnavailableError,
-    "unreadable": ModelUnavailableError,
-    "server": ServerError,
-    "transient": ServerError,
-    "timeout": HubTimeoutError,
-    "connect": HubConnectionError,
-    "reset": HubConnectionError,
-    "endpoint": EndpointError,
-    "garbled": MalformedAnswerError,
-    "empty": MalformedAnswerError,
-    "length": MalformedAnswerError,
-    "interrupted": StreamInterruptedError,
+_DETAILS = ("kind", "scope", "status", "code", "model", "base_url", "request_id", "hub_message", "retry_after")
+
+_KINDS: dict[type[HubmixError], str] = {
+    AuthenticationError: "auth",
+    PermissionDeniedError: "account permission",
+    QuotaExceededError: "quota",
+    RateLimitedError: "rate_account rate_model",
+    BadRequestError: "bad_request",
+    ContextLengthError: "context",
+    CapabilityError: "capability",
+    ContentFilterError: "policy",
+    ModelNotFoundError: "not_found",
+    ModelUnavailableError: "no_channel channel_auth channel_quota unreadable",
+    ServerError: "server transient",
+    HubTimeoutError: "timeout",
+    HubConnectionError: "connect reset",
+    EndpointError: "endpoint",
+    MalformedAnswerError: "garbled empty length",
+    StreamInterruptedError: "interrupted",
 }
+_CLASS_OF_KIND = {kind: cls for cls, kinds in _KINDS.items() for kind in kinds.split()}
 
 
 def to_exception(

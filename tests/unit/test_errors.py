@@ -300,3 +300,8 @@ def test_unavailable_and_rate_limited_keep_apart() -> None:
         failure, evidence = _failure(status)
         assert isinstance(to_exception(failure, evidence, model="m", base_url=""), cls)
     assert not isinstance(ModelUnavailableError("x"), ServerError)
+
+
+def test_every_kind_in_the_table_has_an_exception_of_its_own() -> None:
+    for row in errors.TABLE:
+        assert errors.error_class(row.means.kind) is not HubmixError
