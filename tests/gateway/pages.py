@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from urllib.parse import urlsplit
 
 from hubmix import Hub
@@ -13,9 +14,10 @@ from tests.gateway.table import Case
 PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001}
 
 
-def recorded(case: Case) -> list[Interaction]:
+@cache
+def recorded(case: Case) -> tuple[Interaction, ...]:
     """What was asked and answered, in order."""
-    return load(case.path.read_text("utf-8"), case.id).interactions
+    return tuple(load(case.path.read_text("utf-8"), case.id).interactions)
 
 
 def request_id(came: Interaction) -> str | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ class Expected:
         return self.kind is not None and self.kind.action != "fail" and self.fails != "rate_account"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One recording and what must come out of each of its requests. `wire` says why our classes cannot make them."""
 
@@ -156,6 +157,7 @@ def read_table(texts: Mapping[str, str]) -> dict[tuple[str, str], Case]:
     return cases
 
 
+@cache
 def table() -> dict[tuple[str, str], Case]:
     """Return the committed table."""
     return read_table({path.name: path.read_text("utf-8") for path in sorted(TABLE.glob("*.yaml"))})

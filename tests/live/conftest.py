@@ -67,7 +67,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def set_up(patch: pytest.MonkeyPatch) -> None:
-    """Give the environment back what was taken from it."""
+    """Give the environment back what was taken from it, and the trust in the world's certificates."""
+    patch.delenv("SSL_CERT_DIR", raising=False)
     for name, value in GIVEN.items():
         patch.setenv(name, value)
 
