@@ -31,8 +31,8 @@ def fill(schema: Mapping[str, Any], name: str, literals: Literals) -> Filled:
         literal = literals.use(free) if free is not None else None
     value = _value(literal, integer) if literal is not None else None
     if value is None:
-        return Filled(_within(schema, schema.get("default", 0)), False)
-    return Filled(_within(schema, value), True)
+        return Filled(within(schema, schema.get("default", 0)), False)
+    return Filled(within(schema, value), True)
 
 
 def _value(literal: str, integer: bool) -> int | float | None:
@@ -63,7 +63,8 @@ def _take(value: str, literals: Literals) -> str:
     return value
 
 
-def _within(schema: Mapping[str, Any], value: Any) -> Any:
+def within(schema: Mapping[str, Any], value: Any) -> Any:
+    """The value nearest to `value` that the bounds of the schema allow."""
     step = 1 if schema.get("type") == "integer" else 1e-6
     low = schema.get(
         "minimum", schema["exclusiveMinimum"] + step if _is_number(schema.get("exclusiveMinimum")) else None

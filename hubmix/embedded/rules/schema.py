@@ -12,6 +12,7 @@ from hubmix.embedded.rules.literals import Filled, Literals
 from hubmix.embedded.rules.text import name_words, stem, unique, words
 
 MAX_DEPTH = 5  # of nested objects: a schema may refer to itself
+_SINGULAR = {"const", "format", "pattern"}  # of a list's items: one value is looked for, not every word
 _NOT = re.compile(r"\b(?:not|no|without|never|isn't|don't|doesn't|false)\b[^.,;]{0,24}$", re.I)
 
 
@@ -126,13 +127,16 @@ class _Filler:
             values = self._objects(items, name, depth, most)
         elif kind in ("integer", "number"):
             free = self.literals.free(self.literals.numbers)
-            numbers = [lit.number(self.literals.use(literal), integer=kind == "integer") for literal in free]
-            values = [number for number in numbers if number is not None]
+            found_numbers = [lit.number(self.literals.use(literal), integer=kind == "integer") for literal in free]
+            values = [numbers.within(items, number) for number in found_numbers if number is not None]
         elif items.get("enum"):
             said = f" {' '.join(words(self.text))} "
             values = [value for value in items["enum"] if f" {' '.join(words(str(value)))} " in said]
+        elif kind == "string" and not _SINGULAR & set(items):
+            values = [strings.within(items, value) for value in self._strings(name)]
         else:
-            values = self._strings(name)
+            one = self.any(items, name, depth + 1)
+            values = [one.value] if one.found else []
         found = bool(values)
         while len(values) < max(least, 0 if found else min(1, least)):
             values.append(self.any(items, name, depth + 1).value)

@@ -60,8 +60,13 @@ def fill(schema: Mapping[str, Any], name: str, literals: Literals) -> Filled:
     if wanted and _search(str(wanted), str(value.value)) is None:
         fitting = _search(str(wanted).strip("^$"), literals.text)
         value = Filled(fitting.group(), True) if fitting else value
-    text = str(value.value).ljust(int(schema.get("minLength", 0)), ".")
-    return Filled(text[: int(schema.get("maxLength", len(text)))], value.found)
+    return Filled(within(schema, str(value.value)), value.found)
+
+
+def within(schema: Mapping[str, Any], text: str) -> str:
+    """A text of a length that the schema allows."""
+    text = text.ljust(int(schema.get("minLength", 0)), ".")
+    return text[: int(schema.get("maxLength", len(text)))]
 
 
 def spoken(name: str) -> str:

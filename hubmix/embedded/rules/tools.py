@@ -146,10 +146,16 @@ def score(one: Tool, text: str) -> float:
 
 
 def _said(text: str) -> set[str]:
+    text, operators = _without_operators(text), _OPERATOR.findall(text)
     found = {_same(word) for word in key_words(text)} | {
         _same(stem(word)) for word in words(text) if stem(word) in _SAME
     }
-    return found | {_operation(sign) for sign in _OPERATOR.findall(text)}
+    return found | {_operation(sign) for sign in operators}
+
+
+def _without_operators(text: str) -> str:
+    """The text with blanks for the words between numbers: "3 times 4" is not about time."""
+    return _OPERATOR.sub(lambda match: " " * len(match.group()), text)
 
 
 def _operation(sign: str) -> str:
@@ -175,7 +181,7 @@ def _keyword_at(one: Tool, text: str) -> int | None:
     if direct >= 0:
         return direct
     named = {_same(part) for part in name_words(one.name)} - _VERBS
-    for match in re.finditer(r"[^\W_]+", text):
+    for match in re.finditer(r"[^\W_]+", _without_operators(text)):
         if _same(stem(match.group())) in named:
             return match.start()
     operator = _OPERATOR.search(text)
