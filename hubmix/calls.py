@@ -315,6 +315,8 @@ class Calls:
         if reply.usage is not None and trace.served is not None:
             reply.cost = self._hub.models.peek_cost(trace.served, reply.usage)
         self._record(trace, reply)
+        if self._hub.catalog_refresh:
+            self._hub.models.warm()
         return reply
 
     def _counted(self, reply: Any, trace: Trace) -> Any:
@@ -399,6 +401,8 @@ class Calls:
         if authorized:
             self._hub.require_key()
         sent: dict[str, Any] = dict(headers or {})
+        if self._hub.owns_clients:  # asked once in minutes: no connection is worth keeping for it
+            sent.setdefault("Connection", "close")
         if not authorized:
             sent["Authorization"] = Omit()
         options = {"cast_to": http().Response, "options": {"headers": sent, "timeout": timeout}}

@@ -6,9 +6,9 @@ import copy
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hubmix.calls import Calls
 from hubmix.options import DEFAULT_OPTIONS, CallOptions
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
     from hubmix.catalog.sources import Fetched
     from hubmix.clients import ClientPool
+    from hubmix.mapping.progress import Listener
+    from hubmix.mapping.requests import Prompt
+    from hubmix.mapping.rows import Rows
     from hubmix.rate_limit import SharedRateLimit
     from hubmix.spending import HubSpending
     from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
@@ -49,6 +52,9 @@ class Hub:
             the same key.
         aliases: Your own names for models.
         model_overrides: What you know better than the hub: model ID to fields of :class:`hubmix.ModelInfo`.
+        catalog_refresh: After a call has been answered, ask for the catalog in the background where it is missing or
+            older than five minutes, so that later calls know prices and capabilities. ``HUBMIX_CATALOG_REFRESH=0`` in
+            the environment turns it off for all hubs.
 
     Raises:
         ConfigurationError: If the name, the URL or the key cannot be used.
@@ -76,12 +82,16 @@ class Hub:
         rate_limit: str | SharedRateLimit | None = None,
         aliases: Mapping[str, str] | None = None,
         model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        catalog_refresh: bool | None = None,
     ) -> None:
         self._endpoint: Endpoint = settle_endpoint(preset, base_url, os.environ)
         self._credential: Credential = settle_key(api_key, self._endpoint, os.environ)
         self._headers = _headers(app_code, default_headers)
         self._timeout = timeout
         self._rate_limit = rate_limit
+        if catalog_refresh is None:
+            catalog_refresh = os.environ.get("HUBMIX_CATALOG_REFRESH", "1") not in ("0", "false", "no", "off")
+        self.catalog_refresh = catalog_refresh
         self._aliases = dict(aliases or {})
         self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
         self._http_client = http_client
@@ -121,6 +131,11 @@ class Hub:
     def key_id(self) -> str:
         """A salted hash that tells this key from others; the key cannot be read from it."""
         return fingerprint(self._key())
+
+    @property
+    def owns_clients(self) -> bool:
+        """False where the user brought HTTP clients of their own."""
+        return self._http_client is None and self._http_async_client is None
 
     @property
     def rate_limit(self) -> str | SharedRateLimit | None:
@@ -336,11 +351,75 @@ class Hub:
         """Close every breaker of this hub and key: ask all models again at once."""
         self._calls.reset_health()
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Many calls with bounded concurrency; see :func:`hubmix.mapping.map_rows`."""
+    def map(
+        self,
+        rows: Iterable[Any],
+        prompt: Prompt = None,
+        *,
+        model: str,
+        fallbacks: Iterable[str] | Literal["auto"] = (),
+        system: str | None = None,
+        concurrency: int = 8,
+        on_error: Literal["value", "raise"] = "value",
+        progress: bool | Listener | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        retry_errors: bool = True,
+        options: CallOptions = DEFAULT_OPTIONS,
+        **parameters: Any,
+    ) -> Rows:
+        """Ask once for each row, several at a time, answers in order; see :func:`hubmix.mapping.map_rows`."""
         from hubmix.mapping import map_rows
 
-        return map_rows(self, *args, **kwargs)
+        return map_rows(
+            self,
+            rows,
+            prompt,
+            model=model,
+            fallbacks=fallbacks,
+            system=system,
+            concurrency=concurrency,
+            on_error=on_error,
+            progress=progress,
+            resume=resume,
+            retry_errors=retry_errors,
+            options=options,
+            **parameters,
+        )
+
+    async def amap(
+        self,
+        rows: Iterable[Any] | AsyncIterable[Any],
+        prompt: Prompt = None,
+        *,
+        model: str,
+        fallbacks: Iterable[str] | Literal["auto"] = (),
+        system: str | None = None,
+        concurrency: int = 8,
+        on_error: Literal["value", "raise"] = "value",
+        progress: bool | Listener | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        retry_errors: bool = True,
+        options: CallOptions = DEFAULT_OPTIONS,
+        **parameters: Any,
+    ) -> Rows:
+        """:meth:`map`, for asyncio."""
+        from hubmix.mapping import amap_rows
+
+        return await amap_rows(
+            self,
+            rows,
+            prompt,
+            model=model,
+            fallbacks=fallbacks,
+            system=system,
+            concurrency=concurrency,
+            on_error=on_error,
+            progress=progress,
+            resume=resume,
+            retry_errors=retry_errors,
+            options=options,
+            **parameters,
+        )
 
     # ------------------------------------------------------------------------------------------------- lifecycle
 
@@ -376,6 +455,7 @@ class Hub:
             "_headers": self._headers,
             "_timeout": self._timeout,
             "_rate_limit": self._rate_limit,
+            "catalog_refresh": self.catalog_refresh,
             "_aliases": self._aliases,
             "_overrides": self._overrides,
         }

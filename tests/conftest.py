@@ -31,6 +31,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HUBMIX_CACHE_DIR", "")
+    # A test says which requests it means to make; those about the refresh beside a call turn it on.
+    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "0")
     # A folder without certificates: no test speaks TLS to anyone but itself, and reading a bundle of them costs 25 ms a
     # client.
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
