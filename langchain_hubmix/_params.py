@@ -80,8 +80,10 @@ def request_of(
     for name in SENT:
         if (value := getattr(llm, name)) is not None:
             body[name] = value
-    for name in call.keys() & REQUEST_PARAMETERS:
-        body[name] = call[name]
+    # In the order of the call: that of a set changes from process to process, and with it the bytes of the body.
+    for name in call:
+        if name in REQUEST_PARAMETERS:
+            body[name] = call[name]
     body["stop"] = stop or call.get("stop") or llm.stop
     _settle_tools(body)
     if schema := call.get("schema_in_words"):

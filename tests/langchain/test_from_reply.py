@@ -353,3 +353,22 @@ def test_messages_are_json_and_pickle() -> None:
 def test_a_stream_without_an_end_says_so() -> None:
     chunks = stream({"content": "a"}, finish=None)
     assert chunks[-1].message.response_metadata["incomplete"] is True
+
+
+def test_pieces_are_what_pydantic_would_have_made_and_share_nothing() -> None:
+    write = ChunkWriter().write
+    first, second = write(Delta(text="a")), write(Delta(text="b", reasoning="Hm"))
+    metadata = {"model_provider": "hubmix"}
+    assert first == ChatGenerationChunk(message=AIMessageChunk(content="a", response_metadata=metadata))
+    assert second == ChatGenerationChunk(
+        message=AIMessageChunk(content="b", additional_kwargs={"reasoning_content": "Hm"}, response_metadata=metadata)
+    )
+    assert first.text == first.message.text == "a"
+    assert first.message.model_fields_set == {"content", "additional_kwargs", "response_metadata"}
+    for name, value in first.message.__dict__.items():
+        if isinstance(value, (list, dict)):
+            assert value is not getattr(second.message, name)
+    again = write(Delta(text="c"))
+    first.message.response_metadata["x"] = first.message.additional_kwargs["x"] = 1
+    assert again.message.response_metadata == metadata
+    assert again.message.additional_kwargs == {}
