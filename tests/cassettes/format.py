@@ -1,9 +1,9 @@
 """One cassette as text and back.
 
 A file is one YAML document: where it came from, then each request with its response. A body whose bytes are those of
-`json.dumps` without spaces is kept as the YAML of its value, so that a diff shows which field changed; every other body
-is kept as it is, in a literal block. Each body carries the SHA-256 of its bytes, and the file a checksum over all that
-it says; both are checked when it is read. The gateway recordings, made before this format, are plain vcrpy and have
+`json.dumps`, with or without spaces, is kept as the YAML of its value, so that a diff shows which field changed; every
+other body is kept as it is, in a literal block. Each body carries the SHA-256 of its bytes, and the file one of all
+its text; both are checked when it is read. The gateway recordings, made before this format, are plain vcrpy and have
 their checksums in `cassettes/gateway/SHA256SUMS`.
 """
 
@@ -36,6 +36,8 @@ RESPONSE_HEADERS = frozenset(
         *("x-oneapi-request-id", "x-request-id", "x-aihubmix-request-id", "x-new-api-version"),
     }
 )
+# The two ways in which a body may be laid out that is kept as its value, under the name it is kept by.
+_SEPARATORS = {"json": (",", ":"), "spaced_json": (", ", ": ")}
 _CHECKSUM = "checksum: "  # begins the first line of a file, with the SHA-256 of everything below it
 
 
@@ -115,8 +117,10 @@ def _body_document(body: bytes) -> dict[str, Any]:
         return {"sha256": digest, "base64": base64.b64encode(body).decode("ascii")}
     try:
         value = json.loads(text)
-        if isinstance(value, (dict, list)) and _compact(value) == body:
-            return {"sha256": digest, "json": value}
+        if isinstance(value, (dict, list)):
+            for layout in _SEPARATORS:
+                if _json_bytes(value, layout) == body:
+                    return {"sha256": digest, layout: value}
     except (ValueError, RecursionError):
         pass  # no JSON, or a lone surrogate that UTF-8 cannot hold: kept as the text it is
     return {"sha256": digest, "text": text}
@@ -134,8 +138,8 @@ def _digest(content: bytes | str) -> str:
     return hashlib.sha256(content.encode("utf-8") if isinstance(content, str) else content).hexdigest()
 
 
-def _compact(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+def _json_bytes(value: Any, layout: str) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=_SEPARATORS[layout], allow_nan=False).encode("utf-8")
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -175,8 +179,9 @@ def _read_interaction(document: Mapping[str, Any], name: str, *, checked: bool) 
 def _read_body(document: Any, name: str, *, checked: bool) -> bytes:
     if not checked:
         return document if isinstance(document, bytes) else (document or "").encode("utf-8")
-    if "json" in document:
-        body = _compact(document["json"])
+    layout = next((name for name in _SEPARATORS if name in document), None)
+    if layout is not None:
+        body = _json_bytes(document[layout], layout)
     elif "base64" in document:
         body = base64.b64decode(document["base64"], validate=True)
     else:

@@ -107,11 +107,12 @@ def recording(
 def vcr_config(request: pytest.FixtureRequest, recording: bool) -> dict[str, Any]:
     session = request.config.stash[_SESSION]
     session.origins = {}
-    session.serializer = Serializer(_provenance(request), request.node.name)
+    # Without a provenance it is read-only: what is played is never written.
+    session.serializer = Serializer(_provenance(request) if recording else None, request.node.name)
     return {
         "match_on": matchers.OWN,
         "record_mode": "all" if recording else "none",
-        "drop_unused_requests": True,
+        "drop_unused_requests": recording,
         "before_record_request": lambda sent: _under_recorded_name(sent, session.origins),
     }
 

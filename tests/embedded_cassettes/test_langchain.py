@@ -16,7 +16,7 @@ from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
 pytestmark = pytest.mark.vcr
 both = pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-QUESTION = "What is the capital of France? Context: Paris is the capital of France. Oslo is the capital of Norway."
+QUESTION = "Paris is the capital of France. Oslo is the capital of Norway.\n\nWhat is the capital of France?"
 
 
 class Person(BaseModel):

@@ -22,7 +22,7 @@ both = pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-QUESTION = "What is the capital of France? Context: Paris is the capital of France. Oslo is the capital of Norway."
+QUESTION = "Paris is the capital of France. Oslo is the capital of Norway.\n\nWhat is the capital of France?"
 
 
 class Person(BaseModel):
@@ -113,7 +113,7 @@ async def test_tools_and_second_turn(model, waits):
     """Two calls, their results sent back, and the answer made of them."""
     llm, history = model(), user("How is the weather in Paris and in Oslo?")
     with_tools = llm.chat_with_tools if waits else llm.achat_with_tools
-    asked = with_tools([WEATHER], chat_history=history)
+    asked = with_tools([WEATHER], chat_history=history, allow_parallel_tool_calls=True)
     response = asked if waits else await asked
     calls = llm.get_tool_calls_from_response(response)
     assert [(call.tool_name, call.tool_kwargs) for call in calls] == [
