@@ -64,8 +64,8 @@ def build(
     reject_unknown(given, _PER_CALL, where="A call of Hubmix")
     payload: dict[str, Any] = {"model": given.get("model") or own["model"], "messages": messages}
     payload.update((name, own[name]) for name in SENT if own.get(name) is not None)
-    for name in given.keys() & REQUEST_PARAMETERS:
-        payload[name] = given[name]
+    # In the order of the call: that of a set changes from process to process, and with it the bytes of the body.
+    payload.update((name, value) for name, value in given.items() if name in REQUEST_PARAMETERS)
     payload = {name: value for name, value in payload.items() if value is not None}
     _settle_tools(payload)
     if stream and not _choose("stream_usage", given, own):
