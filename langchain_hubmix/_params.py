@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from hubmix.failover import Attempt
-    from langchain_hubmix.chat_models import ChatHubmix
+    from langchain_hubmix._settings import ChatSettings
 
 SENT = (
     "temperature",
@@ -52,7 +52,7 @@ _DEFAULT_POLICY = FailoverPolicy()
 
 
 def request_of(
-    llm: ChatHubmix,
+    llm: ChatSettings,
     messages: Sequence[BaseMessage],
     stop: list[str] | None,
     kwargs: Mapping[str, Any],
@@ -122,10 +122,10 @@ def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None
     elif isinstance(content, str):
         first["content"] = f"{content}\n\n{text}"
     else:
-        first["content"] = [*content, {"type": "text", "text": text}]
+        first["content"] = [*(content or ()), {"type": "text", "text": text}]
 
 
-def _options(llm: ChatHubmix, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
+def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
     fallbacks = call.get("fallbacks", llm.fallbacks)
     policy = policy_of(call.get("failover") or llm.failover, call.get("max_retries", llm.max_retries))
     headers = {

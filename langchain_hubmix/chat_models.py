@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
-from dataclasses import asdict, is_dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
-from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel
 
-from hubmix import __version__
-from hubmix.failover import FailoverPolicy
-from hubmix.parameters import canonical
 from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._chunks import ChunkWriter
-from langchain_hubmix._connection import HubConnection
-from langchain_hubmix._messages import PROVIDER, chat_result
-from langchain_hubmix._params import HEADERS, SENT, request_of
-from langchain_hubmix._profile import profile_of
+from langchain_hubmix._messages import chat_result
+from langchain_hubmix._params import request_of
 from langchain_hubmix._retries import retry_state
+from langchain_hubmix._settings import ChatSettings
 from langchain_hubmix._structured import Method, StructuredParser, required_keys, structured_request
 from langchain_hubmix._tools import wire_tool, wire_tool_choice
 
@@ -36,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-    from langchain_core.language_models import LangSmithParams, ModelProfile
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
 
@@ -47,7 +39,7 @@ if TYPE_CHECKING:
 register_blocks()
 
 
-class ChatHubmix(HubConnection, BaseChatModel):
+class ChatHubmix(ChatSettings):
     """A chat model served by an OpenAI-compatible hub: AIHubMix, AIHubAPI, any New API or one-api gateway.
 
     It asks the hub what its models can do, tries `fallbacks` inside one call when a model fails, and keeps everything
@@ -99,48 +91,6 @@ class ChatHubmix(HubConnection, BaseChatModel):
             print(chunk.text, end="")
         ```
     """
-
-    model: str
-    fallbacks: Literal["auto"] | list[str] | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    top_p: float | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    n: int | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    logit_bias: dict[str, int] | None = None
-    reasoning_effort: str | None = None
-    response_format: Any = None
-    parallel_tool_calls: bool | None = None
-    user: str | None = None
-    service_tier: str | None = None
-    extra_body: dict[str, Any] | None = None
-
-    timeout: float | None = None
-    total_timeout: float | None = None
-    max_retries: int | None = None
-    failover: FailoverPolicy | None = None
-    stream_usage: bool = True
-    streaming: bool = False
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Record this package's version for tracing, beside LangChain's own."""
-        super().model_post_init(context)
-        self._add_version("hubmix", __version__)
-
-    @field_validator("failover", mode="before")
-    @classmethod
-    def _policy_from_dict(cls, value: Any) -> Any:
-        return FailoverPolicy(**value) if isinstance(value, dict) else value
-
-    @property
-    def model_name(self) -> str:
-        """The same as `model`, under the name that other LangChain classes give it."""
-        return self.model
 
     def candidates(self, **kwargs: Any) -> list[str]:
         """The models that a call would try, in order.
@@ -346,70 +296,3 @@ class ChatHubmix(HubConnection, BaseChatModel):
         """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""
         info = self.catalog.peek(model)
         return "json_schema" if info is not None and info.structured_output is True else "function_calling"
-
-    # --------------------------------------------------------------------------------- what LangChain asks about it
-
-    @property
-    def _llm_type(self) -> str:
-        return PROVIDER
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = {"model": self.model, "model_name": self.model, "base_url": self.hub.base_url}
-        names = ("fallbacks", *SENT, "stop", "timeout", "total_timeout", "max_retries", "extra_body", "stream_usage")
-        return params | {name: value for name in names if (value := getattr(self, name)) is not None}
-
-    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        # They end up in traces, and a header may be a key.
-        shown = {name: value for name, value in kwargs.items() if name not in HEADERS}
-        return super()._get_invocation_params(stop=stop, **shown)
-
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
-        for name in HEADERS & kwargs.keys():
-            kwargs[name] = hashlib.sha256(repr(kwargs[name]).encode()).hexdigest()
-        return super()._get_llm_string(stop=stop, **kwargs)
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **canonical(kwargs))
-        params["ls_provider"] = PROVIDER
-        return params
-
-    def _resolve_model_profile(self) -> ModelProfile | None:
-        info = self.catalog.peek(self.model)  # from the cache alone: this runs whenever a model object is made
-        return profile_of(info) if info is not None else None
-
-    def get_num_tokens(self, text: str) -> int:
-        """About how many tokens a text has: an estimate that needs neither a tokenizer nor the network."""
-        return count_tokens_approximately([text])
-
-    def get_num_tokens_from_messages(
-        self,
-        messages: Sequence[BaseMessage],
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
-    ) -> int:
-        """About how many tokens messages and tools have: an estimate that needs neither a tokenizer nor the network."""
-        wire_tools = [wire_tool(tool, strict=None) for tool in tools or ()]
-        return count_tokens_approximately(messages, tools=cast("Any", wire_tools) or None)
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Where a serialized model finds its key again."""
-        return {"api_key": "HUBMIX_API_KEY"}
-
-    @property
-    def lc_attributes(self) -> dict[str, Any]:
-        """What a serialized model holds in place of values that are no JSON."""
-        found: dict[str, Any] = {}
-        if isinstance(self.hub_source, str):
-            found["hub"] = self.hub_source
-        elif self.hub_source is not None:
-            found["base_url"] = self.hub_source.base_url
-        if is_dataclass(self.failover):
-            found["failover"] = {k: v for k, v in asdict(self.failover).items() if not callable(v)}
-        return found
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """True: `dumps` and `loads` keep everything but the key."""
-        return True
