@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hubmix.embedded.schemas import fault_of
+
 MAX_TOKENS_LIMIT = (
     1 << 30
 )  # measured: New API refuses 2**40 and takes ordinary numbers; the exact border was not looked for
@@ -130,7 +132,8 @@ def _by_vendor(message: str, param: str | None, code: str | None = None) -> Refu
 def _check_types(body: Mapping[str, Any]) -> None:
     for name, kind in _NUMBERS.items():
         value = body.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        allowed = int if kind == "int" else (int, float)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, allowed)):
             raise _wrong_type(name, value, kind)
     for name, (types, kind) in _SHAPES.items():
         value = body.get(name)
@@ -200,6 +203,10 @@ def _tools(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
             raise _by_vendor(f"Missing required parameter: 'tools[{index}].function'.", f"tools[{index}].function")
         if not function["name"]:
             raise _by_vendor(f"Invalid 'tools[{index}].function.name': empty string.", f"tools[{index}].function.name")
+        wrong = fault_of(function.get("parameters") or {})
+        if wrong:
+            message = f"Invalid schema for function '{function['name']}': {wrong}."
+            raise _by_vendor(message, f"tools[{index}].function.parameters", "invalid_function_parameters")
     return tuple(tools)
 
 
@@ -243,6 +250,9 @@ def _response_format(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
             raise _by_vendor(
                 "Missing required parameter: 'response_format.json_schema.name'.", "response_format.json_schema.name"
             )
+        wrong = fault_of(given["schema"])
+        if wrong:
+            raise _by_vendor(f"Invalid schema for response_format '{given['name']}': {wrong}.", "response_format")
         return wanted
     if wanted.get("type") != "json_object":
         raise _by_vendor(

@@ -16,6 +16,10 @@ CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "rain"}
 
 
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -30,6 +34,8 @@ RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "rain"}
         {"max_tokens": True},
         {"temperature": "warm"},
         {"n": "two"},
+        {"n": 0.5},
+        {"top_logprobs": 1.5},
         {"stream": "yes"},
         {"tools": {}},
         {"response_format": "json"},
@@ -51,7 +57,10 @@ def test_the_hub_itself_refuses_wrong_types(hub: EmbeddedHub, one_api: EmbeddedH
         ({"tool_choice": "auto"}, "tool_choice"),
         ({"tools": [TOOL], "tool_choice": "any"}, "tool_choice"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
-        ({"n": 0.5}, "n"),
+        ({"n": -1}, "n"),
+        ({"tools": [function("f", place=3)]}, "tools[0].function.parameters"),
+        ({"tools": [function("f", place={"type": "str"})]}, "tools[0].function.parameters"),
+        ({"response_format": _schema({"type": "object", "properties": []})}, "response_format"),
         ({"n": 500}, "n"),
         ({"stop": [1]}, "stop"),
         ({"top_logprobs": 2}, "top_logprobs"),

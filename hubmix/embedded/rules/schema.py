@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hubmix.embedded.rules import literals as lit
@@ -12,6 +13,8 @@ from hubmix.embedded.rules.literals import Filled, Literals
 from hubmix.embedded.rules.text import name_words, stem, unique, words
 
 MAX_DEPTH = 5  # of nested objects: a schema may refer to itself
+MAX_LEVEL = 40
+MAX_VALUES = 5_000
 _SINGULAR = {"const", "format", "pattern"}  # of a list's items: one value is looked for, not every word
 _NOT = re.compile(r"\b(?:not|no|without|never|isn't|don't|doesn't|false)\b[^.,;]{0,24}$", re.I)
 
@@ -28,14 +31,33 @@ def fill(schema: Mapping[str, Any], text: str, *, literals: Literals | None = No
     return _Filler(schema, text, literals or lit.read(text)).any(schema, "", 0).value
 
 
+@dataclass(slots=True)
+class _Budget:
+    """How many values may still be looked for: a schema that refers to itself in several places has no end."""
+
+    left: int = MAX_VALUES
+    level: int = 0
+
+
 class _Filler:
-    def __init__(self, root: Mapping[str, Any], text: str, literals: Literals) -> None:
+    def __init__(self, root: Mapping[str, Any], text: str, literals: Literals, budget: _Budget | None = None) -> None:
         self.root = root
         self.text = text
         self.literals = literals
+        self.budget = budget or _Budget()
 
     def any(self, schema: Any, name: str, depth: int) -> Filled:
-        schema = self._resolve(schema)
+        budget = self.budget
+        if budget.left <= 0 or budget.level >= MAX_LEVEL:
+            return Filled(None, False)
+        budget.left -= 1
+        budget.level += 1
+        try:
+            return self._any(self._resolve(schema), name, depth)
+        finally:
+            budget.level -= 1
+
+    def _any(self, schema: Mapping[str, Any], name: str, depth: int) -> Filled:
         if "const" in schema:
             return Filled(schema["const"], True)
         if schema.get("enum"):
@@ -52,8 +74,8 @@ class _Filler:
         filler = fillers.get(str(kind))
         return filler(schema, name, depth) if filler else Filled(None, False)
 
-    def _resolve(self, schema: Any) -> Mapping[str, Any]:
-        if not isinstance(schema, Mapping):
+    def _resolve(self, schema: Any, level: int = 0) -> Mapping[str, Any]:
+        if not isinstance(schema, Mapping) or level > MAX_DEPTH:
             return {}
         for _ in range(MAX_DEPTH):
             ref = schema.get("$ref")
@@ -67,7 +89,7 @@ class _Filler:
             )
         merged: dict[str, Any] = dict(schema)
         for part in merged.pop("allOf", ()):
-            part = self._resolve(part)
+            part = self._resolve(part, level + 1)
             properties = {**merged.get("properties", {}), **part.get("properties", {})}
             merged = {**merged, **part, **({"properties": properties} if properties else {})}
         return merged
@@ -154,7 +176,7 @@ class _Filler:
                 break
             inner = lit.read(clause)
             if inner.subjects or inner.numbers:
-                part = _Filler(self.root, clause, inner).any(items, name, depth + 1)
+                part = _Filler(self.root, clause, inner, self.budget).any(items, name, depth + 1)
                 if part.found and part.value not in values:
                     values.append(part.value)
         if values or depth > 1:

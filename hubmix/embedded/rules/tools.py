@@ -113,12 +113,10 @@ def calls_of(one: Tool, text: str) -> list[Call]:
     key = _subject_key(one)
     subjects = _joined(known.subjects, text) if key is not None else []
     if key is None or len(subjects) < 2:
-        return [_call(one, fill(_object(one), text, literals=known))]
+        return [_call(one, _arguments(one, text, known))]
     calls = []
     for subject in subjects:
-        arguments = fill(_object(one), text, literals=lit.read(text))
-        arguments[key] = subject.value
-        calls.append(_call(one, arguments))
+        calls.append(_call(one, {**_arguments(one, text, lit.read(text)), key: subject.value}))
     return list(dict.fromkeys(calls))
 
 
@@ -222,10 +220,12 @@ def _explicit(one: Tool, text: str) -> dict[str, Any] | None:
 
 def _subject_key(one: Tool) -> str | None:
     required = [key for key in one.parameters.get("required") or one.properties if key in one.properties]
-    texts = [
-        key for key in required if one.properties[key].get("type") == "string" and "enum" not in one.properties[key]
-    ]
+    texts = [key for key in required if _is_free_text(one.properties[key])]
     return texts[0] if len(texts) == 1 and len(required) == 1 and texts[0] not in _FREE_TEXT else None
+
+
+def _is_free_text(schema: object) -> bool:
+    return isinstance(schema, Mapping) and schema.get("type") == "string" and "enum" not in schema
 
 
 def _hand_over(one: Tool, text: str) -> Call | None:
@@ -244,8 +244,9 @@ def _hand_over(one: Tool, text: str) -> Call | None:
     return None
 
 
-def _object(one: Tool) -> Mapping[str, Any]:
-    return {"type": "object", **one.parameters}
+def _arguments(one: Tool, text: str, literals: lit.Literals) -> dict[str, Any]:
+    value = fill({"type": "object", **one.parameters}, text, literals=literals)
+    return value if isinstance(value, dict) else {}
 
 
 def _call(one: Tool, arguments: Any) -> Call:
