@@ -1,0 +1,278 @@
+"""What `hubmix doctor` looks at, one thing after the other, each with what to do where it fails.
+
+Later checks that need an earlier one are skipped where that failed: one cause, one failure.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from hubmix.cli.connection import CHAT_MODEL
+from hubmix.cli.guard import message_of
+from hubmix.errors import (
+    AuthenticationError,
+    CatalogError,
+    HubmixError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+)
+from hubmix.settings import missing_key
+
+if TYPE_CHECKING:
+    from hubmix.hub import Hub
+
+PATIENCE = 10.0  # seconds for each step
+_SOON = 7  # days before a certificate ends
+
+
+class Outcome(str, Enum):
+    """How a check ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        name: what.
+        outcome: ok, failed or skipped.
+        found: what was seen.
+        advice: what to do; "" where nothing need be done.
+    """
+
+    name: str
+    outcome: Outcome
+    found: str
+    advice: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """JSON-safe."""
+        return {"name": self.name, "outcome": self.outcome.value, "found": self.found, "advice": self.advice}
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What is examined, and what the checks have found out so far.
+
+    Args:
+        hub: the hub.
+        model: the model for the call; None for one that the catalog has.
+        call: whether to make a call.
+    """
+
+    hub: Hub
+    model: str | None
+    call: bool
+    address: str = ""
+    listed: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.hub.base_url).hostname or ""
+
+    @property
+    def encrypted(self) -> bool:
+        return urlsplit(self.hub.base_url).scheme == "https"
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.hub.base_url).port or (443 if self.encrypted else 80)
+
+    @property
+    def proxy(self) -> str:
+        """The proxy that requests take, without its password; "" for none."""
+        found = getproxies().get("https" if self.encrypted else "http") or getproxies().get("all")
+        if not found or proxy_bypass(self.host):
+            return ""
+        parts = urlsplit(found if "://" in found else f"http://{found}")
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def examine(what: Surroundings) -> Iterator[Check]:
+    """Look at everything, in order."""
+    yield _settings(what)
+    reached = True
+    for look in (_dns, _tcp, _tls):
+        check = _skipped(look.__name__, "the step before failed") if not reached else look(what)
+        reached = reached and check.outcome is not Outcome.FAILED
+        yield check
+    key = _key(what)
+    yield key
+    usable = reached and key.outcome is Outcome.OK
+    yield _catalog(what) if usable else _skipped("catalog", "no connection or no key")
+    if not what.call:
+        yield _skipped("call", "--no-call")
+    elif usable:
+        yield _call(what)
+    else:
+        yield _skipped("call", "no connection or no key")
+
+
+def _skipped(name: str, why: str) -> Check:
+    return Check(name.strip("_"), Outcome.SKIPPED, why)
+
+
+def _settings(what: Surroundings) -> Check:
+    hub = what.hub
+    known = f"{hub.name}, " if hub.name != "custom" else ""
+    variables = [name for name in ("HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL") if os.environ.get(name)]
+    said = f" ({' and '.join(variables)} is set)" if variables else ""
+    return Check("settings", Outcome.OK, f"{known}{hub.base_url}{said}")
+
+
+def _dns(what: Surroundings) -> Check:
+    if what.proxy:
+        return _skipped("dns", f"the proxy {what.proxy} looks the name up")
+    started = time.monotonic()
+    try:
+        found = socket.getaddrinfo(what.host, what.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Check(
+            "dns",
+            Outcome.FAILED,
+            f"{what.host} was not found: {error.strerror or error}",
+            "Check the spelling of the base URL and that this machine is online; try another DNS server.",
+        )
+    what.address = str(found[0][4][0])
+    return Check("dns", Outcome.OK, f"{what.host} is {what.address} ({_milliseconds(started)})")
+
+
+def _tcp(what: Surroundings) -> Check:
+    if what.proxy:
+        return _skipped("tcp", f"requests go through the proxy {what.proxy}")
+    started = time.monotonic()
+    try:
+        socket.create_connection((what.host, what.port), timeout=PATIENCE).close()
+    except OSError as error:
+        refused = isinstance(error, ConnectionRefusedError)
+        advice = (
+            "Nothing listens there: start the hub, or correct the port in the base URL."
+            if refused
+            else "A firewall may be in the way: try another network, or set HTTPS_PROXY if one is needed here."
+        )
+        return Check("tcp", Outcome.FAILED, f"no connection to {what.host}:{what.port}: {_words(error)}", advice)
+    return Check("tcp", Outcome.OK, f"connected to port {what.port} ({_milliseconds(started)})")
+
+
+def _tls(what: Surroundings) -> Check:
+    if not what.encrypted:
+        return _skipped("tls", "plain http, which is for this machine only")
+    if what.proxy:
+        return _skipped("tls", f"requests go through the proxy {what.proxy}")
+    started = time.monotonic()
+    try:
+        with (
+            socket.create_connection((what.host, what.port), timeout=PATIENCE) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=what.host) as secure,
+        ):
+            version, certificate = secure.version(), secure.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        return Check(
+            "tls",
+            Outcome.FAILED,
+            f"the certificate of {what.host} is not accepted: {error.verify_message}",
+            "Check this machine's clock. Behind a company's proxy, point SSL_CERT_FILE to its certificates.",
+        )
+    except OSError as error:
+        return Check(
+            "tls",
+            Outcome.FAILED,
+            f"no TLS with {what.host}: {_words(error)}",
+            "Check that the base URL's port speaks https, and that no proxy or firewall breaks the connection.",
+        )
+    days = _days_left(certificate)
+    late = f"Its certificate ends in {days} days; the hub's operator should renew it." if days < _SOON else ""
+    return Check("tls", Outcome.OK, f"{version}, certificate good for {days} days ({_milliseconds(started)})", late)
+
+
+def _key(what: Surroundings) -> Check:
+    hub = what.hub
+    if hub.key_source == "none":
+        said = missing_key(hub.endpoint)
+        variable = ("HUBMIX_API_KEY", *hub.endpoint.key_variables)[-1]
+        return Check("key", Outcome.FAILED, str(said).partition(". ")[0], f"export {variable}=<your key>")
+    return Check("key", Outcome.OK, f"from {hub.key_source}")
+
+
+def _catalog(what: Surroundings) -> Check:
+    try:
+        info = what.hub.models.refresh(force=True)
+        found = what.hub.models.list(kind=None)
+    except AuthenticationError as error:
+        return _rejected("catalog", error)
+    except CatalogError as error:
+        return Check(
+            "catalog",
+            Outcome.FAILED,
+            message_of(error),
+            "Calls work without a catalog. If the base URL is right, the hub has none or is down.",
+        )
+    what.listed = tuple(one.id for one in found if one.kind == "chat")
+    if info.last_error:
+        return Check("catalog", Outcome.FAILED, str(info), "The list in hand is an older one; calls work all the same.")
+    return Check("catalog", Outcome.OK, f"{info.count:,} models from {' + '.join(info.source)}")
+
+
+def _call(what: Surroundings) -> Check:
+    from hubmix.options import CallOptions
+    from hubmix.policy import FailoverPolicy
+
+    model = what.model or _some_model(what)
+    payload: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Say OK."}], "max_tokens": 16}
+    options = CallOptions(timeout=60.0, total_timeout=90.0, policy=FailoverPolicy(max_retries=0))
+    started = time.monotonic()
+    try:
+        reply = what.hub.chat(payload, options)
+    except HubmixError as error:
+        return _rejected("call", error)
+    cost = f", {reply.cost}" if reply.cost is not None and reply.cost.complete else ""
+    return Check("call", Outcome.OK, f"{reply.served} answered ({_milliseconds(started)}{cost})")
+
+
+def _some_model(what: Surroundings) -> str:
+    """The usual model where it is served or nothing is known, else the cheapest that is."""
+    if not what.listed or what.hub.models.find(CHAT_MODEL) is not None:
+        return CHAT_MODEL
+    cheapest = what.hub.models.list(sort="input_price", limit=1)
+    return cheapest[0].id if cheapest else what.listed[0]
+
+
+def _rejected(name: str, error: HubmixError) -> Check:
+    advice = ""
+    if isinstance(error, AuthenticationError):
+        advice = "Make a new key on the hub's website, and check that it belongs to this very hub."
+    elif isinstance(error, QuotaExceededError):
+        advice = "Top up the account, or raise the key's limit; see: hubmix balance"
+    elif isinstance(error, PermissionDeniedError):
+        advice = "Look at the key's settings on the hub's website: allowed models and addresses."
+    elif isinstance(error, ModelNotFoundError):
+        advice = "Name a model of this hub with --model; see: hubmix models"
+    return Check(name, Outcome.FAILED, message_of(error), advice)
+
+
+def _days_left(certificate: Any) -> int:
+    ends = ssl.cert_time_to_seconds(certificate["notAfter"]) if "notAfter" in certificate else 0
+    return int((ends - datetime.now(timezone.utc).timestamp()) // 86_400)
+
+
+def _words(error: OSError) -> str:
+    return "timed out" if isinstance(error, TimeoutError) else str(error.strerror or error)
+
+
+def _milliseconds(started: float) -> str:
+    return f"{(time.monotonic() - started) * 1000:,.0f} ms"

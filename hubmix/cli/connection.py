@@ -1,0 +1,65 @@
+"""Which hub a command talks to. The key comes from the environment only: a key on the command line would be readable in
+the shell's history and in the list of processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hubmix.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from hubmix.hub import Hub
+
+PANEL = "Connection (the key comes from the environment)"
+HubName = Annotated[
+    str | None,
+    typer.Option("--hub", metavar="NAME", help="A hub known by name: aihubmix or aihubapi.", rich_help_panel=PANEL),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", metavar="URL", help="Any other OpenAI-compatible hub, ending in /v1.", rich_help_panel=PANEL
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", metavar="ID", envvar="HUBMIX_MODEL", show_envvar=True, help="The model ID.")
+]
+Fallback = Annotated[
+    list[str] | None,
+    typer.Option("--fallback", "-f", metavar="ID", help="A model to go on to; may be given several times. Or: auto."),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", metavar="SECONDS", min=0.001, help="For one attempt (default 600).")
+]
+
+CHAT_MODEL = "gpt-4o-mini"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What was said of the hub before the command's name: `hubmix --hub aihubapi models`."""
+
+    hub: str | None = None
+    base_url: str | None = None
+
+
+def connect(context: typer.Context, hub: str | None, base_url: str | None) -> Hub:
+    """The hub that is meant; what follows the command's name wins."""
+    from hubmix.hub import Hub
+
+    before = context.obj if isinstance(context.obj, Named) else Named()
+    return Hub(hub or before.hub, base_url=base_url or before.base_url)
+
+
+def fallbacks_of(given: list[str] | None) -> tuple[str, ...] | str:
+    """The fallbacks as a call takes them."""
+    if given and "auto" in given:
+        if len(given) > 1:
+            raise ConfigurationError("--fallback auto stands alone: the catalog chooses the models.")
+        return "auto"
+    return tuple(given or ())

@@ -1,0 +1,134 @@
+"""`hubmix models`: what the hub serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hubmix.cli import screen
+from hubmix.cli.connection import BaseUrl, HubName, Json, connect
+
+if TYPE_CHECKING:
+    from hubmix.catalog import ModelInfo, ModelList
+
+COLUMNS = ("model", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
+
+
+def models(
+    context: typer.Context,
+    query: Annotated[
+        list[str] | None, typer.Argument(metavar="WORD", help="Words that id, name or owner must contain.")
+    ] = None,
+    supports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--supports", metavar="WORD", help="tools, vision, audio, pdf, reasoning, structured_output; repeatable."
+        ),
+    ] = None,
+    min_context: Annotated[
+        int | None, typer.Option("--min-context", metavar="TOKENS", min=0, help="At least this context window.")
+    ] = None,
+    max_input_price: Annotated[
+        float | None, typer.Option("--max-input-price", metavar="USD", min=0, help="Per 1M tokens.")
+    ] = None,
+    max_output_price: Annotated[
+        float | None, typer.Option("--max-output-price", metavar="USD", min=0, help="Per 1M tokens.")
+    ] = None,
+    free: Annotated[
+        bool | None, typer.Option("--free/--not-free", help="Only what costs nothing, or something.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The vendor.")] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="chat, embedding, rerank, image, audio, video or all.")
+    ] = "chat",
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="KEY", help="id, name, owner, kind, context, max_output, price or output_price."
+        ),
+    ] = "id",
+    descending: Annotated[bool, typer.Option("--descending", help="The largest first.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=0, help="At most so many.")] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="Print the ids only, one a line.")] = False,
+    as_json: Json = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Save price against context window as a picture (.png, .svg, .pdf)."
+        ),
+    ] = None,
+    hub: HubName = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """List the models of the hub, with what they can do and what they cost.
+
+    Without a network the last known list is shown, and how old it is. A price or a window that the hub does not tell is
+    "?"; a filter on it leaves such models out.
+
+    Examples:
+
+        hubmix models claude --supports tools --max-input-price 3
+        hubmix models --free --sort context --descending --limit 10
+        hubmix models --kind embedding --json
+    """
+    with connect(context, hub, base_url) as connection:
+        found = connection.models.list(
+            " ".join(query or ()),
+            kind=None if kind == "all" else kind,
+            supports=[name for given in supports or () for name in given.split(",")],
+            min_context=min_context,
+            max_input_price=max_input_price,
+            max_output_price=max_output_price,
+            free=free,
+            owner=owner,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+        )
+        hint = "" if found else connection.models.info().base_url
+    if plot is not None:
+        save_plot(found, plot)
+    if as_json:
+        screen.as_json([info.to_dict() for info in found])
+    elif ids:
+        for info in found:
+            screen.line(info.id)
+    elif found:
+        screen.table(COLUMNS, [row_of(info) for info in found], numeric=(3, 4, 5, 6))
+    count = (
+        f"{len(found):,} model{'' if len(found) == 1 else 's'}" if found else f"no model of {hint} meets all of that"
+    )
+    screen.note(count + (f", as of {found.as_of}" if found.as_of else ""))
+
+
+def save_plot(found: ModelList, path: Path) -> None:
+    """Save the plot without ever opening a window."""
+    from hubmix.errors import ConfigurationError
+
+    try:
+        import matplotlib
+    except ImportError:
+        pass  # `plot` says which extra is missing
+    else:
+        matplotlib.use("Agg")
+    try:
+        found.plot(path=path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The plot cannot be saved as {path}: {error}") from error
+    screen.note(f"saved {path}")
+
+
+def row_of(info: ModelInfo) -> tuple[str, ...]:
+    """A model as the cells of its row."""
+    from hubmix.catalog.models import CAPABILITIES, plain
+
+    pricing = info.pricing
+    if pricing is not None and pricing.per_call is not None:
+        prices: tuple[str, ...] = (f"{plain(pricing.per_call)}/call", "")
+    else:
+        prices = tuple("?" if price is None else plain(price) for price in (info.input_price, info.output_price))
+    limits = ("?" if number is None else f"{number:,}" for number in (info.context_window, info.max_output_tokens))
+    abilities = " ".join(name for name in CAPABILITIES if getattr(info, name))
+    return (info.id, info.owner or "", info.kind, *limits, *prices, abilities)

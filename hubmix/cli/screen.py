@@ -1,0 +1,142 @@
+"""Where a command writes: the answer on stdout, everything else on stderr.
+
+On a terminal, tables are rich ones and notes are dim. In a pipe there is plain text only: no colour, no spinner, and
+nothing on stdout but the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+# What a terminal would obey rather than show. A model's words must not move the cursor or set the window's title.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class PipeClosedError(Exception):
+    """Whoever read stdout has closed it: there is nobody left to write for."""
+
+
+def write(text: str) -> None:
+    """Write a piece of the answer at once."""
+    try:
+        sys.stdout.write(_CONTROL.sub("", text) if on_terminal(sys.stdout) else text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise PipeClosedError from error
+
+
+def line(text: str = "") -> None:
+    """Write a line of the answer."""
+    write(text + "\n")
+
+
+def as_json(value: Any) -> None:
+    """Write a value as JSON: readable on a terminal, one line in a pipe."""
+    line(json.dumps(value, ensure_ascii=False, indent=2 if on_terminal(sys.stdout) else None, default=str))
+
+
+def note(text: str, *, style: str = "dim") -> None:
+    """Write a line beside the answer, on stderr."""
+    text = _CONTROL.sub("", text)
+    try:
+        if on_terminal(sys.stderr):
+            _console(sys.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+    except BrokenPipeError:
+        # Nobody reads the notes; the answer may still be wanted.
+        return
+
+
+def failure(text: str) -> None:
+    """Write what went wrong, on stderr."""
+    note(f"error: {text}", style="red")
+
+
+def show(what: RenderableType) -> None:
+    """Print something of rich's on stdout; for terminals."""
+    console = _console(sys.stdout)
+    with console.capture() as captured:
+        console.print(what)
+    try:
+        sys.stdout.write(captured.get())
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise PipeClosedError from error
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = ()) -> None:
+    """Write rows under their columns; those in `numeric` are aligned to the right."""
+    rows = [[_cell(cell) for cell in row] for row in rows]
+    if on_terminal(sys.stdout):
+        show(_rich_table(columns, rows, numeric))
+        return
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        cells = (
+            cell.rjust(width) if at in numeric else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        line("  ".join(cells).rstrip())
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for at, name in enumerate(columns):
+        # The first column names the thing and is what one copies: it is never cut.
+        made.add_column(name, justify="right" if at in numeric else "left", no_wrap=at == 0 or at in numeric)
+    for row in rows:
+        made.add_row(*(Text(cell, style="cyan" if at == 0 else "") for at, cell in enumerate(row)))
+    return made
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """A spinner on stderr while something takes its time; nothing where stderr is no terminal."""
+    if not on_terminal(sys.stderr):
+        yield
+        return
+    with _console(sys.stderr).status(f"[dim]{text}"):
+        yield
+
+
+def on_terminal(stream: TextIO) -> bool:
+    """Whether a person reads this stream."""
+    return stream.isatty()
+
+
+def width() -> int:
+    """Columns of the terminal."""
+    return _console(sys.stdout).width
+
+
+def forget_stdout() -> None:
+    """Let the interpreter's last flush go nowhere, after stdout was closed at the other end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return
+
+
+def _cell(text: str) -> str:
+    # An id is whatever the hub wrote; a line break in it must not break the table.
+    return _CONTROL.sub("", " ".join(text.split()))
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False)

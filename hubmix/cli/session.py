@@ -1,0 +1,166 @@
+"""A conversation on a terminal: its history is sent with every question."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubmix.catalog.models import plain
+from hubmix.cli import screen
+from hubmix.cli.asking import Printer, footer
+from hubmix.cli.attachments import content_of
+from hubmix.cli.guard import message_of
+from hubmix.errors import ConfigurationError, HubmixError
+
+if TYPE_CHECKING:
+    from hubmix.hub import Hub
+    from hubmix.options import CallOptions
+
+HELP = """\
+/model [ID]      say which model answers, or change it; the history stays
+/attach FILE     send a file with the next question
+/system [TEXT]   set the system message, or take it away
+/reset           forget the conversation
+/undo            forget the last question and its answer
+/exit            end the session (so does Ctrl-D)
+A line that ends in \\ goes on in the next one. Ctrl-C stops an answer, or a line you are typing."""
+
+
+class Session:
+    """A session: reads questions, writes answers, keeps the messages.
+
+    Args:
+        hub: the hub.
+        model: the model ID to begin with.
+        body: parameters of every request.
+        options: fallbacks and timeouts.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        model: str,
+        body: dict[str, Any],
+        options: CallOptions,
+        *,
+        system: str | None = None,
+        reasoning: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self._hub = hub
+        self._model = model
+        self._body = body
+        self._options = options
+        self._system = system
+        self._reasoning = reasoning
+        self._quiet = quiet
+        self._files: list[Path] = []
+        self.messages: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Talk until the user ends it."""
+        _enable_editing()
+        screen.note(f"{self._model} at {self._hub.base_url}. /help for help, Ctrl-D to end.")
+        with self._hub.spending() as spent:
+            while (text := self._read()) is not None:
+                if text.startswith("/"):
+                    if not self._command(text):
+                        break
+                elif text:
+                    self._ask(text)
+        if spent.calls and not self._quiet:
+            more = "" if spent.complete else " and calls of unknown price"
+            screen.note(f"{spent.calls} answers, {spent.tokens:,} tokens, USD {plain(spent.total)}{more}")
+
+    def _read(self) -> str | None:
+        """The next question, or None at the end."""
+        lines: list[str] = []
+        while True:
+            try:
+                typed = _input("> " if not lines else "... ")
+            except EOFError:
+                screen.note("")
+                return None
+            except KeyboardInterrupt:
+                screen.note("\n(Ctrl-D ends the session)")
+                lines.clear()
+                continue
+            if not typed.endswith("\\"):
+                return "\n".join([*lines, typed]).strip()
+            lines.append(typed[:-1])
+
+    def _ask(self, text: str) -> None:
+        """One turn. Without an answer the question is not kept either, so the history stays one that models take."""
+        try:
+            content = content_of(text, self._files)
+        except ConfigurationError as error:
+            screen.failure(str(error))
+            return
+        question = {"role": "user", "content": content}
+        first = [{"role": "system", "content": self._system}] if self._system else []
+        payload = {"model": self._model, "messages": [*first, *self.messages, question], **self._body}
+        try:
+            timed = Printer(reasoning=self._reasoning).print(self._hub, payload, self._options)
+        except KeyboardInterrupt:
+            screen.note("(stopped; question and answer are not kept)")
+            return
+        except HubmixError as error:
+            screen.failure(message_of(error))
+            return
+        self._files.clear()
+        self.messages += [question, timed.reply.to_wire_message()]
+        if not self._quiet:
+            screen.note(footer(self._hub, timed))
+
+    def _command(self, text: str) -> bool:
+        """Obey a line that begins with a slash; False ends the session."""
+        name, _, rest = text.partition(" ")
+        rest = rest.strip()
+        if name in ("/exit", "/quit", "/q"):
+            return False
+        if name == "/model":
+            self._model = rest or self._model
+            screen.note(self._model)
+        elif name == "/system":
+            self._system = rest or None
+            screen.note("system message set" if rest else "no system message")
+        elif name == "/attach":
+            self._attach(rest)
+        elif name == "/reset":
+            self.messages.clear()
+            self._files.clear()
+            screen.note("forgotten")
+        elif name == "/undo":
+            del self.messages[-2:]
+            screen.note(f"{len(self.messages) // 2} questions and answers left")
+        else:
+            screen.note(HELP if name == "/help" else f"{name}: not known; /help lists what is.")
+        return True
+
+    def _attach(self, name: str) -> None:
+        path = Path(name).expanduser()
+        try:
+            content_of("", [path])
+        except ConfigurationError as error:
+            screen.failure(str(error))
+            return
+        self._files.append(path)
+        screen.note(f"{path.name} goes with the next question")
+
+
+def _input(prompt: str) -> str:
+    if screen.on_terminal(sys.stdout):
+        return input(prompt)
+    # The answers are redirected: the prompt is for the person, not for the file.
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    return input()
+
+
+def _enable_editing() -> None:
+    try:
+        import_module("readline")  # its import gives input() line editing and a history
+    except ImportError:
+        return  # Windows: the console edits lines itself
