@@ -7,7 +7,7 @@ take over unseen. What it returns is the rest of the stream, still open.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -30,9 +30,12 @@ Rest = TypeVar("Rest")
 
 @dataclass(slots=True)
 class Opened(Generic[Rest]):
-    """A stream whose model is settled: its first delta has come, the rest is still open."""
+    """A stream whose model is settled: what came up to its first content, and the rest, still open.
 
-    first: Delta
+    ``rest`` has been started, so closing it always closes the connection.
+    """
+
+    begun: list[Delta]
     rest: Rest
     request_id: str | None
 
@@ -191,15 +194,7 @@ def _commit_sync(answer: Answer, deltas: Generator[Delta, None, None]) -> Opened
         buffered.append(delta)
         if delta.has_content or delta.final is not None:
             break
-    return Opened(buffered[0], _resume_sync(buffered[1:], deltas), answer.request_id)
-
-
-def _resume_sync(buffered: list[Delta], rest: Generator[Delta, None, None]) -> Generator[Delta, None, None]:
-    try:
-        yield from buffered
-        yield from rest
-    finally:
-        rest.close()
+    return Opened(buffered, deltas, answer.request_id)
 
 
 def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) -> Generator[Delta, None, None]:
@@ -335,15 +330,7 @@ async def _commit_async(answer: Answer, deltas: AsyncGenerator[Delta, None]) -> 
     except BaseException:
         await deltas.aclose()
         raise
-    return Opened(buffered[0], _resume_async(buffered[1:], deltas), answer.request_id)
-
-
-async def _resume_async(buffered: list[Delta], rest: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
-    async with aclosing(rest):
-        for delta in buffered:
-            yield delta
-        async for delta in rest:
-            yield delta
+    return Opened(buffered, deltas, answer.request_id)
 
 
 async def _deltas_async(

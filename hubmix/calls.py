@@ -98,7 +98,8 @@ class Calls:
             return
         with closing(opened.rest) as rest:
             try:
-                yield self._pass_on(opened.first, plan, trace)
+                for delta in opened.begun:
+                    yield self._pass_on(delta, plan, trace)
                 for delta in rest:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
@@ -129,7 +130,8 @@ class Calls:
             return
         async with aclosing(opened.rest) as rest:
             try:
-                yield self._pass_on(opened.first, plan, trace)
+                for delta in opened.begun:
+                    yield self._pass_on(delta, plan, trace)
                 async for delta in rest:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:

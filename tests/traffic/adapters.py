@@ -126,10 +126,7 @@ def llamaindex(exchange: dict[str, Any]) -> dict[str, Any]:
     llm = _llm(exchange)
     if not exchange["is_stream"]:
         return _from_llamaindex(llm.chat(MESSAGES))
-    last: Any = None
-    for last in llm.stream_chat(MESSAGES):
-        pass
-    return _from_llamaindex(last)
+    return _from_llamaindex(list(llm.stream_chat(MESSAGES))[-1])
 
 
 def llamaindex_async(exchange: dict[str, Any]) -> dict[str, Any]:
@@ -139,9 +136,6 @@ def llamaindex_async(exchange: dict[str, Any]) -> dict[str, Any]:
     async def go() -> Any:
         if not exchange["is_stream"]:
             return await llm.achat(MESSAGES)
-        last: Any = None
-        async for last in await llm.astream_chat(MESSAGES):
-            pass
-        return last
+        return [response async for response in await llm.astream_chat(MESSAGES)][-1]
 
     return _from_llamaindex(_loop().run_until_complete(go()))

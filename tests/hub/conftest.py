@@ -1,0 +1,39 @@
+"""One embedded hub for these tests, cleared before each, and a watch over what a test leaves behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hubmix import Hub
+from hubmix.embedded import EmbeddedHub
+
+MODEL, OTHER = "embedded/lorem:40", "embedded/echo"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[EmbeddedHub]:
+    with EmbeddedHub() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: EmbeddedHub) -> EmbeddedHub:
+    running.clear()
+    return running
+
+
+@pytest.fixture
+def hub(server: EmbeddedHub) -> Iterator[Hub]:
+    with Hub(base_url=server.base_url, api_key=server.api_key) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left(running: EmbeddedHub) -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
+    assert not [t for t in left if not t.name.startswith(("asyncio_", "AnyIO"))], left

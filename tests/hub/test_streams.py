@@ -1,0 +1,192 @@
+"""Streams over real sockets: silence, abandonment, cancellation, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from hubmix import CallOptions, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
+from hubmix.embedded import EmbeddedHub, Fault
+from hubmix.watchdog import WATCHDOG
+from hubmix.wire import Delta, Reply
+from tests.hub.conftest import MODEL, OTHER
+
+PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me something long."}]}
+SHORT = 0.15  # seconds; long beside a loopback answer, short beside a test
+
+
+def options(**policy: Any) -> CallOptions:
+    return CallOptions(policy=FailoverPolicy(max_retries=0, **policy))
+
+
+def read(deltas: Iterator[Delta]) -> Reply:
+    final = None
+    for delta in deltas:
+        final = delta.final or final
+    assert final is not None
+    return final
+
+
+async def aread(deltas: AsyncIterator[Delta]) -> Reply:
+    final = None
+    async for delta in deltas:
+        final = delta.final or final
+    assert final is not None
+    return final
+
+
+def either(hub: Hub, way: str, payload: dict[str, Any], asked: CallOptions) -> Reply:
+    if way == "sync":
+        return read(hub.stream_chat(payload, asked))
+
+    async def go() -> Reply:
+        return await aread(hub.astream_chat(payload, asked))
+
+    return asyncio.run(go())
+
+
+WAYS = pytest.mark.parametrize("way", ["sync", "async"])
+
+
+@WAYS
+def test_a_stream_is_whole(hub: Hub, way: str) -> None:
+    reply = either(hub, way, PAYLOAD, CallOptions())
+    assert reply.finish_reason == "stop"
+    assert reply.usage is not None
+    assert not reply.incomplete
+    assert reply.trace is not None
+    assert reply.trace.attempts[0].request_id == reply.request_id
+    assert reply.served == MODEL
+
+
+@WAYS
+@pytest.mark.parametrize("every", [None, 0.03], ids=["silent", "pings"])
+def test_a_silence_in_the_middle_is_ended(hub: Hub, server: EmbeddedHub, way: str, every: float | None) -> None:
+    server.fault(MODEL, Fault.stall(4, every=every))
+    started = time.monotonic()
+    with pytest.raises(StreamInterruptedError) as interrupted:
+        either(hub, way, PAYLOAD, options(idle_timeout=SHORT))
+    assert time.monotonic() - started < 60  # where nothing ended it, it would last for ever
+    assert interrupted.value.partial.text
+    assert not WATCHDOG._watches
+
+
+@WAYS
+@pytest.mark.parametrize("fault", [Fault.stall(), Fault.stall(0), Fault.stall(every=0.03), Fault.stall(1)],
+                         ids=["before headers", "after headers", "pings", "after the role chunk"])  # fmt: skip
+def test_no_first_word_in_time_goes_on_to_the_next_model(hub: Hub, server: EmbeddedHub, way: str, fault: Fault) -> None:
+    server.fault(MODEL, fault)
+    asked = CallOptions(fallbacks=(OTHER,), policy=FailoverPolicy(first_token_timeout=SHORT))
+    reply = either(hub, way, PAYLOAD, asked)
+    assert reply.served == OTHER
+    assert reply.trace is not None
+    assert reply.trace.attempts[0].kind == "timeout"
+
+
+@WAYS
+def test_a_slow_middle_is_not_the_first_tokens_business(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    server.fault(MODEL, Fault.slow(2 * SHORT, after=4))
+    assert either(hub, way, PAYLOAD, options(first_token_timeout=SHORT, idle_timeout=5.0)).finish_reason == "stop"
+
+
+@WAYS
+def test_the_time_for_everything_ends_a_stream(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    server.fault(MODEL, Fault.stall(4, every=0.02))
+    with pytest.raises(StreamInterruptedError):
+        either(hub, way, PAYLOAD, CallOptions(total_timeout=SHORT))
+
+
+@WAYS
+def test_the_time_for_an_attempt_ends_a_silent_whole_answer(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    server.fault(MODEL, Fault.stall())
+    asked = CallOptions(timeout=SHORT, policy=FailoverPolicy(max_retries=0))
+    ask = partial(hub.chat, PAYLOAD, asked) if way == "sync" else lambda: asyncio.run(hub.achat(PAYLOAD, asked))
+    with pytest.raises(HubTimeoutError):
+        ask()
+
+
+def test_an_abandoned_stream_gives_everything_back(hub: Hub) -> None:
+    for _ in range(5):
+        deltas = hub.stream_chat(PAYLOAD)
+        next(deltas)
+        del deltas
+        gc.collect()
+        assert hub.chat({**PAYLOAD, "model": OTHER}).finish_reason == "stop"
+    assert not WATCHDOG._watches
+
+
+def test_a_closed_stream_gives_everything_back(hub: Hub) -> None:
+    deltas = hub.stream_chat(PAYLOAD)
+    next(deltas)
+    deltas.close()
+    assert not WATCHDOG._watches
+    assert _connections(hub.pool.sync()) == []
+
+
+def test_a_stream_read_to_its_end_leaves_its_connection_for_the_next_call(hub: Hub) -> None:
+    for _ in range(3):
+        read(hub.stream_chat(PAYLOAD))
+    (connection,) = _connections(hub.pool.sync())
+    assert connection.is_idle()
+
+
+async def test_the_same_in_async(hub: Hub) -> None:
+    for _ in range(3):
+        await aread(hub.astream_chat(PAYLOAD))
+    (connection,) = _connections(await hub.pool.current())
+    assert connection.is_idle()
+    await hub.aclose()
+
+
+def _connections(client: Any) -> list[Any]:
+    return list(client._client._transport._pool.connections)
+
+
+async def test_cancelling_closes_the_connection_at_once(hub: Hub, server: EmbeddedHub) -> None:
+    server.fault(MODEL, Fault.stall(4))
+    tasks = set(asyncio.all_tasks())
+    begun = asyncio.Event()
+
+    async def consume() -> None:
+        async for _ in hub.astream_chat(PAYLOAD):
+            begun.set()
+
+    task = asyncio.create_task(consume())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert _connections(await hub.pool.current()) == []
+    assert asyncio.all_tasks() == tasks
+    await hub.aclose()
+
+
+async def test_leaving_an_async_stream_closes_the_connection(hub: Hub) -> None:
+    deltas = hub.astream_chat(PAYLOAD)
+    await deltas.__anext__()
+    await deltas.aclose()
+    assert _connections(await hub.pool.current()) == []
+    await hub.aclose()
+
+
+@WAYS
+def test_stream_options_are_left_out_where_a_vendor_refuses_them(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    refusal = {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
+    server.fault(MODEL, Fault.answer(400, refusal))
+    assert either(hub, way, PAYLOAD, CallOptions()).finish_reason == "stop"
+    assert either(hub, way, PAYLOAD, CallOptions()).finish_reason == "stop"
+    assert ["stream_options" in (request.json or {}) for request in server.requests] == [True, False, False]
+
+
+@WAYS
+def test_events_under_another_content_type_are_read(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    chunk = '{"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":"stop"}]}'
+    text = f"data: {chunk}\n\ndata: [DONE]\n\n"
+    server.fault(MODEL, Fault.answer(200, text=text, headers={"Content-Type": "application/json"}))
+    assert either(hub, way, PAYLOAD, CallOptions()).text == "Hello"
