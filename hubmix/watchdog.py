@@ -16,14 +16,27 @@ _FAR = float("inf")
 
 
 class Watch:
-    """One open stream under watch; ``deadline`` (monotonic seconds) is moved by its reader, without a lock."""
+    """One open stream under watch; ``deadline`` (monotonic seconds) is moved by its reader, rarely with a lock."""
 
-    __slots__ = ("_wake", "deadline", "expired")
+    __slots__ = ("_deadline", "_wake", "expired", "watchdog")
 
     def __init__(self, wake: Callable[[], None], deadline: float) -> None:
         self._wake = wake
-        self.deadline = deadline
+        self._deadline = deadline
         self.expired = False
+        self.watchdog: Watchdog | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When the stream has been silent for too long."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, value: float) -> None:
+        self._deadline = value
+        # After the first word the silence allowed is often shorter: the watchdog must not sleep until the old deadline.
+        if self.watchdog is not None and value < self.watchdog.wakes_at:
+            self.watchdog.hurry()
 
     def expire(self) -> None:
         """End the blocked read; the reader sees ``expired`` and knows that it was not the hub that closed."""
@@ -38,11 +51,18 @@ class Watchdog:
         self._condition = threading.Condition()
         self._watches: set[Watch] = set()
         self._thread: threading.Thread | None = None
+        self.wakes_at = _FAR  # read without the lock; too late is safe, it only costs a needless look
+
+    def hurry(self) -> None:
+        """Look at the deadlines again: one of them has come nearer."""
+        with self._condition:
+            self._condition.notify()
 
     def add(self, watch: Watch) -> None:
         """Begin to watch."""
         with self._condition:
             self._watches.add(watch)
+            watch.watchdog = self
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="hubmix-watchdog", daemon=True)
                 self._thread.start()
@@ -63,12 +83,15 @@ class Watchdog:
     def _run(self) -> None:
         with self._condition:
             while self._watches:
+                # Until the next wait begins, whoever moves a deadline asks for another look.
+                self.wakes_at = _FAR
                 now = time.monotonic()
                 for watch in [w for w in self._watches if w.deadline <= now]:
                     self._watches.discard(watch)
                     watch.expire()
                 earliest = min((w.deadline for w in self._watches), default=_FAR)
                 if self._watches:
+                    self.wakes_at = earliest
                     self._condition.wait(None if earliest == _FAR else max(earliest - now, 0.001))
             self._thread = None
 
