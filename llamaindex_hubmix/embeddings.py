@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
@@ -67,12 +67,12 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
     max_retries: int | None = Field(default=None, description="Further attempts at a failed request.")
     failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
 
-    names: ClassVar = {
+    names: ClassVar[Mapping[str, str]] = {
         **{name: meant for name, meant in ALIASES.items() if meant != "model"},
         "model": "model_name",
         "additional_kwargs": "extra_body",
     }
-    elsewhere: ClassVar = {"mode": "one model serves texts and queries; leave it out"}
+    elsewhere: ClassVar[Mapping[str, str]] = {"mode": "one model serves texts and queries; leave it out"}
 
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:
         if model is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -128,8 +128,8 @@ class Hubmix(HubConnection, StructuredPrediction):
     is_function_calling_model: bool | None = Field(default=None, description="Overrides the catalog.")
     structured_output_method: Method | None = Field(default=None, description="Overrides the catalog.")
 
-    names: ClassVar = NAMES
-    elsewhere: ClassVar = {
+    names: ClassVar[Mapping[str, str]] = NAMES
+    elsewhere: ClassVar[Mapping[str, str]] = {
         "is_chat_model": "every model is asked through chat completions; leave it out",
         "should_use_structured_outputs": 'use structured_output_method="json_schema"',
         "strict": 'use structured_output_method="json_schema"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from llama_index.core.callbacks import CBEventType, EventPayload
@@ -59,7 +60,7 @@ class HubmixRerank(HubConnection, BaseNodePostprocessor):
     max_retries: int | None = Field(default=None, description="Further attempts at a failed request.")
     failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
 
-    names: ClassVar = {**ALIASES, "additional_kwargs": "extra_body"}
+    names: ClassVar[Mapping[str, str]] = {**ALIASES, "additional_kwargs": "extra_body"}
 
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:
         if model is not None:
