@@ -15,6 +15,10 @@ from urllib.parse import urlsplit
 from tests.cassettes.format import Interaction
 from tests.cassettes.shapes import ABSENT, Shape, events, merged, shape
 
+NO_RECORDINGS = (
+    "cassettes/live holds no recording of a real hub. With a key, `make record-live` makes them and `make live` asks "
+    "the hub without keeping anything; see cassettes/live/README.md"
+)
 # Objects whose keys are data: a price list has one for each group of users.
 MAPS = ("group_ratio", "usable_group", "supported_endpoint", "data.model_limits")
 Topic = tuple[str, str]

@@ -17,7 +17,7 @@ import vcr as vcrpy
 
 from hubmix import Hub
 from tests import network
-from tests.cassettes.drift import drift, known_shapes
+from tests.cassettes.drift import NO_RECORDINGS, drift, known_shapes
 from tests.cassettes.format import Serializer, load
 from tests.cassettes.playback import ROOT
 
@@ -34,10 +34,6 @@ GIVEN = {
     for name in ("HUBMIX_API_KEY", "AIHUBMIX_API_KEY", "AIHUBAPI_API_KEY", "HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL")
     if os.environ.get(name)
 }
-NOTHING = (
-    "cassettes/live holds no recording of a real hub. With a key, `make record-live` makes them and `make live` asks "
-    "the hub without keeping anything; see cassettes/live/README.md"
-)
 
 
 def hosts() -> list[str]:
@@ -45,13 +41,21 @@ def hosts() -> list[str]:
     return sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 
 
+def recorded_base_url(host: str) -> str:
+    """The base URL that a hub was recorded at, by the URL of a chat."""
+    uris = (
+        each.uri
+        for path in sorted((FOLDER / host).glob("*.yaml"))
+        for each in load(path.read_text("utf-8")).interactions
+    )
+    return next(uri.removesuffix("/chat/completions") for uri in uris if uri.endswith("/chat/completions"))
+
+
 def asks_a_hub(config: pytest.Config) -> bool:
     return bool(config.getoption("--live")) or (config.getoption("--record-mode") or "none") != "none"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "host" not in metafunc.fixturenames:
-        return
     if asks_a_hub(metafunc.config):
         if not any(name.endswith("_KEY") for name in GIVEN):
             raise pytest.UsageError(
@@ -63,7 +67,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     elif found := hosts():
         metafunc.parametrize("host", found)
     else:
-        metafunc.parametrize("host", [pytest.param("none", marks=pytest.mark.skip(reason=NOTHING))])
+        metafunc.parametrize("host", [pytest.param("none", marks=pytest.mark.skip(reason=NO_RECORDINGS))])
 
 
 def set_up(patch: pytest.MonkeyPatch) -> None:
@@ -92,7 +96,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
 def hub(host: str, recording: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """The hub that is recorded, or one under the address it was recorded at."""
     if not recording:
-        yield Hub(base_url=f"https://{host}/v1", api_key="sk-test")
+        yield Hub(base_url=recorded_base_url(host), api_key="sk-test")
         return
     set_up(monkeypatch)
     with network.allowed(), Hub() as hub:
@@ -102,7 +106,7 @@ def hub(host: str, recording: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator
 @pytest.fixture(autouse=True)
 def shapes_watched(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a real hub was asked: fail where its answers have drifted from those recorded, and tell what is new."""
-    if "host" not in request.fixturenames or not request.getfixturevalue("recording"):
+    if not request.getfixturevalue("recording"):
         yield
         return
     cassette: Cassette = request.getfixturevalue("vcr")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.cassettes.drift import Interaction, drift, known_shapes, topic
+from tests.cassettes.drift import NO_RECORDINGS, Interaction, drift, known_shapes, topic
 from tests.cassettes.format import load
 from tests.cassettes.playback import ROOT
 
@@ -72,3 +72,18 @@ def test_an_endpoint_never_recorded_is_all_new():
     found = drift(recorded("new-api", "embeddings"), KNOWN)
     assert found.broken == []
     assert "data[].embedding" in found.new
+
+
+def test_recordings_of_real_hubs_have_the_shapes_we_test_with():
+    live = sorted((ROOT / "live").rglob("*.yaml"))
+    if not live:
+        pytest.skip(NO_RECORDINGS)
+    others = [path for kind in ("gateway", "embedded") for path in (ROOT / kind).rglob("*.yaml")]
+    known = known_shapes(each for path in others for each in load(path.read_text("utf-8")).interactions)
+    found = [
+        line
+        for path in live
+        for each in load(path.read_text("utf-8")).interactions
+        for line in drift(each, known).broken
+    ]
+    assert found == []
