@@ -64,7 +64,7 @@ record-live: ## Record the cassettes of a real hub anew (needs a key, costs a li
 
 live: ## Run the short suite against a real hub (needs a key, costs a little)
 	$(call bootstrap,test)
-	@$(PYTEST) $(ARGS) tests/live
+	@$(PYTEST) --live $(ARGS) tests/live
 
 bench: ## Measure against the peers and print the table
 	$(call bootstrap,bench --venv .venvs/bench)
