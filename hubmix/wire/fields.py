@@ -213,8 +213,9 @@ def read_usage(raw: Any) -> Usage | None:
 def chunk_usage(chunk: Mapping[str, Any]) -> Usage | None:
     """The usage of a whole answer or a chunk: its own, Groq's ``x_groq.usage``, or inside a choice (Moonshot)."""
     usage = read_usage(chunk.get("usage")) or read_usage(_mapping(chunk.get("x_groq")).get("usage"))
-    if usage is None:
-        for choice in chunk.get("choices") or ():
+    choices = chunk.get("choices")
+    if usage is None and isinstance(choices, list):
+        for choice in choices:
             usage = usage or read_usage(_mapping(choice).get("usage"))
     return usage
 

@@ -220,9 +220,9 @@ class StreamReader:
         candidates["content"] = thinking
         candidates["details"] = details_text(details) if details else ""
         if self._reasoning_source is None:
-            filled = (n for n, v in candidates.items() if isinstance(v, str) and v)
-            self._reasoning_source = next(filled, None)
-        value = candidates.get(self._reasoning_source or "")
+            worded = (n for n, v in candidates.items() if isinstance(v, str) and v.strip())
+            self._reasoning_source = next(worded, None)
+        value = candidates[self._reasoning_source] if self._reasoning_source else None
         if isinstance(value, str) and value:
             self._reasoning.append(value)
             out.reasoning += value
