@@ -108,6 +108,20 @@ def test_the_question_of_a_prompt() -> None:
     assert question_in("just this") == "just this"
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Answer the question based only on the following context:\n{text}\n\nQuestion: {question}\n",
+        "Use the following pieces of retrieved context to answer.\nQuestion: {question} \nContext: {text} \nAnswer:",
+        "Sources:\n[1] a.md: {text}\n\nQuestion: {question}",
+        "<context>{text}</context> {question}",
+    ],
+)
+def test_context_however_it_is_given(prompt: str) -> None:
+    text, question = "The port is 3000. The host is loopback.", "Which port?"
+    assert _said("embedded/extract", prompt.format(text=text, question=question)).endswith("The port is 3000.")
+
+
 def test_context_in_the_system_message_answers_the_users_question() -> None:
     system = "Answer from the context.\n<context>\nThe port is 3000. The host is loopback.\n</context>"
     assert _said("embedded/extract", "Which port?", system=system) == "The port is 3000."

@@ -20,7 +20,7 @@ _THANKS = re.compile(r"^\W*(?:thanks|thank you|well, thanks|谢谢)\b", re.I)
 _FENCED = re.compile(r"-{5,}[ \t]*\n(.*?)-{5,}", re.S)
 _TAGGED = re.compile(r"<(context|documents?|sources?)>(.*?)</\1>", re.S | re.I)
 _LABELLED = re.compile(
-    r"(?:^|\n)[ \t]*(?:\w{1,30} ){0,3}(?:context|documents?|passages?|sources?|text|excerpts?)"
+    r"(?:^|\n)[ \t]*(?:[\w',-]{1,30} ){0,16}(?:context|documents?|passages?|sources?|text|excerpts?)"
     r"(?: for the context)?\s*:\s*\n?(.*?)"
     r"(?=\n[ \t]*(?:question|query|user question|instruction|answer|helpful answer)\s*:|\Z)",
     re.S | re.I,
@@ -43,12 +43,17 @@ def question_in(text: str) -> str:
 
 def context_in(text: str) -> str:
     """The text a prompt gives to answer from: between dashed lines, in tags, or after ``Context:``; "" without one."""
+    return _split(text)[0]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The context that a prompt gives, and the prompt without it: its words are not asked for."""
     for pattern, group in ((_FENCED, 1), (_TAGGED, 2), (_LABELLED, 1)):
         found = [match.group(group).strip() for match in pattern.finditer(text)]
         found = [part for part in found if part]
         if found:
-            return "\n".join(found)
-    return ""
+            return "\n".join(found), pattern.sub("\n", text)
+    return "", text
 
 
 def small_talk(text: str) -> str | None:
@@ -104,8 +109,9 @@ def answer(conversation: Conversation) -> str:
     talk = small_talk(user)
     if talk:
         return talk
-    question = question_in(user)
-    for given in (context_in(user), context_in(conversation.system)):
+    own_context, asking = _split(user)
+    question = question_in(asking)
+    for given in (own_context, context_in(conversation.system)):
         if given:
             return best_sentences(question, given) or NOT_FOUND
     said = [text for role, text in conversation.earlier if role == "user"]
