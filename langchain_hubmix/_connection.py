@@ -37,6 +37,8 @@ class HubConnection(BaseModel):
         cls = type(self)
         if not values.keys() <= cls.model_fields.keys():
             reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
+        if isinstance(key := values.get("api_key"), str):
+            values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
         super().__init__(**values)
         # Outside pydantic's validation, so that what is wrong with URL, hub or key is the project's own error.
         self.hub.require_key()

@@ -331,6 +331,7 @@ def metadata(reply: Reply) -> dict[str, Any]:
     """`response_metadata` of a whole answer, or of the one chunk that ends a stream: LangChain adds up what repeats."""
     found: dict[str, Any] = {
         "model_name": reply.served or reply.model,
+        "model_version": reply.model if reply.served and reply.model != reply.served else None,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
         "id": reply.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
@@ -30,6 +30,8 @@ class HubmixEmbeddings(HubConnection, Embeddings):
     Args:
         model: ID of the model, exactly as the hub lists it.
         dimensions: length of the vectors, for models that can shorten them. Default: the model's own.
+        encoding_format: `"base64"` makes answers a third as long where the vendor knows it; not every one does.
+            Default: the vendor's own. Both forms are read.
         chunk_size: most texts in one request. Default: 100; some vendors take no more than 10.
         max_chars: most characters in one request, all its texts together (a longer text goes alone). Default: 200,000,
             which stays below the 300,000 tokens that OpenAI takes.
@@ -58,6 +60,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
 
     model: str
     dimensions: int | None = Field(default=None, ge=1)
+    encoding_format: Literal["float", "base64"] | None = None
     chunk_size: int = Field(default=100, ge=1)
     max_chars: int = Field(default=200_000, ge=1)
     max_concurrency: int = Field(default=4, ge=1)
@@ -118,12 +121,9 @@ class HubmixEmbeddings(HubConnection, Embeddings):
 
     def _payload(self, batch: list[str]) -> dict[str, Any]:
         # Strings, never token ids: gateways turn those into empty input for every vendor but OpenAI.
-        payload: dict[str, Any] = {"model": self.model, "input": batch}
-        if self.dimensions is not None:
-            payload["dimensions"] = self.dimensions
-        if self.user is not None:
-            payload["user"] = self.user
-        return payload
+        payload = {"model": self.model, "input": batch}
+        set_here = {name: getattr(self, name) for name in ("dimensions", "encoding_format", "user")}
+        return payload | {name: value for name, value in set_here.items() if value is not None}
 
     def _options(self) -> CallOptions:
         return CallOptions(

@@ -89,6 +89,7 @@ async def test_an_empty_text_is_found_before_anything_is_sent(server: EmbeddedHu
 def test_dimensions_and_the_rest_are_sent(server: EmbeddedHub, embeddings: Any) -> None:
     assert len(embeddings(dimensions=32).embed_query("a")) == 32
     assert len(embeddings().embed_query("a")) == 256
+    assert close(embeddings(encoding_format="base64").embed_query("a"), embeddings().embed_query("a"))
     embeddings(user="u", extra_body={"task": "x"}).embed_query("a")
     body = server.requests[-1].json
     assert (body["user"], body["task"], body["input"]) == ("u", "x", ["a"])
@@ -141,9 +142,16 @@ def test_a_failed_request_is_tried_again_with_the_same_model(server: EmbeddedHub
 
 
 async def test_a_failed_request_ends_the_others(server: EmbeddedHub, embeddings: Any) -> None:
-    server.fault("embedded/embed", Fault.answer(400, {"error": {"message": "no", "code": "invalid_request"}}))
+    refused = Fault.answer(400, {"error": {"message": "no", "code": "invalid_request"}})
+    model = embeddings(chunk_size=1, max_concurrency=2)
+    server.fault("embedded/embed", refused)
     with pytest.raises(HubmixError):
-        await embeddings(chunk_size=1, max_concurrency=2).aembed_documents(TEXTS)
+        model.embed_documents(TEXTS)
+    assert len(server.requests) < 25
+    server.clear()
+    server.fault("embedded/embed", refused)
+    with pytest.raises(HubmixError):
+        await model.aembed_documents(TEXTS)
     sent = len(server.requests)
     await asyncio.sleep(0.02)
     assert len(server.requests) == sent < 25

@@ -96,6 +96,7 @@ def test_a_whole_answer_keeps_everything() -> None:
     assert message.response_metadata == {
         "model_provider": "hubmix",
         "model_name": "m",
+        "model_version": "upstream",
         "finish_reason": "tool_calls",
         "native_finish_reason": "tool_use",
         "id": "a1",

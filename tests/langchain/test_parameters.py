@@ -114,8 +114,11 @@ def test_an_unknown_parameter_names_the_near_one() -> None:
 def test_a_wrong_type_is_told_without_showing_what_was_given() -> None:
     with pytest.raises(ValidationError) as caught:
         llm(temperature="hot")
-    assert KEY not in str(caught.value) + repr(caught.value)
+    assert KEY not in str(caught.value) + repr(caught.value) + repr(caught.value.errors())
     assert "temperature" in str(caught.value)
+    with pytest.raises(ValidationError) as caught:
+        ChatHubmix(base_url=URL, api_key=KEY)
+    assert KEY not in str(caught.value) + repr(caught.value.errors())
 
 
 def test_options_of_a_call() -> None:

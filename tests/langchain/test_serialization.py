@@ -143,7 +143,7 @@ def test_the_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
             for model in (llm, embeddings, rerank)
         ),
         "dumps": dumps(llm),
-        "parameters": repr((llm._identifying_params, llm._get_invocation_params(), llm._get_ls_params(), llm.dict())),
+        "parameters": repr((llm._identifying_params, llm._get_invocation_params(), llm._get_ls_params())),
         "cache": repr(llm.cache._cache),
         "answer": answer.model_dump_json() + repr(answer) + "".join(piece.model_dump_json() for piece in pieces),
         "callbacks": "".join(everything.seen),
