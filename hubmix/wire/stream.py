@@ -119,7 +119,7 @@ class StreamReader:
         return self._read(chunk)
 
     def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any]) -> bool:
-        """True for a chunk that brings text and nothing else: nearly all of them, so this decides what a stream costs."""
+        """True for a chunk that brings text and nothing else. Nearly all are, so this decides what a stream costs."""
         if self._is_other(choice) or choice.get("finish_reason") or choice.get("logprobs"):
             return False
         for key in chunk:
