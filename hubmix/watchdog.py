@@ -56,7 +56,7 @@ class Watchdog:
     def hurry(self) -> None:
         """Look at the deadlines again: one of them has come nearer."""
         with self._condition:
-            self._condition.notify()
+            self._condition.notify_all()
 
     def add(self, watch: Watch) -> None:
         """Begin to watch."""
@@ -67,17 +67,20 @@ class Watchdog:
                 self._thread = threading.Thread(target=self._run, name="hubmix-watchdog", daemon=True)
                 self._thread.start()
             else:
-                self._condition.notify()
+                self._condition.notify_all()
 
     def remove(self, watch: Watch) -> None:
         """End the watch; when it was the last one, the thread ends too."""
         with self._condition:
             self._watches.discard(watch)
-            last = not self._watches
             thread = self._thread
-            if last:
-                self._condition.notify()
-        if last and thread is not None and thread is not threading.current_thread():
+            if self._watches or thread is None or thread is threading.current_thread():
+                return
+            self._condition.notify_all()
+            # Another reader may come meanwhile and keep the thread busy, which is no reason to wait for it here.
+            self._condition.wait_for(lambda: self._thread is not thread or bool(self._watches), 1.0)
+            ended = self._thread is not thread
+        if ended:
             thread.join(1.0)
 
     def _run(self) -> None:
@@ -94,6 +97,7 @@ class Watchdog:
                     self.wakes_at = earliest
                     self._condition.wait(None if earliest == _FAR else max(earliest - now, 0.001))
             self._thread = None
+            self._condition.notify_all()
 
 
 def socket_shutdown(response: object) -> Callable[[], None] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from hubmix.watchdog import Watch, Watchdog
 
 FAR = 600.0
@@ -68,3 +70,22 @@ def test_the_thread_ends_with_the_last_stream_and_comes_back_with_the_next() -> 
         asleep(dog, watch)
         dog.remove(watch)
         assert dog._thread is None
+
+
+def test_the_last_stream_to_end_does_not_wait_for_one_that_begins_just_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = Watchdog()
+    first, _ = watched(dog, FAR)
+    asleep(dog, first)
+    second = Watch(lambda: None, time.monotonic() + FAR)
+    notify = dog._condition.notify_all
+
+    def another_comes_first() -> None:
+        dog._watches.add(second)
+        notify()
+
+    monkeypatch.setattr(dog._condition, "notify_all", another_comes_first)
+    started = time.monotonic()
+    dog.remove(first)
+    assert time.monotonic() - started < 0.9
+    monkeypatch.undo()
+    dog.remove(second)

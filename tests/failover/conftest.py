@@ -1,0 +1,61 @@
+"""The embedded hub for all tests of a session, and time that passes only where somebody really waits for the hub."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from hubmix import Hub
+from hubmix.embedded import EmbeddedHub
+from hubmix.failover import Plan
+from hubmix.health import REGISTRY
+
+
+class SkippedTime:
+    """The monotonic clock, put forward by every wait of a walk; the waits are remembered."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+        self.waits: list[float] = []
+
+    def clock(self) -> float:
+        return time.monotonic() + self.skipped
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.skipped += seconds
+
+    async def async_sleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
+@pytest.fixture(autouse=True)
+def skipped_time(monkeypatch: pytest.MonkeyPatch) -> SkippedTime:
+    skip = SkippedTime()
+    times = {"clock": skip.clock, "sleep": skip.sleep, "async_sleep": skip.async_sleep, "random": lambda: 1.0}
+    monkeypatch.setattr("hubmix.calls.Plan", partial(Plan, **times))
+    monkeypatch.setattr(REGISTRY, "clock", skip.clock)
+    return skip
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[EmbeddedHub]:
+    with EmbeddedHub() as server:
+        yield server
+
+
+@pytest.fixture
+def server(_server: EmbeddedHub) -> EmbeddedHub:
+    _server.clear()
+    return _server
+
+
+@pytest.fixture
+async def hub(server: EmbeddedHub):
+    hub = Hub(base_url=server.base_url, api_key=server.api_key)
+    yield hub
+    hub.close()
+    await hub.aclose()

@@ -1,0 +1,215 @@
+"""Every row of the failure table on real sockets: in both frameworks, sync and async, whole and streamed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hubmix import FailoverPolicy, Hub, HubmixError, errors
+from hubmix.embedded import EmbeddedHub, Fault
+from hubmix.embedded.faults import refused_url
+from tests.failover.ways import EVERY, FIRST, SECOND, STREAMS, WHOLE, Way
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault of the first of two models.
+
+    Args:
+        fault: what the embedded hub does with every request for the first model.
+        kind: what the trace calls it.
+        requests: how often the first model is asked.
+        error: what is raised; None where the second model answers.
+        ways: the ways to ask in which it can happen.
+        options: of the model.
+    """
+
+    fault: Fault
+    kind: str
+    requests: int = 1
+    error: type[HubmixError] | None = None
+    ways: tuple[Way, ...] = tuple(EVERY)
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+def said(status: int, message: str, **error: Any) -> Fault:
+    return Fault.answer(status, {"error": {"message": message, **error}})
+
+
+HUB = "new_api_error"
+OPTED_IN = ("failover", FailoverPolicy(fallback_on_content_filter=True))
+ROWS = {
+    "context": Row(Fault.error("vendor_400_context"), "context"),
+    "capability": Row(Fault.error("vendor_400_max_tokens"), "capability"),
+    "policy": Row(Fault.error("vendor_400_filter"), "policy", error=errors.ContentFilterError),
+    "policy, opted in": Row(
+        Fault.error("vendor_400_filter"), "policy", options=(OPTED_IN,)
+    ),
+    "sensitive words": Row(
+        said(500, "sensitive words detected", type=HUB, code="sensitive_words_detected"),
+        "policy",
+        error=errors.ContentFilterError,
+        options=(OPTED_IN,),
+    ),
+    "bad request": Row(said(400, "no", type="invalid_request_error"), "bad_request", error=errors.BadRequestError),
+    "413": Row(Fault.error("vendor_413"), "bad_request", error=errors.BadRequestError),
+    "invalid_request as 500": Row(Fault.error("invalid_request"), "bad_request", error=errors.BadRequestError),
+    "wrong key": Row(Fault.error("bad_key"), "auth", error=errors.AuthenticationError),
+    "the hub's key at the vendor": Row(Fault.error("channel_auth"), "channel_auth"),
+    "the same from Gemini": Row(Fault.error("gemini_400"), "channel_auth"),
+    "empty account": Row(Fault.error("account_empty"), "quota", error=errors.QuotaExceededError),
+    "402": Row(said(402, "Payment required", type=HUB), "quota", error=errors.QuotaExceededError),
+    "key spent": Row(said(401, "[sk-abc***xyz] 该令牌额度已用尽", type=HUB), "quota", error=errors.QuotaExceededError),
+    "the hub's wallet at the vendor": Row(Fault.error("vendor_429_quota"), "channel_quota"),
+    "banned": Row(Fault.error("account_banned"), "account", error=errors.PermissionDeniedError),
+    "IP": Row(Fault.error("key_ip_denied"), "account", error=errors.PermissionDeniedError),
+    "channel suffix": Row(Fault.error("key_with_channel"), "account", error=errors.PermissionDeniedError),
+    "no access to the model": Row(Fault.error("key_model_denied"), "permission"),
+    "country": Row(Fault.error("vendor_403"), "permission"),
+    "unreadable": Row(Fault.error("vendor_error_detail"), "unreadable"),
+    "not found": Row(said(404, "The model `x` does not exist", code="model_not_found"), "not_found"),
+    "Incorrect model ID": Row(said(503, "Incorrect model ID.", type="Aihubmix_api_error"), "not_found"),
+    "Invalid URL": Row(
+        said(404, "Invalid URL (POST /x)", type="invalid_request_error"), "endpoint", error=errors.EndpointError
+    ),
+    "no channel": Row(Fault.error("model_unknown"), "no_channel"),
+    "no channel, older": Row(said(503, "当前分组 default 下对于模型 x 无可用渠道", type=HUB), "no_channel"),
+    "408": Row(Fault.error("vendor_408"), "transient", requests=2),
+    "409": Row(said(409, "conflict", type="vendor"), "transient", requests=2),
+    "the user's rate limit": Row(Fault.answer(429, text=""), "rate_account", 3, errors.RateLimitedError),
+    "busy": Row(Fault.error("vendor_429"), "rate_model"),
+    "529": Row(Fault.error("vendor_529"), "rate_model"),
+    "500": Row(Fault.error("vendor_500"), "server", requests=2),
+    "502": Row(Fault.html(502), "server", requests=2),
+    "503": Row(Fault.error("vendor_503"), "server", requests=2),
+    "504": Row(said(504, "late", type="vendor"), "timeout"),
+    "524": Row(Fault.html(524), "timeout"),
+    "silence": Row(Fault.stall(), "timeout", options=(("timeout", 0.05),)),
+    "reset": Row(Fault.reset(), "reset", requests=2),
+    "HTML": Row(Fault.html(), "garbled", requests=2),
+    "half a document": Row(Fault.garbled(), "garbled", requests=2, ways=tuple(WHOLE)),
+    "an error under 200": Row(Fault.error_event(0), "server", requests=2),
+    "an error under 200 with its code": Row(
+        Fault.error_event(0, body={"message": "no", "type": HUB, "code": "insufficient_user_quota"}),
+        "quota",
+        error=errors.QuotaExceededError,
+    ),
+    "a bare error after comments": Row(
+        Fault.error_event(0, style="bare", seconds=0.02, every=0.01, code=429), "rate_model", ways=tuple(STREAMS)
+    ),
+    "an empty answer": Row(Fault.parse("empty_answer"), "empty", requests=2),
+    "an empty body": Row(Fault.parse("empty_body"), "garbled", requests=2),
+    "no event": Row(Fault.parse("empty_stream"), "garbled", requests=2, ways=tuple(STREAMS)),
+    "[DONE] alone": Row(Fault.parse("only_done"), "garbled", requests=2, ways=tuple(STREAMS)),
+    "a usage chunk alone": Row(Fault.parse("only_usage"), "garbled", requests=2, ways=tuple(STREAMS)),
+    "cut before the first word": Row(Fault.cut(1, polite=False), "reset", requests=2, ways=tuple(STREAMS)),
+    "no first token, but comments": Row(
+        Fault.stall(every=0.01),
+        "timeout",
+        ways=tuple(STREAMS),
+        options=(("failover", FailoverPolicy(first_token_timeout=0.05)),),
+    ),
+}  # fmt: skip
+
+CASES = [pytest.param(row, way, id=f"{name}-{way}") for name, row in ROWS.items() for way in row.ways]
+
+
+@pytest.mark.parametrize(("row", "way"), CASES)
+async def test_a_fault_of_the_first_model(row: Row, way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    server.fault(FIRST, row.fault, times=None)
+    pieces: list[str] = []
+    try:
+        answer = await way.ask(hub, FIRST, SECOND, pieces=pieces, **dict(row.options))
+    except HubmixError as error:
+        # Which error it is decides below; where none is due, this raises it.
+        if row.error is None:
+            raise
+        raised: HubmixError | None = error
+        asked = [(attempt.model, attempt.kind) for attempt in error.attempts]
+    else:
+        raised, asked = None, answer.asked
+    sent = [request.model for request in server.requests]
+    assert asked[: row.requests] == [(FIRST, row.kind)] * row.requests
+    if row.error is not None:
+        assert isinstance(raised, row.error)
+        assert not isinstance(raised, errors.AllModelsFailedError)
+        assert FIRST in str(raised)
+        assert sent == [FIRST] * row.requests
+        assert "".join(pieces) == ""
+        return
+    assert asked[row.requests :] == [(SECOND, None)]
+    assert sent == [FIRST] * row.requests + [SECOND]
+    assert answer.trace["served"] == SECOND
+    assert "sky" in answer.text
+    if way.stream:
+        assert "".join(pieces) == answer.text
+
+
+BROKEN = {
+    "cut as the hubs end it": (Fault.cut(4), "no finish"),
+    "cut with the connection": (Fault.cut(4, polite=False), "cut"),
+    "reset": (Fault.reset(4), "cut"),
+    "an error event": (Fault.error_event(4), ""),
+    "an error event, swallowed style": (Fault.error_event(4, style="event"), ""),
+    "silence": (Fault.stall(4), "idle timeout"),
+    "silence with comments": (Fault.stall(4, every=0.01), "idle timeout"),
+}
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+@pytest.mark.parametrize("name", [name for name in BROKEN if name != "cut as the hubs end it"])
+async def test_a_stream_that_breaks_after_its_start_is_never_begun_again(
+    name: str, way: Way, server: EmbeddedHub, hub: Hub
+) -> None:
+    fault, seen = BROKEN[name]
+    server.fault(FIRST, fault)
+    pieces: list[str] = []
+    with pytest.raises(errors.StreamInterruptedError) as caught:
+        await way.ask(hub, FIRST, SECOND, pieces=pieces, failover=FailoverPolicy(idle_timeout=0.1))
+    assert [request.model for request in server.requests] == [FIRST]
+    assert caught.value.partial.text == "".join(pieces) != ""
+    assert seen in str(caught.value)
+    assert caught.value.is_retryable
+    assert hub.health()[0].failures == 1
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+@pytest.mark.parametrize("fault", [Fault.cut(4), Fault.parse("no_finish_reason")], ids=["cut", "no finish reason"])
+async def test_a_text_without_a_finish_reason_is_whole_but_marked(
+    fault: Fault, way: Way, server: EmbeddedHub, hub: Hub
+) -> None:
+    server.fault(FIRST, fault)
+    answer = await way.ask(hub, FIRST, SECOND)
+    assert answer.incomplete
+    assert answer.text
+    assert [request.model for request in server.requests] == [FIRST]
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+async def test_where_nobody_listens_no_other_model_is_burnt(way: Way) -> None:
+    hub = Hub(base_url=refused_url(), api_key="sk-test")
+    with pytest.raises(errors.HubConnectionError) as caught:
+        await way.ask(hub, FIRST, SECOND)
+    assert [attempt.model for attempt in caught.value.attempts] == [FIRST] * 3
+    assert "fault is" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+async def test_an_empty_answer_of_the_only_model_is_returned(way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    server.fault(FIRST, "empty_answer", times=None)
+    answer = await way.ask(hub, FIRST)
+    assert answer.text == ""
+    assert answer.asked == [(FIRST, "empty")] * 2
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+async def test_all_failed_lists_every_attempt(way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    server.fault(FIRST, "vendor_500", times=None)
+    server.fault(SECOND, "model_unknown", times=None)
+    with pytest.raises(errors.AllModelsFailedError) as caught:
+        await way.ask(hub, FIRST, SECOND)
+    assert [attempt.model for attempt in caught.value.attempts] == [FIRST, FIRST, SECOND]
+    assert all(attempt.request_id and attempt.request_id in str(caught.value) for attempt in caught.value.attempts)
+    assert server.api_key not in str(caught.value) + repr(caught.value.__dict__)
