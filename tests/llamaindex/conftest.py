@@ -119,3 +119,12 @@ def events() -> Iterator[list[Any]]:
     root.add_event_handler(collector)
     yield collector.events
     root.event_handlers.remove(collector)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until something has happened; fail after ten seconds."""
+    for _ in range(2_000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("what the test waits for did not happen")

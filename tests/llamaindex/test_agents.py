@@ -43,11 +43,6 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def multiply(a: int, b: int) -> int:
-    """Multiply two integers."""
-    return a * b
-
-
 ASK = "What is the weather in Paris?"
 ASK_TWICE = "What is the weather in Paris and in London?"
 

@@ -30,7 +30,7 @@ from hubmix.errors import (
     StreamInterruptedError,
 )
 from llamaindex_hubmix import Hubmix
-from tests.llamaindex.conftest import chats
+from tests.llamaindex.conftest import chats, until
 
 QUESTION = "What is the capital of France? Context: Paris is the capital of France."
 ANSWER = "Paris is the capital of France."
@@ -412,8 +412,7 @@ def test_an_answer_without_choices_is_an_error_of_ours(make: Make, server: Embed
 async def test_cancelling_a_call_ends_it(make: Make, server: EmbeddedHub) -> None:
     server.fault("*", Fault.stall(), times=None)
     task = asyncio.ensure_future(make().achat(MESSAGES))
-    await asyncio.wait([task], timeout=0.1)
-    assert chats(server)
+    await until(lambda: bool(chats(server)))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
