@@ -42,15 +42,15 @@ def skipped_time(monkeypatch: pytest.MonkeyPatch) -> SkippedTime:
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[EmbeddedHub]:
+def session_server() -> Iterator[EmbeddedHub]:
     with EmbeddedHub() as server:
         yield server
 
 
 @pytest.fixture
-def server(_server: EmbeddedHub) -> EmbeddedHub:
-    _server.clear()
-    return _server
+def server(session_server: EmbeddedHub) -> EmbeddedHub:
+    session_server.clear()
+    return session_server
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hubmix import Hub
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
 
-FIRST, SECOND, THIRD = "embedded/extract", "embedded/echo", "embedded/text"
+FIRST, SECOND, THIRD = "embedded/extract", "embedded/echo", "embedded/lorem"
 QUESTION = "The sky is blue because of Rayleigh scattering. Why is the sky blue?"
 
 
