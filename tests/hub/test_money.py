@@ -1,0 +1,122 @@
+"""What hangs on the catalog beside a call: cost, spending, balance, the limit on requests. And a catalog that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from hubmix import CallOptions, Hub, RateLimitedError
+from hubmix.embedded import EmbeddedHub, Fault
+from langchain_hubmix import ChatHubmix
+from llamaindex_hubmix import Hubmix
+
+PRICED = "embedded/extract"
+PAYLOAD: dict[str, Any] = {"model": PRICED, "messages": [{"role": "user", "content": "hello"}]}
+
+
+def test_cost_is_on_every_answer_of_both_frameworks(hub: Hub) -> None:
+    hub.models.refresh()
+    chat, llm = ChatHubmix(model=PRICED, hub=hub), Hubmix(model=PRICED, hub=hub)
+    streamed = None
+    for chunk in chat.stream("hello"):
+        streamed = chunk if streamed is None else streamed + chunk
+    assert streamed is not None
+    costs = [
+        chat.invoke("hello").response_metadata["cost"],
+        streamed.response_metadata["cost"],
+        llm.complete("hello").additional_kwargs["cost"],
+        list(llm.stream_complete("hello"))[-1].additional_kwargs["cost"],
+    ]
+    assert all(cost["complete"] and cost["total"] > 0 and cost["model"] == PRICED for cost in costs)
+
+
+def test_an_unknown_price_is_never_zero(hub: Hub) -> None:
+    cost = ChatHubmix(model=PRICED, hub=hub).invoke("hello").response_metadata["cost"]
+    assert (cost["complete"], cost["total"]) == (False, None)
+
+
+def test_spending_counts_what_was_called_inside(hub: Hub) -> None:
+    hub.models.refresh()
+    chat, llm = ChatHubmix(model=PRICED, hub=hub), Hubmix(model=PRICED, hub=hub)
+    with hub.spending() as spent:
+        chat.batch(["one", "two"])
+        llm.complete("three")
+        asyncio.run(chat.ainvoke("four"))
+        with ThreadPoolExecutor() as threads:
+            threads.submit(copy_context().run, hub.chat, PAYLOAD).result()
+    hub.chat(PAYLOAD)
+    assert spent.calls == 5
+    assert spent.complete
+    assert spent.total > 0
+    assert set(spent.by_model) == {PRICED}
+    assert hub.spending().calls >= 6
+
+
+def test_what_is_left_on_the_key() -> None:
+    with EmbeddedHub(keys={"sk-test-metered": Decimal("1.5")}) as server:
+        with Hub(base_url=server.base_url, api_key="sk-test-metered") as hub:
+            assert hub.balance().remaining == Decimal("1.5")
+            assert asyncio.run(hub.abalance()).remaining == Decimal("1.5")
+        with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+            assert hub.balance().unlimited
+            assert "not visible" in str(hub.balance())
+
+
+def test_a_limit_is_shared_by_all_hubs_of_a_key(server: EmbeddedHub) -> None:
+    made = [Hub(base_url=server.base_url, api_key=server.api_key, rate_limit="3/hour") for _ in range(2)]
+    quick = CallOptions(total_timeout=5.0)
+    for hub in (*made, made[0]):
+        hub.chat(PAYLOAD, quick)
+    with pytest.raises(RateLimitedError):
+        made[1].chat(PAYLOAD, quick)
+    with pytest.raises(RateLimitedError):
+        asyncio.run(made[0].achat(PAYLOAD, quick))
+    assert len(server.requests) == 3
+    for hub in made:
+        hub.close()
+
+
+LISTS = ("/v1/models", "/api/pricing")
+
+
+@pytest.mark.parametrize("fault", [Fault.answer(503), Fault.stall(), Fault.html(), Fault.answer(200, {"data": []})],
+                         ids=["down", "slow", "a web page", "empty"])  # fmt: skip
+def test_a_call_neither_waits_for_the_catalog_nor_fails_with_it(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")
+    with EmbeddedHub() as server:
+        for path in LISTS:
+            server.fault(path, fault, times=None)
+        with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+            for _ in range(3):
+                assert hub.chat(PAYLOAD, CallOptions(fallbacks=("embedded/echo",))).served == PRICED
+                assert asyncio.run(hub.achat(PAYLOAD)).served == PRICED
+
+
+def test_a_call_is_followed_by_one_look_at_the_catalog(server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")
+    with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+        for _ in range(5):
+            hub.chat(PAYLOAD)
+        deadline = time.monotonic() + 30
+        while hub.models.info().count == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        cost = hub.chat(PAYLOAD).cost
+    assert cost is not None
+    assert cost.complete
+    assert sorted(r.path for r in server.requests if r.method == "GET") == sorted(LISTS)
+
+
+def test_auto_chooses_from_the_catalog_and_does_without_one(hub: Hub, server: EmbeddedHub) -> None:
+    auto = CallOptions(fallbacks="auto")
+    assert len(hub.candidates(PRICED, auto)) > 1
+    with Hub(base_url=server.base_url, api_key=server.api_key) as blind:
+        for path in LISTS:
+            server.fault(path, Fault.answer(503), times=None)
+        assert blind.candidates(PRICED, auto) == [PRICED]
+        assert blind.chat(PAYLOAD, auto).served == PRICED
