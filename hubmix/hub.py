@@ -173,7 +173,9 @@ class Hub:
                     key = self._key()
                     self._pool = ClientPool(
                         self.base_url,
-                        key.get_secret_value() if key is not None else "",
+                        # The SDK refuses to be made without one. It is never sent: `require_key` stands before
+                        # every request that carries a key, and the others leave the header out.
+                        key.get_secret_value() if key is not None else "none",
                         self._headers,
                         self._http_client,
                         self._http_async_client,

@@ -254,7 +254,9 @@ class CatalogState:
         return words if words.find(model) is not None else self.need()
 
     def _hopeless(self) -> bool:
-        return self.snapshot is None and self._disk_read and self.settings.clock() < self._retry_at
+        # Without an error the first refresh is still on its way, and worth waiting for.
+        tried = self._disk_read and self._last_error is not None
+        return self.snapshot is None and tried and self.settings.clock() < self._retry_at
 
     def _stale(self, snapshot: Snapshot) -> bool:
         return self.settings.clock() - snapshot.checked_at >= (RETRY if snapshot.partial else FRESH)

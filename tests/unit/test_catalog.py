@@ -285,6 +285,12 @@ class TestNoList:
         later.run()
         assert models.peek("gpt-4o") is None
 
+    def test_a_verb_does_not_give_up_while_the_first_refresh_is_on_its_way(self) -> None:
+        models = ids("gpt-4o")
+        models.peek("gpt-4o")
+        models.warm()
+        assert models.find("gpt-4o") is not None
+
 
 class TestNames:
     def test_one_model_has_many_names(self) -> None:
