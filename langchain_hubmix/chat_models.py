@@ -52,9 +52,10 @@ class ChatHubmix(ChatSettings):
         hub: a `Hub` to share with other objects, or the name of a known one (`"aihubmix"`, `"aihubapi"`).
         base_url: base URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, then AIHubMix.
         api_key: default `HUBMIX_API_KEY`, then the hub's own variable (`AIHUBMIX_API_KEY`, `AIHUBAPI_API_KEY`).
-        temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n, logprobs, top_logprobs,
-            logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier: sent under their
-            own names when set, and not at all when None. `n` > 1 gives several generations and is left out of streams.
+        temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n: sent under their own names
+            when set, and not at all when None. `n` > 1 gives several generations and is left out of streams.
+        logprobs, top_logprobs, logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier:
+            the same.
         timeout: seconds for one attempt. Default: 600.
         total_timeout: seconds for the whole call, waits and further candidates included. Default: no limit.
         max_retries: further attempts at the same model while another candidate remains. Default: 1.
