@@ -77,19 +77,21 @@ class HubConnection(BaseComponent):
             self.http_client,
             self.http_async_client,
         )
-        if self._resolved is None or self._resolved[0] != given:
-            source, base_url, api_key, app_code, headers, client, async_client = given
-            hub = resolve_hub(
-                hub=source,
-                base_url=base_url,
-                api_key=api_key,
-                app_code=app_code,
-                default_headers=headers,
-                http_client=client,
-                http_async_client=async_client,
-            )
-            self._resolved = (given, hub)
-        return self._resolved[1]
+        resolved = self._resolved  # read once: private attributes of pydantic are slow, and a call asks several times
+        if resolved is not None and resolved[0] == given:
+            return resolved[1]
+        source, base_url, api_key, app_code, headers, client, async_client = given
+        hub = resolve_hub(
+            hub=source,
+            base_url=base_url,
+            api_key=api_key,
+            app_code=app_code,
+            default_headers=headers,
+            http_client=client,
+            http_async_client=async_client,
+        )
+        self._resolved = (given, hub)
+        return hub
 
     def _known(self, model: str) -> ModelInfo | None:
         """What the catalog says of a model, from its cache: never a request."""

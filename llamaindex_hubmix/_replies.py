@@ -103,10 +103,8 @@ def _thinking(reply: Reply) -> ThinkingBlock:
 
 
 def _tool_block(call: ToolCall) -> ToolCallBlock:
-    # A dict says that the call may be executed; a text is what arrived of one that must not be.
-    kwargs: dict[str, Any] | str = {"input": call.arguments} if call.kind == "custom" else call.arguments
-    if call.args is not None and call.kind != "custom":
-        kwargs = call.args
+    # A dict says that the call may be executed; a text is what arrived of one that must not be (or a custom tool gets).
+    kwargs = call.arguments if call.args is None or call.kind == "custom" else call.args
     return ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=kwargs)
 
 

@@ -78,10 +78,20 @@ def tool_selections(response: ChatResponse, *, error_on_no_tool_call: bool) -> l
 
 
 def _calls(message: ChatMessage) -> list[tuple[str, str, Any]]:
+    legacy = message.additional_kwargs.get("tool_calls") or ()
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    if blocks:
-        return [(block.tool_call_id or "", block.tool_name, block.tool_kwargs) for block in blocks]
-    return [_legacy(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+    if not blocks:
+        return [_legacy(call) for call in legacy]
+    custom = {call["id"] for call in legacy if isinstance(call, Mapping) and call.get("type") == "custom"}
+    return [
+        (
+            block.tool_call_id or "",
+            block.tool_name,
+            # The input of a custom tool is free text, and a tool of LlamaIndex takes names and values.
+            {"input": block.tool_kwargs} if block.tool_call_id in custom else block.tool_kwargs,
+        )
+        for block in blocks
+    ]
 
 
 def _legacy(call: Any) -> tuple[str, str, Any]:

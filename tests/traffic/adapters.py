@@ -96,13 +96,10 @@ def _llm(exchange: dict[str, Any]) -> Hubmix:
 
 def _from_llamaindex(response: Any) -> dict[str, Any]:
     message, more = response.message, response.additional_kwargs
-    custom = {c["id"] for c in message.additional_kwargs.get("tool_calls", ()) if c.get("type") == "custom"}
     calls = []
     for block in message.blocks:
         if block.block_type == "tool_call":
             arguments = block.tool_kwargs
-            if block.tool_call_id in custom:  # free text, which the class gives under the one name that it can have
-                arguments = arguments["input"]
             text = arguments if isinstance(arguments, str) else json.dumps(arguments)
             calls.append({"name": block.tool_name, "arguments": text, "id": block.tool_call_id})
     dump = message.model_dump(mode="json")
