@@ -12,6 +12,7 @@ import vcr
 
 from tests.cassettes import format as cassette_format
 from tests.cassettes import matchers
+from tests.cassettes.scan import SecretFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,6 +113,36 @@ def play(
         misses = note_misses(cassette)
         yield cassette
     verify(cassette, misses, needed=len(Persister().load_cassette(str(path), serializer)[0]) if spare else None)
+
+
+@contextmanager
+def record(path: Path, provenance: Mapping[str, Any]) -> Iterator[Cassette]:
+    """Record every request into the cassette at `path`, which is replaced; raise where it must not be saved."""
+    recorder = vcr.VCR(record_mode=vcr.mode.ALL, match_on=matchers.OWN)
+    configure(recorder, cassette_format.Serializer(provenance, path.name))
+    with recorder.use_cassette(str(path), drop_unused_requests=True) as cassette:
+        refused = hold_refusals(cassette)
+        yield cassette
+    if refused:
+        raise refused[0]
+
+
+def hold_refusals(cassette: Cassette) -> list[Exception]:
+    """Return a list that fills with what kept `cassette` from being saved, to be raised once it is closed.
+
+    vcrpy leaves its patches in place where saving raises; they would come off in the middle of another test.
+    """
+    refused: list[Exception] = []
+    save = cassette._save
+
+    def saving(force: bool = False) -> None:
+        try:
+            save(force)
+        except (SecretFoundError, cassette_format.CassetteDamagedError) as error:
+            refused.append(error)
+
+    cassette._save = saving
+    return refused
 
 
 def note_misses(cassette: Cassette) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.cassettes import matchers
 from tests.cassettes.format import Serializer
-from tests.cassettes.playback import ROOT, configure, note_misses, verify
+from tests.cassettes.playback import ROOT, configure, hold_refusals, note_misses, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ class _Session:
     recorded: set[str] = field(default_factory=set)
     serializer: Serializer | None = None
     origins: dict[str, str] = field(default_factory=dict)
+    refused: list[Exception] = field(default_factory=list)
 
 
 _SESSION = pytest.StashKey[_Session]()
@@ -104,28 +105,34 @@ def recording(
 
 
 @pytest.fixture
-def vcr_config(request: pytest.FixtureRequest, recording: bool) -> dict[str, Any]:
+def vcr_config(request: pytest.FixtureRequest, recording: bool) -> Iterator[dict[str, Any]]:
     session = request.config.stash[_SESSION]
-    session.origins = {}
+    session.origins, session.refused = {}, []
     # Without a provenance it is read-only: what is played is never written.
     session.serializer = Serializer(_provenance(request) if recording else None, request.node.name)
-    return {
+    yield {
         "match_on": matchers.OWN,
         "record_mode": "all" if recording else "none",
         "drop_unused_requests": recording,
         "before_record_request": lambda sent: _under_recorded_name(sent, session.origins),
     }
+    # Here the cassette is closed.
+    if session.refused:
+        raise session.refused[0]
 
 
 @pytest.fixture(autouse=True)
 def whole_cassette(request: pytest.FixtureRequest, vcr: Cassette | None) -> Iterator[None]:
     """Fail where a request was not in the cassette, or an interaction of it was not asked for."""
-    if vcr is None or request.getfixturevalue("recording"):
+    if vcr is None:
         yield
-        return
-    misses = note_misses(vcr)
-    yield
-    verify(vcr, misses)
+    elif request.getfixturevalue("recording"):
+        request.config.stash[_SESSION].refused = hold_refusals(vcr)
+        yield
+    else:
+        misses = note_misses(vcr)
+        yield
+        verify(vcr, misses)
 
 
 @pytest.fixture

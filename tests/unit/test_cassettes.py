@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import openai
 import pytest
@@ -22,7 +21,7 @@ import vcr
 from tests.cassettes import format as cassette_format
 from tests.cassettes import matchers
 from tests.cassettes.format import CassetteDamagedError, Interaction, Recording, Serializer, dump, load
-from tests.cassettes.playback import ROOT, CassetteMismatchError, configure, note_misses, play, verify
+from tests.cassettes.playback import ROOT, CassetteMismatchError, configure, note_misses, play, record, verify
 from tests.cassettes.scan import SecretFoundError, findings
 
 OURS = sorted(path for kind in ("embedded", "live") for path in (ROOT / kind).rglob("*.yaml"))
@@ -333,17 +332,11 @@ def hub_port():
         server.shutdown()
 
 
-def recorder(path: Path) -> vcr.VCR:
-    made = vcr.VCR(record_mode=vcr.mode.ALL, match_on=matchers.OWN)
-    configure(made, Serializer(PROVENANCE, path.name))
-    return made
-
-
 def test_what_is_recorded_is_readable_and_holds_no_key(tmp_path, hub_port):
     path = tmp_path / "plain.yaml"
     key = "sk-" + LONG
     sender = openai.OpenAI(base_url=f"http://127.0.0.1:{hub_port}/v1", api_key=key, max_retries=0)
-    with recorder(path).use_cassette(str(path)):
+    with record(path, PROVENANCE):
         assert ask(sender).choices[0].message.content == "Hi"
     text = path.read_text("utf-8")
     assert key not in text
@@ -353,20 +346,20 @@ def test_what_is_recorded_is_readable_and_holds_no_key(tmp_path, hub_port):
         assert ask(sender).choices[0].message.content == "Hi"
 
 
-def test_an_answer_that_says_the_key_back_is_not_saved(tmp_path, hub_port):
+def test_an_answer_that_says_the_key_back_is_not_saved_and_leaves_nothing_patched(tmp_path, hub_port):
     path = tmp_path / "leak.yaml"
     sender = openai.OpenAI(base_url=f"http://127.0.0.1:{hub_port}/leak/v1", api_key="sk-" + LONG, max_retries=0)
-    with pytest.raises(SecretFoundError), recorder(path).use_cassette(str(path)):
+    send = type(sender._client._transport).handle_request
+    with pytest.raises(SecretFoundError), record(path, PROVENANCE):
         ask(sender)
     assert not path.exists()
+    assert type(sender._client._transport).handle_request is send
 
 
 def test_a_recording_that_says_nothing_new_leaves_the_file_alone(tmp_path, hub_port):
     path = tmp_path / "again.yaml"
     for day in ("2026-01-01", "2026-02-02"):
-        made = vcr.VCR(record_mode=vcr.mode.ALL, match_on=matchers.OWN)
-        configure(made, Serializer({**PROVENANCE, "recorded": day}))
-        with made.use_cassette(str(path), drop_unused_requests=True):
+        with record(path, {**PROVENANCE, "recorded": day}):
             ask(client(hub_port))
     assert load(path.read_text("utf-8")).provenance["recorded"] == "2026-01-01"
     assert len(load(path.read_text("utf-8")).interactions) == 1
