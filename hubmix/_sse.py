@@ -16,12 +16,13 @@ class EventDecoder:
     ``stray`` holds lines that look like JSON but belong to no event.
     """
 
-    __slots__ = ("_data", "_event", "_rest", "stray")
+    __slots__ = ("_data", "_event", "_rest", "_room", "stray")
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
         self._event = b""
+        self._room = _STRAY_LIMIT
         self.stray: list[bytes] = []
 
     def feed(self, piece: bytes) -> list[tuple[bytes, bytes]]:
@@ -66,7 +67,8 @@ class EventDecoder:
             self._event = line[6:].strip()
         else:
             text = line.lstrip(b"\xef\xbb\xbf \t")
-            if text.startswith((b"{", b"<")) and sum(map(len, self.stray)) < _STRAY_LIMIT:
+            if text.startswith((b"{", b"<")) and self._room > 0:
+                self._room -= len(text)
                 self.stray.append(text)
             elif text is not line and text.startswith((b"data:", b"event:")):  # after a byte order mark
                 self._line(text, events)
