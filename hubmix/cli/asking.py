@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -55,6 +56,12 @@ def stream(
             if delta.final is not None:
                 reply = delta.final
     return Timed(reply, first, time.monotonic() - started)
+
+
+def get_ready(hub: Hub) -> None:
+    """Make the client, a connection and the list of prices, so that none of it counts as a model's time."""
+    with contextlib.suppress(CatalogError):
+        hub.models.list(kind=None)
 
 
 def cost_of(hub: Hub, reply: Reply) -> Cost | None:
@@ -117,8 +124,8 @@ class Printer:
             self._reasoned = False
             sys.stderr.write("\n")
             sys.stderr.flush()
+        self._last = text[-1]  # first: Ctrl-C may come while it is written
         screen.write(text)
-        self._last = text[-1]
 
     def _reasoning(self, text: str) -> None:
         self._reasoned = True

@@ -24,6 +24,7 @@ from hubmix.errors import (
     CatalogError,
     HubmixError,
     ModelNotFoundError,
+    ModelUnavailableError,
     PermissionDeniedError,
     QuotaExceededError,
 )
@@ -260,8 +261,8 @@ def _rejected(name: str, error: HubmixError) -> Check:
         advice = "Top up the account, or raise the key's limit; see: hubmix balance"
     elif isinstance(error, PermissionDeniedError):
         advice = "Look at the key's settings on the hub's website: allowed models and addresses."
-    elif isinstance(error, ModelNotFoundError):
-        advice = "Name a model of this hub with --model; see: hubmix models"
+    elif isinstance(error, (ModelNotFoundError, ModelUnavailableError)):
+        advice = "Name another model with --model; what this hub serves: hubmix models"
     return Check(name, Outcome.FAILED, message_of(error), advice)
 
 

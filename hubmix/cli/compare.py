@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hubmix.cli import screen
-from hubmix.cli.asking import Timed, cost_of, stream
+from hubmix.cli.asking import Timed, cost_of, get_ready, stream
 from hubmix.cli.attachments import content_of
 from hubmix.cli.chat import piped_input
 from hubmix.cli.connection import BaseUrl, HubName, Json, Timeout, connect
@@ -126,6 +126,7 @@ def compare(
     with connect(context, hub, base_url) as connection:
         connection.require_key()
         with screen.waiting(f"asking {len(names)} models"):
+            get_ready(connection)
             results = ask_all(connection, names, body, CallOptions(timeout=timeout))
     if as_json:
         screen.as_json([result.to_dict() for result in results])

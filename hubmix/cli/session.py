@@ -71,8 +71,9 @@ class Session:
                 elif text:
                     self._ask(text)
         if spent.calls and not self._quiet:
+            answers = "1 answer" if spent.calls == 1 else f"{spent.calls} answers"
             more = "" if spent.complete else " and calls of unknown price"
-            screen.note(f"{spent.calls} answers, {spent.tokens:,} tokens, USD {plain(spent.total)}{more}")
+            screen.note(f"{answers}, {spent.tokens:,} tokens, USD {plain(spent.total)}{more}")
 
     def _read(self) -> str | None:
         """The next question, or None at the end."""

@@ -1,0 +1,136 @@
+"""hubmix doctor: what it finds, and what it says to do."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hubmix import Hub
+from hubmix.cli.checks import Check, Outcome, Surroundings, examine
+from hubmix.embedded import EmbeddedHub
+from tests.cli.conftest import Command, Done
+
+STEPS = ["settings", "dns", "tcp", "tls", "key", "catalog", "call"]
+
+
+def outcomes(done: Done) -> dict[str, str]:
+    return {check["name"]: check["outcome"] for check in json.loads(done.out)["checks"]}
+
+
+def advice(done: Done) -> dict[str, str]:
+    return {check["name"]: check["advice"] for check in json.loads(done.out)["checks"] if check["advice"]}
+
+
+def test_all_is_well(hubmix: Command) -> None:
+    done = hubmix("doctor")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert [line.split()[1] for line in lines if line and line[0] != " " and not line.startswith("All")] == STEPS
+    assert lines[-1] == "All is well."
+    assert "FAILED" not in done.out
+    assert done.err == ""
+
+
+def test_the_same_as_json(hubmix: Command) -> None:
+    done = hubmix("doctor", "--json")
+    assert json.loads(done.out)["ok"] is True
+    assert outcomes(done) == {step: "skipped" if step == "tls" else "ok" for step in STEPS}
+
+
+def test_the_call_can_be_left_out_or_sent_to_a_model(hubmix: Command, server: EmbeddedHub) -> None:
+    assert outcomes(hubmix("doctor", "--no-call", "--json"))["call"] == "skipped"
+    assert not [one for one in server.requests if one.path.endswith("/chat/completions")]
+    assert "embedded/extract answered" in hubmix("doctor", "-m", "embedded/extract").out
+
+
+def test_nothing_listens(hubmix: Command) -> None:
+    done = hubmix("doctor", "--base-url", "http://127.0.0.1:1/v1", "--json")
+    assert done.code == 1
+    assert outcomes(done) == {
+        "settings": "ok",
+        "dns": "ok",
+        "tcp": "failed",
+        "tls": "skipped",
+        "key": "ok",
+        "catalog": "skipped",
+        "call": "skipped",
+    }
+    assert "start the hub" in advice(done)["tcp"]
+    text = hubmix("doctor", "--base-url", "http://127.0.0.1:1/v1").out
+    assert "-> Nothing listens there" in text
+    assert "1 problem; begin with the first: tcp." in text
+
+
+def test_no_such_host(hubmix: Command) -> None:
+    done = hubmix("doctor", "--base-url", "https://hub.invalid/v1", "--json")
+    assert outcomes(done)["dns"] == "failed"
+    assert outcomes(done)["tcp"] == "skipped"
+    assert "spelling" in advice(done)["dns"]
+
+
+def test_no_key(hubmix: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HUBMIX_API_KEY")
+    done = hubmix("doctor", "--json")
+    assert done.code == 1
+    assert (outcomes(done)["key"], outcomes(done)["call"]) == ("failed", "skipped")
+    assert advice(done) == {"key": "export HUBMIX_API_KEY=<your key>"}
+
+
+def test_a_wrong_key(hubmix: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_API_KEY", "sk-test-wrong")
+    done = hubmix("doctor", "--json")
+    assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "failed")
+    assert "key" in advice(done)["call"]
+    assert "sk-test-wrong" not in done.out + done.err
+
+
+def test_a_wrong_model(hubmix: Command) -> None:
+    done = hubmix("doctor", "-m", "embedded/extrct", "--json")
+    assert outcomes(done)["call"] == "failed"
+    assert "hubmix models" in advice(done)["call"]
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port that accepts connections and says something that is not TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_no_tls_where_it_is_due(hubmix: Command, deaf: int) -> None:
+    done = hubmix("doctor", "--base-url", f"https://127.0.0.1:{deaf}/v1", "--json")
+    assert outcomes(done)["tcp"] == "ok"
+    assert outcomes(done)["tls"] == "failed"
+    assert "speaks https" in advice(done)["tls"]
+
+
+def test_a_proxy_is_named_without_its_password_and_connects_in_our_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example:3128")
+    found = list(examine(Surroundings(Hub(base_url="https://hub.example/v1"), None, call=False)))
+    by_name = {check.name: check for check in found}
+    assert by_name["tcp"] == Check("tcp", Outcome.SKIPPED, "requests go through the proxy proxy.example:3128")
+    assert "secret" not in str(found)
+
+
+def test_a_hub_without_a_catalog_can_still_be_called(hubmix: Command, server: EmbeddedHub) -> None:
+    for path in ("/v1/models", "/api/pricing"):
+        server.fault(path, "html", times=None)
+    done = hubmix("doctor", "-m", "embedded/echo", "--json")
+    assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "ok")
+    assert "without a catalog" in advice(done)["catalog"]

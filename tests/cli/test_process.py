@@ -1,0 +1,130 @@
+"""The command as a shell sees it: streams, exit codes, signals, closed pipes, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hubmix.embedded import EmbeddedHub
+from tests.cli.conftest import Command
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
+HUBMIX = [sys.executable, "-m", "hubmix"]
+
+
+def test_one_question_in_a_pipe(process: Command) -> None:
+    done = process("chat", "Hello", "-m", "embedded/echo", FORCE_COLOR="1")
+    assert (done.code, done.out) == (0, "Hello\n")
+    assert "embedded/echo" in done.err
+    assert process("chat", "Say:", "-m", "embedded/echo", "-q", stdin="Grüße").out == "Say:\n\nGrüße\n"
+
+
+def test_a_failure_has_no_traceback(process: Command) -> None:
+    done = process("chat", "Hello", "-m", "no-such-model")
+    assert done.code == 1
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err
+
+
+def test_a_terminal_that_knows_no_unicode_gets_question_marks(process: Command) -> None:
+    done = process("chat", "Grüße", "-m", "embedded/echo", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.code, done.out) == (0, "Gr??e\n")
+
+
+@posix
+@pytest.mark.parametrize("command", [["models"], ["chat", "go", "-m", "embedded/lorem:20000"]])
+def test_a_reader_that_has_seen_enough(server: EmbeddedHub, command: list[str]) -> None:
+    read, write = os.pipe()
+    running = subprocess.Popen([*HUBMIX, *command], stdout=write, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    os.close(write)
+    os.close(read)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 141
+    assert b"Traceback" not in said
+    assert b"BrokenPipe" not in said
+
+
+@posix
+def test_ctrl_c_in_the_middle_of_an_answer() -> None:
+    with EmbeddedHub(pace=0.02) as slow:
+        running = subprocess.Popen(
+            [*HUBMIX, "chat", "go", "-m", "embedded/lorem:5000", "--base-url", slow.base_url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "HUBMIX_API_KEY": slow.api_key},
+        )
+        assert running.stdout is not None
+        assert running.stdout.read(5) == b"lorem"
+        running.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        out, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert out.endswith(b"\n")
+    assert said.strip() == b"stopped"
+    assert time.monotonic() - started < 10
+
+
+@posix
+def test_the_embedded_hub_serves_until_it_is_stopped() -> None:
+    running = subprocess.Popen(
+        [*HUBMIX, "serve-embedded", "--port", "0", "--model", "gpt-4o", "--fault", "embedded/echo=503"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    base_url, key = running.stdout.readline().split()
+    from hubmix import Hub, HubmixError
+
+    hub = Hub(base_url=base_url, api_key=key)
+    question = {"messages": [{"role": "user", "content": "Hello"}]}
+    assert hub.chat({"model": "gpt-4o", **question}).text
+    with pytest.raises(HubmixError):
+        hub.chat({"model": "embedded/echo", **question})
+    hub.close()
+    running.send_signal(signal.SIGINT)
+    out, said = running.communicate(timeout=30)
+    assert (running.returncode, out) == (0, "")
+    assert f"export HUBMIX_BASE_URL={base_url} HUBMIX_API_KEY={key}" in said
+
+
+def test_a_port_that_is_taken(process: Command, server: EmbeddedHub) -> None:
+    port = server.base_url.split(":")[2].split("/")[0]
+    done = process("serve-embedded", "--port", port)
+    assert done.code == 2
+    assert f"Port {port} cannot be used" in done.err
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(\"No module named 'typer'\", name='typer')")
+    done = subprocess.run(
+        HUBMIX, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+    assert done.returncode == 1
+    assert 'pip install "hubmix[cli]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_import_of_the_command_is_light() -> None:
+    heavy = ("typer", "rich", "openai", "pydantic", "httpx")
+    code = f"import sys, hubmix.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_help_asks_for_no_sdk() -> None:
+    code = (
+        "import sys; sys.argv = ['hubmix', 'chat', '--help']\n"
+        "from hubmix.cli import main\n"
+        "code = main()\n"
+        "print(code, [m for m in ('openai', 'starlette', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr

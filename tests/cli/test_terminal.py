@@ -1,0 +1,206 @@
+"""The command at a terminal: a session, colours, tables, Ctrl-C. On a pseudo-terminal, as a person sees it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hubmix.embedded import EmbeddedHub
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+
+_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
+
+
+class Terminal:
+    """A process on a pseudo-terminal: what is typed and what is seen."""
+
+    def __init__(self, arguments: list[str], columns: int = 120) -> None:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        self._screen, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+
+        def lead() -> None:
+            # Ctrl-C on the terminal reaches only the processes whose terminal it is.
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        variables = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hubmix", *arguments],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env={**variables, "TERM": "xterm-256color"},
+            preexec_fn=lead,
+            close_fds=True,
+        )
+        os.close(inner)
+        self.raw = ""
+
+    @property
+    def seen(self) -> str:
+        """What was written, without colours and cursor movements."""
+        return _CODES.sub("", self.raw).replace("\r\n", "\n")
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._screen, 65536)
+        except OSError:
+            return False
+        self.raw += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def until(self, text: str, seconds: float = 30) -> None:
+        """Read until `text` was seen; what came before it is forgotten by the next call."""
+        deadline = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            assert self._read(), self.seen
+
+    def type(self, text: str) -> None:
+        self.raw = ""
+        os.write(self._screen, text.encode())
+
+    def end(self) -> int:
+        """The exit code, after everything was read."""
+        while self._read():
+            pass
+        return self._process.wait(30)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._screen)
+
+
+@contextmanager
+def terminal(*arguments: str, columns: int = 120) -> Iterator[Terminal]:
+    made = Terminal(list(arguments), columns)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedHub]:
+    with EmbeddedHub(pace=0.01) as running:
+        monkeypatch.setenv("HUBMIX_BASE_URL", running.base_url)
+        monkeypatch.setenv("HUBMIX_API_KEY", running.api_key)
+        yield running
+
+
+def chats(server: EmbeddedHub) -> list[list[dict[str, str]]]:
+    return [one.json["messages"] for one in server.requests if one.path.endswith("/chat/completions")]
+
+
+def test_a_session(slow: EmbeddedHub, tmp_path: object) -> None:
+    with terminal("chat", "-m", "embedded/echo", "--system", "Be brief.") as screen:
+        screen.until("> ")
+        assert "embedded/echo at http://127.0.0.1" in screen.seen
+        screen.type("first\n")
+        screen.until("USD 0")
+        screen.until("> ")
+        screen.type("second \\\n")
+        screen.until("... ")
+        screen.type("line\n")
+        screen.until("USD 0")
+        screen.until("> ")
+        screen.type("/undo\n")
+        screen.until("1 questions")
+        screen.type("/model no-such-model\n")
+        screen.until("> ")
+        screen.type("third\n")
+        screen.until("error: ")
+        screen.until("> ")
+        screen.type("/model embedded/lorem:3000\n")
+        screen.until("> ")
+        screen.type("go\n")
+        screen.until("lorem")
+        screen.type("\x03")
+        screen.until("(stopped")
+        screen.until("> ")
+        screen.type("/model embedded/echo\n")
+        screen.until("> ")
+        screen.type("half a line\x03")
+        screen.until("(Ctrl-D ends the session)")
+        screen.until("> ")
+        screen.type("/nonsense\n")
+        screen.until("not known")
+        screen.type("/system\n")
+        screen.until("no system message")
+        screen.type("last\n")
+        screen.until("USD 0")
+        screen.until("> ")
+        screen.type("\x04")
+        assert screen.end() == 0
+        assert re.search(r"\d answers, [\d,]+ tokens, USD 0", screen.seen)
+        assert "Traceback" not in screen.raw
+    system = {"role": "system", "content": "Be brief."}
+    first = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "first"}]
+    found = chats(slow)
+    assert found[0] == [system, first[0]]
+    assert found[1] == [system, *first, {"role": "user", "content": "second \nline"}]
+    assert found[-1] == [*first, {"role": "user", "content": "last"}]
+
+
+def test_ctrl_c_during_one_question(slow: EmbeddedHub) -> None:
+    with terminal("chat", "go", "-m", "embedded/lorem:3000") as screen:
+        screen.until("lorem")
+        screen.type("\x03")
+        assert screen.end() == 130
+        assert "stopped" in screen.seen
+        assert "Traceback" not in screen.seen
+
+
+def test_tables_are_in_colour_and_keep_whole_ids(slow: EmbeddedHub) -> None:
+    with terminal("models", columns=60) as screen:
+        assert screen.end() == 0
+        assert "\x1b[" in screen.raw
+        assert "embedded/think-strict" in screen.seen
+    with terminal("models", "--json") as screen:
+        assert screen.end() == 0
+        assert '\n    "id": ' in screen.seen
+
+
+def test_answers_stand_side_by_side_where_there_is_room(slow: EmbeddedHub) -> None:
+    question = ("compare", "Hello", "-m", "embedded/echo,embedded/refuse")
+    with terminal(*question, columns=120) as screen:
+        assert screen.end() == 0
+        assert [line for line in screen.seen.splitlines() if "embedded/echo" in line and "embedded/refuse" in line]
+    with terminal(*question, columns=60) as screen:
+        assert screen.end() == 0
+        assert not [line for line in screen.seen.splitlines() if "embedded/echo" in line and "embedded/refuse" in line]
+
+
+def test_alike_texts_are_a_table(slow: EmbeddedHub) -> None:
+    with terminal("embed", "a cat", "a cat", "-m", "embedded/embed") as screen:
+        assert screen.end() == 0
+        assert "1.000" in screen.seen
+        assert '"embedding"' not in screen.seen
+
+
+def test_the_doctor_speaks_in_colour(slow: EmbeddedHub) -> None:
+    with terminal("doctor", "-m", "embedded/echo") as screen:
+        assert screen.end() == 0
+        assert "\x1b[1;32mok" in screen.raw
+        assert "All is well." in screen.seen
+
+
+def test_a_model_cannot_move_the_cursor(slow: EmbeddedHub) -> None:
+    with terminal("chat", "a\x1b[2Jb\x1b]0;title\x07c", "-m", "embedded/echo", "-q") as screen:
+        assert screen.end() == 0
+        assert screen.raw == "a[2Jb]0;titlec\r\n"
