@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.classification import classify
 from hubmix.errors import BadRequestError, HubmixError, to_exception
-from hubmix.failover import AttemptFailed, Limits, Needs, Plan, Trace, needs_of, walk_async, walk_sync
+from hubmix.failover import AttemptFailed, Limits, Needs, Plan, Trace, interrupted, needs_of, walk_async, walk_sync
 from hubmix.health import HubHealth
 from hubmix.options import CallOptions
 from hubmix.settings import is_loopback
@@ -165,17 +165,10 @@ class Calls:
         return delta
 
     def _interrupted(self, failed: AttemptFailed, plan: Plan, trace: Trace) -> HubmixError:
-        evidence = replace(failed.evidence, phase="committed")
-        failure = classify(evidence, plan.hub_types)
-        served = trace.attempts[-1]
-        url = served.base_url or self._hub.base_url
-        plan.health.record(served.model, failure, evidence, base_url=served.base_url)
         partial = failed.partial
         if partial is not None:
-            partial.served, partial.trace = served.model, trace
-        error = to_exception(failure, evidence, model=served.model, base_url=url, partial=partial)
-        error.attempts = trace.attempts
-        return error
+            partial.served, partial.trace = trace.served, trace
+        return interrupted(plan, trace, failed)
 
     # ------------------------------------------------------------------------------------- embeddings and rerank
 

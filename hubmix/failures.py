@@ -210,6 +210,15 @@ INTERRUPTED = _of_model(
     "What arrived is in `.partial`; a stream is never restarted half-way. Ask again for a whole answer.",
 )
 
+UNSTEADY = _of_model(
+    "server",
+    Action.RETRY,
+    COUNTED,
+    Fault.HUB,
+    "The last streams of the model {model} broke off before their end.",
+    "Try again later, or use another model.",
+)
+
 # -- the key and the account ---------------------------------------------------------------------------------------
 
 AUTH = _of_account(

@@ -22,7 +22,7 @@ class Verdict:
     evidence: Evidence
     asked: bool = True
 
-    def to_exception(self, suggest: Callable[[str], Sequence[str]], note: str = "") -> HubmixError:
+    def to_exception(self, suggest: Callable[[str], Sequence[str]], note: str = "", partial: Any = None) -> HubmixError:
         """The exception of this candidate alone."""
         unknown = self.failure.kind in ("not_found", "no_channel")
         if not self.asked:
@@ -32,6 +32,7 @@ class Verdict:
             self.evidence,
             model=self.model,
             base_url=self.base_url,
+            partial=partial,
             suggestions=suggest(self.model) if unknown else (),
             note=note,
         )

@@ -14,7 +14,7 @@ from hubmix.candidates import Candidate, Candidates
 from hubmix.classification import classify
 from hubmix.error_text import what_happened
 from hubmix.errors import HubmixError
-from hubmix.evidence import Action, Evidence, Failure, Target, find_request_id
+from hubmix.evidence import Evidence, Failure, Target, find_request_id
 from hubmix.health import Block, Permit
 from hubmix.plan import AttemptFailed, Limits, Plan
 from hubmix.policy import Decision, Left, Move, decide
@@ -266,7 +266,7 @@ class Walk:
 
     def _fits(self, block: Block) -> bool:
         # An empty account does not fill by waiting.
-        if block.failure.action is Action.FAIL:
+        if block.failure.free_models_only:
             return False
         longest = self.plan.policy.max_retry_after
         if self._deadline is None:
@@ -278,7 +278,9 @@ class Walk:
 
     def _skip_blocked(self, candidate: Candidate, block: Block) -> None:
         if candidate.verdict is None:
-            failure = replace(block.failure, retry_after=block.seconds)
+            # To a call that was not even sent, the streams that broke off before it are no interruption of its own.
+            seen = failures.UNSTEADY if block.failure.kind == "interrupted" else block.failure
+            failure = replace(seen, retry_after=block.seconds)
             candidate.verdict = replace(self._verdict(candidate, failure, block.evidence), asked=False)
         until = "another call is trying it" if block.probing else f"{block.seconds:.3g} s more"
         whose = "model" if block.target is Target.MODEL else block.target.value
@@ -331,6 +333,31 @@ class Walk:
         waits = [candidate.verdict.failure.retry_after for candidate in failed if candidate.verdict]
         waits += [block.seconds for candidate in failed if (block := self._candidates.block(candidate))]
         return min((seconds for seconds in waits if seconds is not None), default=None)
+
+
+def interrupted(plan: Plan, trace: Trace, error: AttemptFailed) -> HubmixError:
+    """The error of a stream that broke off after its first content; reports it to the breakers and into the trace.
+
+    Args:
+        plan: the call.
+        trace: what `walk_sync` returned; its last attempt is the one that broke off.
+        error: what was seen, with what had arrived.
+    """
+    evidence = replace(error.evidence, phase="committed")
+    failure = classify(evidence, plan.hub_types)
+    last = trace.attempts[-1]
+    plan.health.record(last.model, failure, evidence, base_url=last.base_url)
+    last.outcome, last.kind, last.code = "error", failure.kind, evidence.code
+    last.reason = what_happened(failure, last.model)
+    url = last.base_url or plan.endpoints[0]
+    broken = Verdict(last.model, url, failure, evidence).to_exception(plan.suggest, _before(trace), error.partial)
+    broken.attempts = trace.attempts
+    return broken
+
+
+def _before(trace: Trace) -> str:
+    earlier = [f"{attempt.model!r} ({attempt.facts()})" for attempt in trace.attempts[:-1]]
+    return f"Before it: {', '.join(earlier)}." if earlier else ""
 
 
 def _milliseconds(seconds: float) -> float:

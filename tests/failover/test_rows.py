@@ -173,6 +173,23 @@ async def test_a_stream_that_breaks_after_its_start_is_never_begun_again(
     assert seen in str(caught.value)
     assert caught.value.is_retryable
     assert hub.health()[0].failures == 1
+    assert [(attempt.outcome, attempt.kind) for attempt in caught.value.attempts] == [("error", "interrupted")]
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+async def test_a_broken_stream_of_the_second_model_tells_of_the_first_too(
+    way: Way, server: EmbeddedHub, hub: Hub
+) -> None:
+    server.fault(FIRST, "model_unknown")
+    server.fault(SECOND, Fault.cut(4, polite=False))
+    with pytest.raises(errors.StreamInterruptedError) as caught:
+        await way.ask(hub, FIRST, SECOND)
+    assert [(attempt.model, attempt.kind) for attempt in caught.value.attempts] == [
+        (FIRST, "no_channel"),
+        (SECOND, "interrupted"),
+    ]
+    assert all(attempt.request_id in str(caught.value) for attempt in caught.value.attempts)
+    assert caught.value.partial.served == SECOND
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)

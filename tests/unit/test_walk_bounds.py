@@ -126,6 +126,18 @@ def test_what_will_not_mend_itself_is_waited_for_only_where_a_deadline_asks_for_
     assert time.waits == [60.0]
 
 
+def test_a_call_that_is_not_sent_because_streams_broke_off_is_not_called_interrupted(
+    walk: Walker, time: FakeTime
+) -> None:
+    health = time.health()
+    for _ in range(3):
+        health.record("a", failures.INTERRUPTED, Evidence("cut", "committed"))
+    with pytest.raises(ServerError, match="broke off"):
+        walk(time.plan("a", health=health, total_timeout=3), script(a="never"))
+    assert walk(time.plan("a", health=health), script(a="hello"))[0] == "hello"
+    assert time.waits == [5.0]
+
+
 def test_if_no_wait_fits_the_error_says_when_to_come_back(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     health.record("a", failures.CHANNEL_AUTH, WRONG_KEY)
