@@ -105,7 +105,13 @@ def recording(
 
 
 @pytest.fixture
-def vcr_config(request: pytest.FixtureRequest, recording: bool) -> Iterator[dict[str, Any]]:
+def httpx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Async requests go through the SDK's own HTTP library, whose transports vcrpy stands in for, not aiohttp's."""
+    monkeypatch.setattr("hubmix.clients.find_spec", lambda name: None)
+
+
+@pytest.fixture
+def vcr_config(request: pytest.FixtureRequest, recording: bool, httpx_alone: None) -> Iterator[dict[str, Any]]:
     session = request.config.stash[_SESSION]
     session.origins, session.refused = {}, []
     # Without a provenance it is read-only: what is played is never written.
