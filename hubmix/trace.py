@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from html import escape
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 
@@ -48,6 +48,9 @@ class Attempt:
         return ", ".join(fact for fact in facts if fact)
 
 
+_ATTEMPT = tuple(item.name for item in fields(Attempt))
+
+
 @dataclass(slots=True)
 class Trace:
     """The way of one call through its candidates. In a notebook it shows itself as a timeline.
@@ -74,44 +77,22 @@ class Trace:
 
     def to_dict(self) -> dict[str, Any]:
         """The trace in plain JSON values."""
-        return asdict(self)
+        # Not dataclasses.asdict: it copies deeply, which costs a healthy call more than the whole walk.
+        attempts = [{name: getattr(attempt, name) for name in _ATTEMPT} for attempt in self.attempts]
+        return {"requested": self.requested, "served": self.served, "attempts": attempts}
+
+    @classmethod
+    def from_dict(cls, trace: Mapping[str, Any]) -> Trace:
+        """The trace whose `to_dict` this is: LangChain keeps it in ``response_metadata["failover"]``, LlamaIndex in
+        ``additional_kwargs["failover"]``. Fields that this version does not know are left out.
+        """
+        attempts = [
+            Attempt(**{name: value for name, value in attempt.items() if name in _ATTEMPT})
+            for attempt in trace.get("attempts", ())
+        ]
+        return cls(trace["requested"], trace.get("served"), attempts)
 
     def _repr_html_(self) -> str:
-        spent = [(a.waited_ms or 0.0) + (a.latency_ms or 0.0) for a in self.attempts]
-        total = sum(spent) or 1.0
-        rows, start = [], 0.0
-        for attempt, length in zip(self.attempts, spent, strict=True):
-            rows.append(_row(attempt, start / total, (attempt.waited_ms or 0.0) / total, length / total))
-            start += length
-        title = f"{escape(self.requested)} → {escape(self.served or 'no answer')}"
-        return (
-            '<table style="border-collapse:collapse;font-size:90%">'
-            f'<caption style="text-align:left;font-weight:bold">{title}</caption>'
-            "<tr><th>model</th><th>outcome</th><th>waited</th><th>took</th>"
-            '<th style="min-width:12em">time</th><th>why</th></tr>' + "".join(rows) + "</table>"
-        )
+        from hubmix.timeline import timeline
 
-
-# Mid tones with a readable text beside them on white and on black alike; the text itself takes the notebook's colour.
-_COLOUR = {"ok": "#2e9e5b", "error": "#d9534f", "skipped": "#8a8f98"}
-
-
-def _row(attempt: Attempt, start: float, waited: float, length: float) -> str:
-    colour = _COLOUR[attempt.outcome]
-    bar = (
-        f'<div style="margin-left:{100 * (start + waited):.1f}%;width:{max(100 * (length - waited), 0.5):.1f}%;'
-        f'height:0.7em;background:{colour}"></div>'
-    )
-    cells = (
-        escape(attempt.model),
-        f'<span style="color:{colour}">●</span> {escape(attempt.facts())}',
-        _milliseconds(attempt.waited_ms or None),
-        _milliseconds(attempt.latency_ms),
-        bar,
-        escape(attempt.reason or ""),
-    )
-    return "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f} ms"
+        return timeline(self)

@@ -59,21 +59,21 @@ class HubConnection(BaseModel):
             self.http_client,
             self.http_async_client,
         )
-        if self._resolved is None or self._resolved[0] != given:
-            hub, base_url, api_key, app_code, headers, client, async_client = given
-            self._resolved = (
-                given,
-                resolve_hub(
-                    hub=hub,
-                    base_url=base_url,
-                    api_key=api_key,
-                    app_code=app_code,
-                    default_headers=headers,
-                    http_client=client,
-                    http_async_client=async_client,
-                ),
-            )
-        return self._resolved[1]
+        resolved = self._resolved  # read once: pydantic is slow at private attributes, and a call asks several times
+        if resolved is not None and resolved[0] == given:
+            return resolved[1]
+        source, base_url, api_key, app_code, headers, client, async_client = given
+        hub = resolve_hub(
+            hub=source,
+            base_url=base_url,
+            api_key=api_key,
+            app_code=app_code,
+            default_headers=headers,
+            http_client=client,
+            http_async_client=async_client,
+        )
+        self._resolved = (given, hub)
+        return hub
 
     @property
     def catalog(self) -> ModelCatalog:
