@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import http.server
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -384,19 +385,46 @@ def test_a_missing_cassette_says_how_to_record_it(tmp_path):
         verify(cassette, misses)
 
 
+MISBEHAVING = """
+import contextlib, urllib.request
+import pytest
+from langchain_hubmix import ChatHubmix
+
+@pytest.mark.vcr
+def test_never_recorded(embedded_hub):
+    with contextlib.suppress(Exception):
+        ChatHubmix(model="m", base_url=embedded_hub.base_url, api_key=embedded_hub.api_key, max_retries=0).invoke("Hi")
+
+def test_forgot_its_mock():
+    with contextlib.suppress(Exception):
+        urllib.request.urlopen("https://hub.internal/v1/models")
+
+def test_behaves():
+    assert True
+"""
+
+
+def test_a_test_that_swallows_its_failure_fails_all_the_same(tmp_path):
+    folder = tmp_path / "embedded_cassettes"
+    folder.mkdir()
+    (folder / "conftest.py").write_text("from tests.conftest import *\n", "utf-8")
+    (folder / "test_misbehaving.py").write_text(MISBEHAVING, "utf-8")
+    done = run_pytest(str(folder), "-p", "tests.cassettes.plugin", "--rootdir", str(tmp_path))
+    assert re.search(r"3 passed.* 2 errors", done.stdout)
+    assert "never asked" not in done.stdout
+    assert "not in the cassette: POST http://127.0.0.1:8000/v1/chat/completions" in done.stdout
+    assert "`make record` records those of the embedded hub" in done.stdout
+    assert "reached for the network: socket.getaddrinfo 'hub.internal'" in done.stdout
+
+
+def run_pytest(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments]
+    settings = {"PATH": "", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT.parent), **environment}
+    return subprocess.run(command, cwd=ROOT.parent, env=settings, capture_output=True, text=True, check=False)
+
+
 def test_ci_records_nothing():
-    environment = {"CI": "1", "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "--collect-only",
-        "--record-mode=all",
-        __file__,
-    ]
-    done = subprocess.run(command, cwd=ROOT.parent, env=environment, capture_output=True, text=True, check=False)
+    done = run_pytest("--collect-only", "--record-mode=all", __file__, CI="1")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "CI plays cassettes and records none" in done.stderr
 
