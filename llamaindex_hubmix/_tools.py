@@ -25,19 +25,16 @@ def _spec(tool: BaseTool) -> dict[str, Any]:
     return dict(tool.metadata.to_openai_tool(skip_length_check=True))
 
 
-def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]], *, required: bool = False) -> Any:
+def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> Any:
     """The `tool_choice` of a body.
 
     Args:
         choice: None, ``auto``, ``none``, ``required`` (``any`` is the same), the name of a tool, or the wire's dict.
         tools: The tools in the wire's form.
-        required: Whether a call is demanded where `choice` says nothing.
 
     Returns:
-        What to send, or None to send nothing: ``auto`` is what every vendor does by itself.
+        What to send, or None to send nothing.
     """
-    if choice is None:
-        return "required" if required else None
     if not isinstance(choice, str):
         return choice
     names = {tool.get("function", {}).get("name") for tool in tools}

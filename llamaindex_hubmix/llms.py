@@ -322,8 +322,8 @@ class Hubmix(HubConnection, StructuredPrediction):
         prepared: dict[str, Any] = {"messages": [*(chat_history or []), *([user_msg] if user_msg else [])]}
         if tools:
             prepared["tools"] = wire_tools(tools)
-            if choice := wire_tool_choice(tool_choice, prepared["tools"], required=tool_required):
-                prepared["tool_choice"] = choice
+            asked = tool_choice if tool_choice is not None else "required" if tool_required else "auto"
+            prepared["tool_choice"] = wire_tool_choice(asked, prepared["tools"])
             if not allow_parallel_tool_calls:  # parallel is what vendors do by themselves; some refuse the parameter
                 prepared["parallel_tool_calls"] = False
         return {**prepared, **kwargs}

@@ -89,7 +89,7 @@ async def test_the_first_tool_may_be_named(make: Make, server: EmbeddedHub) -> N
     await run(agent, ASK)
     assert [body.get("tool_choice") for body in chats(server)] == [
         {"type": "function", "function": {"name": "weather"}},
-        None,
+        "auto",
     ]
 
 

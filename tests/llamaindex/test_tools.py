@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.tools import FunctionTool
+from openai.types.chat import ChatCompletionMessageFunctionToolCall
+from openai.types.chat.chat_completion_message_function_tool_call import Function
 
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.errors import MalformedAnswerError
@@ -37,8 +39,8 @@ NAMED = {"type": "function", "function": {"name": "weather"}}
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
-        ({}, None),
-        ({"tool_choice": None}, None),
+        ({}, "auto"),
+        ({"tool_choice": None}, "auto"),
         ({"tool_choice": "auto"}, "auto"),
         ({"tool_choice": "none"}, "none"),
         ({"tool_choice": "required"}, "required"),
@@ -163,3 +165,38 @@ def test_a_whole_round_with_a_strict_thinking_model(make: Make, server: Embedded
     answer = llm.chat_with_tools(TOOLS, chat_history=[*history, asked.message, result])
     assert "sunny in Paris" in str(answer.message.content)
     assert chats(server)[1]["messages"][1]["reasoning_content"]
+
+
+# ---------------------------------------------------------------- what core's own tests ask of a function-calling model
+
+
+def response_with(*calls: Any) -> ChatResponse:
+    return ChatResponse(message=ChatMessage(role="assistant", additional_kwargs={"tool_calls": list(calls)}))
+
+
+@pytest.mark.parametrize("arguments", ["this is no JSON", "null", "", None], ids=str)
+def test_stored_calls_with_unreadable_arguments_have_none(llm: Hubmix, arguments: Any) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": arguments}}
+    (selection,) = llm.get_tool_calls_from_response(response_with(call))
+    assert (selection.tool_id, selection.tool_name, selection.tool_kwargs) == ("c1", "add", {})
+
+
+def test_stored_calls_of_the_sdk_are_read(llm: Hubmix) -> None:
+    call = ChatCompletionMessageFunctionToolCall(
+        id="c1", type="function", function=Function(name="add", arguments='{"a": 1}')
+    )
+    assert llm.get_tool_calls_from_response(response_with(call))[0].tool_kwargs == {"a": 1}
+
+
+def test_prepared_tools_can_be_sent_by_chat(llm: Hubmix, server: EmbeddedHub) -> None:
+    prepared = llm._prepare_chat_with_tools(TOOLS, user_msg=ChatMessage(ASK), tool_required=True)
+    assert [tool["function"]["name"] for tool in prepared["tools"]] == ["add", "weather"]
+    assert prepared["tool_choice"] == "required"
+    llm.chat(**prepared)
+    assert chats(server)[0]["tools"] == prepared["tools"]
+
+
+def test_tools_may_be_given_to_chat_itself(llm: Hubmix, server: EmbeddedHub) -> None:
+    llm.chat([ChatMessage(ASK)], tools=TOOLS, tool_choice="weather")
+    assert chats(server)[0]["tool_choice"] == NAMED
+    assert [tool["function"]["name"] for tool in chats(server)[0]["tools"]] == ["add", "weather"]
