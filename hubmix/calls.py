@@ -96,6 +96,7 @@ class Calls:
         if isinstance(opened, Reply):  # an empty answer, with nobody else to ask
             yield Delta(final=self._complete(opened, trace))
             return
+        broken: AttemptFailed | None = None
         with closing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
@@ -103,7 +104,10 @@ class Calls:
                 for delta in rest:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
-                raise self._interrupted(failed, plan, trace) from failed
+                broken = failed
+        if broken is not None:
+            # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
+            raise self._interrupted(broken, plan, trace)
 
     async def astream(self, payload: Mapping[str, Any], options: CallOptions) -> AsyncGenerator[Delta, None]:
         await self._prepare_auto(payload, options)
@@ -128,6 +132,7 @@ class Calls:
         if isinstance(opened, Reply):
             yield Delta(final=self._complete(opened, trace))
             return
+        broken: AttemptFailed | None = None
         async with aclosing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
@@ -135,7 +140,10 @@ class Calls:
                 async for delta in rest:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
-                raise self._interrupted(failed, plan, trace) from failed
+                broken = failed
+        if broken is not None:
+            # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
+            raise self._interrupted(broken, plan, trace)
 
     def _stream_body(
         self, payload: Mapping[str, Any], model: str, options: CallOptions, *, usage: bool
@@ -372,7 +380,8 @@ class Calls:
         except openai.APIStatusError as error:
             return read(error.response)
         except openai.APIConnectionError as error:
-            raise self._unreachable(error) from error
+            unreachable = self._unreachable(error)
+        raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
 
     async def aget(self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float) -> Fetched:
         url, options, read = self._get(path, headers, authorized, timeout)
@@ -384,7 +393,8 @@ class Calls:
         except openai.APIStatusError as error:
             return read(error.response)
         except openai.APIConnectionError as error:
-            raise self._unreachable(error) from error
+            unreachable = self._unreachable(error)
+        raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
 
     def _get(
         self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float

@@ -116,6 +116,15 @@ ROWS = {
 CASES = [pytest.param(row, way, id=f"{name}-{way}") for name, row in ROWS.items() for way in row.ways]
 
 
+def check_chain(error: BaseException) -> None:
+    """No error of the SDK hangs on ours: it would hold the request, and with it the key."""
+    chain: BaseException | None = error
+    while chain is not None:
+        assert not hasattr(chain, "request")
+        assert not hasattr(chain, "response")
+        chain = chain.__cause__ or chain.__context__
+
+
 @pytest.mark.parametrize(("row", "way"), CASES)
 async def test_a_fault_of_the_first_model(row: Row, way: Way, server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, row.fault, times=None)
@@ -134,6 +143,7 @@ async def test_a_fault_of_the_first_model(row: Row, way: Way, server: EmbeddedHu
     assert asked[: row.requests] == [(FIRST, row.kind)] * row.requests
     if row.error is not None:
         assert isinstance(raised, row.error)
+        check_chain(raised)
         assert not isinstance(raised, errors.AllModelsFailedError)
         assert FIRST in str(raised)
         assert sent == [FIRST] * row.requests
@@ -171,6 +181,7 @@ async def test_a_stream_that_breaks_after_its_start_is_never_begun_again(
     assert [request.model for request in server.requests] == [FIRST]
     assert caught.value.partial.text == "".join(pieces) != ""
     assert seen in str(caught.value)
+    check_chain(caught.value)
     assert caught.value.is_retryable
     assert hub.health()[0].failures == 1
     assert [(attempt.outcome, attempt.kind) for attempt in caught.value.attempts] == [("error", "interrupted")]
@@ -211,6 +222,7 @@ async def test_where_nobody_listens_no_other_model_is_burnt(way: Way) -> None:
         await way.ask(hub, FIRST, SECOND)
     assert [attempt.model for attempt in caught.value.attempts] == [FIRST] * 3
     assert "fault is" in str(caught.value)
+    check_chain(caught.value)
 
 
 @pytest.mark.parametrize("way", EVERY, ids=str)
@@ -229,4 +241,5 @@ async def test_all_failed_lists_every_attempt(way: Way, server: EmbeddedHub, hub
         await way.ask(hub, FIRST, SECOND)
     assert [attempt.model for attempt in caught.value.attempts] == [FIRST, FIRST, SECOND]
     assert all(attempt.request_id and attempt.request_id in str(caught.value) for attempt in caught.value.attempts)
+    check_chain(caught.value)
     assert server.api_key not in str(caught.value) + repr(caught.value.__dict__)
