@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from html import escape
 from typing import Any
 
+from hubmix._html import line
 from hubmix.catalog.models import plain
 from hubmix.catalog.readers import number, tidy
 from hubmix.catalog.sources import Ask, Conversation, Fetched, Fetcher, aconverse, converse
@@ -61,7 +61,7 @@ class Balance:
         return " ".join(parts) + (f" ({self.note})" if self.note else "")
 
     def _repr_html_(self) -> str:
-        return f'<p style="color:inherit">{escape(str(self))}</p>'
+        return line(str(self))
 
 
 @dataclass(frozen=True, slots=True)

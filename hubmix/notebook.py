@@ -1,12 +1,85 @@
-"""How a hub looks in a notebook. Colours are the notebook's own, so that it reads in light and in dark."""
+"""Hubs in a notebook: where to begin without a key, and how a hub looks."""
 
 from __future__ import annotations
 
-from html import escape
+import atexit
+import sys
+import textwrap
+import threading
 from typing import TYPE_CHECKING
 
+from hubmix._html import table
+
 if TYPE_CHECKING:
+    from hubmix.health import BreakerState
     from hubmix.hub import Hub
+
+_EMBEDDED = (
+    "No key in the environment, so this is the embedded hub: a real server on this machine whose models are rules "
+    "without intelligence under well-known names. Prices are examples, and nothing is charged. "
+    "With HUBMIX_API_KEY (or AIHUBMIX_API_KEY, AIHUBAPI_API_KEY) set, the same code runs on a real hub."
+)
+
+_lock = threading.Lock()
+_embedded: Hub | None = None
+
+
+def start() -> Hub:
+    """A hub to try things on: your own where the environment has a key for one, else an embedded one.
+
+    The embedded hub serves a sample of well-known model names, by rules (see `hubmix.embedded.sample`), until this
+    process ends; asked again, the same one is returned. A line on standard output says which it is.
+
+    Returns:
+        A `Hub`, for the `hub=` of every class of this project.
+
+    Raises:
+        ConfigurationError: the environment names a hub that cannot be used.
+        ImportError: there is no key, and the `embedded` extra is not installed.
+
+    Example:
+        ```python
+        from hubmix.notebook import start
+
+        hub = start()
+        hub.models.list(supports="tools", max_input_price=1)
+        ```
+    """
+    hub = own_hub()
+    if hub is None:
+        hub = _embedded_hub()
+        said = _EMBEDDED
+    else:
+        said = f"This runs on {hub.base_url} with the key from {hub.key_source}."
+    sys.stdout.write(textwrap.fill(said, 96, break_on_hyphens=False) + "\n")
+    return hub
+
+
+def own_hub() -> Hub | None:
+    """The hub that the environment has a key for; None where it has none. Asks nothing."""
+    from hubmix.hub import Hub
+    from hubmix.presets import PRESETS
+
+    for hub in (Hub(), *map(Hub, PRESETS)):
+        if hub.key_source != "none":
+            return hub
+    return None
+
+
+def _embedded_hub() -> Hub:
+    global _embedded
+    with _lock:
+        if _embedded is None:
+            from hubmix.embedded import EmbeddedHub
+            from hubmix.embedded.sample import sample_models
+            from hubmix.hub import Hub
+
+            # A pause between the pieces of a stream, so that one can be seen to stream.
+            server = EmbeddedHub("aihubmix", models=sample_models(), pace=0.01).start()
+            atexit.register(server.close)
+            # Named as AIHubMix, it is asked for that hub's rich catalog.
+            _embedded = Hub("aihubmix", base_url=server.base_url, api_key=server.api_key)
+        return _embedded
 
 
 def hub_card(hub: Hub) -> str:
@@ -15,18 +88,19 @@ def hub_card(hub: Hub) -> str:
     Nothing is asked for it.
     """
     info = hub.models.info()
-    age = "not asked yet" if info.age is None else f"{info.count} models, {info.age:.0f} s old"
-    open_breakers = [state for state in hub.health() if state.state != "closed"]
-    troubled = ", ".join(f"{state.model or state.target} ({state.state})" for state in open_breakers) or "good"
+    troubled = [_trouble(state) for state in hub.health() if state.state != "closed"]
     rows = [
         ("hub", hub.name),
         ("base URL", hub.base_url),
         ("key from", hub.key_source),
-        ("catalog", age),
-        ("health", troubled),
+        ("catalog", "not asked yet" if info.age is None else info.held()),
+        ("health", "; ".join(troubled) or "good"),
     ]
-    cells = "".join(
-        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(str(value))}</td></tr>'
-        for name, value in rows
-    )
-    return f'<table style="border-collapse:collapse;font-size:90%">{cells}</table>'
+    return table((), rows)
+
+
+def _trouble(state: BreakerState) -> str:
+    what = state.model or f"the {state.target}"
+    why = f" after {state.kind}" if state.kind else ""
+    until = f", left alone for {state.retry_in:.0f} s" if state.state == "open" else ", about to be tried again"
+    return f"{what} failing{why}{until}"

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 from types import TracebackType
 
+from hubmix._html import table
 from hubmix.catalog.models import Cost, plain
 from hubmix.wire import Usage
 
@@ -187,8 +187,6 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-_TABLE = "border-collapse:collapse;color:inherit;background:transparent"
-_CELL = "padding:2px 10px;border-bottom:1px solid rgba(128,128,128,.35);color:inherit;background:transparent"
 _HEADINGS = ("model", "calls", "input tokens", "output tokens", "USD")
 
 
@@ -200,19 +198,10 @@ def _html(models: Mapping[str, ModelSpending]) -> str:
         total=sum((spent.total for spent in models.values()), Decimal(0)),
         complete=all(spent.complete for spent in models.values()),
     )
-    head = _line("th", _HEADINGS)
-    body = "".join(_line("td", _row(name, spent)) for name, spent in (*models.items(), ("total", total)))
-    return f'<table style="{_TABLE}"><thead>{head}</thead><tbody>{body}</tbody></table>'
+    rows = [_row(name, spent) for name, spent in (*models.items(), ("total", total))]
+    return table(_HEADINGS, rows, numeric=range(1, len(_HEADINGS)), total=True)
 
 
 def _row(name: str, spent: ModelSpending) -> tuple[str, ...]:
     amount = plain(spent.total) + ("" if spent.complete else " + unknown")
     return name, f"{spent.calls:,}", f"{spent.input_tokens:,}", f"{spent.output_tokens:,}", amount
-
-
-def _line(tag: str, cells: tuple[str, ...]) -> str:
-    return f"<tr>{''.join(_cell(tag, cell, at) for at, cell in enumerate(cells))}</tr>"
-
-
-def _cell(tag: str, text: str, column: int) -> str:
-    return f'<{tag} style="{_CELL};text-align:{"right" if column else "left"}">{escape(text)}</{tag}>'

@@ -5,12 +5,12 @@ plot.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
 
+from hubmix._html import table
 from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
 
 _TEXT_ROWS = 60
@@ -18,12 +18,6 @@ _HTML_ROWS = 300
 _HEADINGS = ("id", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
 _NUMERIC = frozenset({3, 4, 5, 6})
 _SHORT = {"structured_output": "structured"}
-
-# No background of its own and lines in the colour of the text: readable in a light notebook and in a dark one.
-_TABLE = "border-collapse:collapse;color:inherit;background:transparent"
-_CELL = (
-    "padding:2px 10px;border-bottom:1px solid rgba(128,128,128,.35);text-align:{};color:inherit;background:transparent"
-)
 
 
 def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
@@ -41,11 +35,9 @@ def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
 
 def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
     """The models as an HTML table. Everything that came from the hub is escaped."""
-    head = "".join(_th(heading, at) for at, heading in enumerate(_HEADINGS))
-    body = "".join(_tr(info) for info in models[:_HTML_ROWS])
     more = f"{len(models) - _HTML_ROWS} more; " if len(models) > _HTML_ROWS else ""
-    table = f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>' if models else ""
-    return f'<div>{table}<p style="color:inherit;opacity:.7">{escape(more + _footer(models, as_of))}</p></div>'
+    rows = [_row(info) for info in models[:_HTML_ROWS]]
+    return table(_HEADINGS, rows, numeric=_NUMERIC, whole={0, 1}, note=more + _footer(models, as_of))
 
 
 def card_html(info: ModelInfo) -> str:
@@ -67,15 +59,11 @@ def card_html(info: ModelInfo) -> str:
         "endpoints": ", ".join(info.endpoints),
         "description": info.description,
     }
-    cell = _CELL.format("left")
-    rows = "".join(
-        f'<tr><th style="{cell}">{escape(name)}</th><td style="{cell}">{escape(str(value))}</td>'
-        f'<td style="{cell};opacity:.6">{escape(info.source.get(name, ""))}</td></tr>'
-        for name, value in facts.items()
-        if value
-    )
-    caption = f'<caption style="color:inherit"><b>{escape(info.id)}</b></caption>'
-    return f'<table style="{_TABLE}">{caption}<tbody>{rows}</tbody></table>'
+    rows = [(name, str(value), info.source.get(name, "")) for name, value in facts.items() if value]
+    sources = sorted({source for _, _, source in rows if source})
+    if len(sources) > 1:
+        return table(("", "", "source"), rows, caption=info.id)
+    return table((), (row[:2] for row in rows), caption=info.id, note=f"source: {sources[0]}" if sources else "")
 
 
 def to_pandas(models: Sequence[ModelInfo]) -> Any:
@@ -167,18 +155,6 @@ def _align(cell: str, width: int, column: int) -> str:
 def _width(text: str) -> int:
     # Many vendors of these hubs are Chinese, and their characters are two columns wide.
     return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _th(heading: str, column: int) -> str:
-    return f'<th style="{_CELL.format("right" if column in _NUMERIC else "left")}">{escape(heading)}</th>'
-
-
-def _tr(info: ModelInfo) -> str:
-    cells = (
-        f'<td style="{_CELL.format("right" if at in _NUMERIC else "left")}">{escape(cell)}</td>'
-        for at, cell in enumerate(_row(info))
-    )
-    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _footer(models: Sequence[ModelInfo], as_of: str | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
+
+from hubmix._html import line
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,18 @@ class CatalogInfo:
     notes: Mapping[str, str] = field(default_factory=dict)
     cache_file: str | None = None
 
-    def __str__(self) -> str:
+    def held(self) -> str:
+        """What is in hand, in words: "14 models from aihubmix, as of just now"."""
         if self.age is None:
-            held = "no list yet"
-        else:
-            held = f"{self.count:,} models from {' + '.join(self.source)}, as of {age_text(self.age)}"
-        return f"{self.base_url}: {held}" + (f" ({self.last_error})" if self.last_error else "")
+            return "no list yet"
+        models = "1 model" if self.count == 1 else f"{self.count:,} models"
+        return f"{models} from {' + '.join(self.source)}, as of {age_text(self.age)}"
+
+    def __str__(self) -> str:
+        return f"{self.base_url}: {self.held()}" + (f" ({self.last_error})" if self.last_error else "")
 
     def _repr_html_(self) -> str:
-        return f'<p style="color:inherit">{escape(str(self))}</p>'
+        return line(str(self))
 
 
 def age_text(seconds: float) -> str:

@@ -162,8 +162,8 @@ class Registry:
     by_id: Mapping[str, EmbeddedModel] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, extra: Extra | None = None) -> Registry:
-        """The built-in models and the caller's own.
+    def of(cls, extra: Extra | Registry | None = None) -> Registry:
+        """The built-in models and the caller's own; a registry stands for itself, without the built-in ones.
 
         Args:
             extra: Ids that behave as ``embedded/extract``; or a mapping of id to a rule (``"think"``), to the id of a
@@ -172,6 +172,8 @@ class Registry:
         Raises:
             ValueError: a rule or a field that does not exist.
         """
+        if isinstance(extra, Registry):
+            return extra
         models = {model.id: model for model in BUILT_IN}
         items = extra.items() if isinstance(extra, Mapping) else [(_id(entry), entry) for entry in extra or ()]
         for model_id, entry in items:
@@ -181,7 +183,7 @@ class Registry:
     def find(self, model_id: str) -> EmbeddedModel | None:
         """The model of this id, or None; `embedded/lorem:N` is one for every N."""
         model = self.by_id.get(model_id)
-        if model is None and _LOREM.match(model_id):
+        if model is None and "embedded/lorem" in self.by_id and _LOREM.match(model_id):
             return replace(self.by_id["embedded/lorem"], id=model_id)
         return model
 

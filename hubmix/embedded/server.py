@@ -75,7 +75,7 @@ class EmbeddedHub:
     Args:
         dialect: ``"new-api"`` (New API of August 2026, measured), ``"one-api"`` (February 2025, measured) or
             ``"aihubmix"`` (read from AIHubMix's documentation, **not** measured).
-        models: Ids to serve beside the built-in ones; see `Registry.of`.
+        models: Ids to serve beside the built-in ones, or a `Registry` to serve in their place; see `Registry.of`.
         keys: Keys to accept beside ``sk-embedded``, or a mapping of key to state (``"good"``, ``"expired"``,
             ``"disabled"``, ``"spent"``, ``"short"``, ``"banned"``, ``"empty"``, ``"ip_denied"``, ``"model_denied"``)
             or to the USD it was granted. A known key with ``-something`` behind it is a key with a channel suffix.
@@ -96,7 +96,7 @@ class EmbeddedHub:
         self,
         dialect: DialectName = "new-api",
         *,
-        models: Extra | None = None,
+        models: Extra | Registry | None = None,
         keys: Mapping[str, str | float] | Sequence[str] = (),
         faults: Mapping[str, Fault | str | Iterable[Fault | str]] | None = None,
         balance: float = 10.0,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
+from hubmix._html import table
 from hubmix.catalog.models import plain
 
 if TYPE_CHECKING:
@@ -146,15 +146,8 @@ class Rows(Sequence[Row]):
         return "\n".join((*lines, self._summary()))
 
     def _repr_html_(self) -> str:
-        cell = '<td style="text-align:left;color:inherit;background:transparent">'
-        body = "".join(
-            f"<tr>{cell}{row.index}</td>{cell}{escape(_cut(str(row.input)))}</td>{cell}{escape(_result(row))}</td>"
-            f"{cell}{escape(row.model or '')}</td></tr>"
-            for row in self._rows[:_SHOWN]
-        )
-        head = "".join(f'<th style="text-align:left">{name}</th>' for name in ("row", "input", "answer", "model"))
-        table = f'<table style="border-collapse:collapse;color:inherit"><tr>{head}</tr>{body}</table>' if body else ""
-        return f'<div>{table}<p style="color:inherit;opacity:.7">{escape(self._summary())}</p></div>'
+        rows = [(str(row.index), _cut(str(row.input)), _result(row), row.model or "") for row in self._rows[:_SHOWN]]
+        return table(("row", "input", "answer", "model"), rows, numeric={0}, whole={3}, note=self._summary())
 
     def _summary(self) -> str:
         failed, resumed = len(self.failed), sum(row.resumed for row in self._rows)

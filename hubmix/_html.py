@@ -1,0 +1,80 @@
+"""Tables for notebooks: escaped, in the notebook's own colours, and readable where styles are taken out.
+
+Light and dark notebooks differ in the colour of their text, so nothing here has a colour or background of its own but
+the lines, which are grey enough for both. Viewers such as GitHub's drop every style: what a table says stands in its
+text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from html import escape
+
+_PLAIN = "color:inherit;background:transparent"
+_TABLE = f"border-collapse:collapse;margin:0;width:auto;font-size:90%;{_PLAIN}"
+_CELL = "padding:3px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.35)"
+
+
+class Html(str):
+    """Text that is HTML already; any other is escaped."""
+
+    __slots__ = ()
+
+
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numeric: Collection[int] = (),
+    whole: Collection[int] = (),
+    caption: str = "",
+    note: str = "",
+    total: bool = False,
+) -> str:
+    """Rows under their headings; with no headings, the first cell of each row is one.
+
+    Args:
+        headings: of the columns; empty for none.
+        rows: of cells.
+        numeric: columns that are aligned to the right.
+        whole: columns whose cells stay on one line.
+        caption: above the table.
+        note: below it, dimmed.
+        total: the last row is a sum and stands out.
+    """
+    listed = [list(row) for row in rows]
+    made = ""
+    if listed:
+        styles = [_style(at in numeric, at in whole) for at in range(len(listed[0]))]
+        body = "".join(
+            _row(row, styles, ["th"] if not headings or (total and at == len(listed) - 1) else [])
+            for at, row in enumerate(listed)
+        )
+        head = ""
+        if headings:
+            unbroken = [_style(at in numeric, True) for at in range(len(headings))]
+            head = f"<thead>{_row(headings, unbroken, ['th'] * len(headings))}</thead>"
+        # At the left, as wide as it needs, and scrolled where the page is narrower: a notebook centres or cuts tables.
+        made = f'<div style="overflow-x:auto"><table style="{_TABLE}">{head}<tbody>{body}</tbody></table></div>'
+    above = f'<div style="{_PLAIN};margin-bottom:4px"><strong>{escape(caption)}</strong></div>' if caption else ""
+    below = f'<div style="{_PLAIN};font-size:90%;opacity:.75;margin-top:4px">{escape(note)}</div>' if note else ""
+    return f"<div>{above}{made}{below}</div>"
+
+
+def line(text: str) -> str:
+    """One line of text."""
+    return f'<div style="{_PLAIN}">{escape(text)}</div>'
+
+
+def _row(cells: Sequence[str], styles: Sequence[str], tags: Sequence[str]) -> str:
+    """A row whose first cells have the given tags; the others are td."""
+    made = (
+        f'<{tag} style="{style}">{cell if isinstance(cell, Html) else escape(cell)}</{tag}>'
+        for cell, style, tag in zip(cells, styles, [*tags, *["td"] * (len(cells) - len(tags))], strict=True)
+    )
+    # Notebooks stripe rows with a background of their own, in a colour that suits their own tables only.
+    return f'<tr style="{_PLAIN}">{"".join(made)}</tr>'
+
+
+def _style(numeric: bool, unbroken: bool) -> str:
+    return f"text-align:{'right' if numeric else 'left'};{'white-space:nowrap;' if unbroken else ''}{_CELL}"
