@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hubmix.errors import ConfigurationError
+from hubmix.media import kind_of, media_part
 
 LARGEST = 20 * 1024 * 1024
 """Bytes. Gateways refuse bodies above some tens of megabytes, after they were sent."""
-
-_SOUND = {".wav": "wav", ".mp3": "mp3"}
 
 
 def content_of(prompt: str, files: Sequence[Path]) -> str | list[dict[str, Any]]:
@@ -30,25 +28,19 @@ def part_of(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: it cannot be read, is too large, or is of a kind that no model takes.
     """
-    data = _read(path)
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    if kind.startswith("image/") and kind != "image/svg+xml":
-        return {"type": "image_url", "image_url": {"url": _data_url(kind, data)}}
-    if kind == "application/pdf" or data.startswith(b"%PDF-"):
-        return {"type": "file", "file": {"filename": path.name, "file_data": _data_url("application/pdf", data)}}
-    if path.suffix.lower() in _SOUND:
-        sound = {"data": base64.b64encode(data).decode(), "format": _SOUND[path.suffix.lower()]}
-        return {"type": "input_audio", "input_audio": sound}
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
+    part = media_part(data := _read(path), name=path.name, kind=_kind(path, data))
+    if part is None:
         raise ConfigurationError(
-            f"{path} is neither an image, a PDF, a WAV or MP3 sound nor UTF-8 text ({kind or 'unknown kind'}), and "
-            "models take nothing else. Convert it first."
+            f"{path} is neither an image, a PDF, a WAV or MP3 sound nor UTF-8 text, and models take nothing else. "
+            "Convert it first."
         )
-    return {"type": "text", "text": f"File {path.name}:\n\n{text}"}
+    return part
+
+
+def _kind(path: Path, data: bytes) -> str:
+    # The name says which of the many image formats it is; what the first bytes say is surer, where they do.
+    named = mimetypes.guess_type(path.name)[0] or ""
+    return kind_of(data) or (named if named.startswith(("image/", "audio/")) else "")
 
 
 def _read(path: Path) -> bytes:
@@ -61,7 +53,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be attached: {error.strerror or error}.") from error
-
-
-def _data_url(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
