@@ -70,7 +70,7 @@ def failover_reporter(requested: str) -> Callable[[Attempt], None]:
                 outcome=attempt.outcome,
                 kind=attempt.kind,
                 status=attempt.status,
-                code=attempt.code,
+                code=None if attempt.code is None else str(attempt.code),
                 request_id=attempt.request_id,
                 reason=attempt.reason,
                 span_id=span_id,

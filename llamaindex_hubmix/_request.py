@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from hubmix.parameters import ALIASES, REQUEST_PARAMETERS, canonical, reject_unknown
+from llamaindex_hubmix._structured import response_format
 from llamaindex_hubmix._tools import wire_tool_choice, wire_tools
 
 if TYPE_CHECKING:
@@ -68,8 +69,13 @@ def build(
     payload.update((name, value) for name, value in given.items() if name in REQUEST_PARAMETERS)
     payload = {name: value for name, value in payload.items() if value is not None}
     _settle_tools(payload)
-    if stream and not _choose("stream_usage", given, own):
-        payload.setdefault("stream_options", {"include_usage": False})
+    if isinstance(payload.get("response_format"), type):
+        payload["response_format"] = response_format(payload["response_format"])
+    if stream:
+        # One message is all that a stream of LlamaIndex can hold: further choices would be paid for and thrown away.
+        payload.pop("n", None)
+        if not _choose("stream_usage", given, own):
+            payload.setdefault("stream_options", {"include_usage": False})
     single_call = payload.get("parallel_tool_calls") is False
     return Request(payload, _options(own, given, on_attempt), single_call)
 

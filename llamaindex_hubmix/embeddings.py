@@ -95,7 +95,13 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
 
     def to_payload(self) -> dict[str, Any]:
         """What events and callbacks say of this model: nothing secret is among it."""
-        return {**super().to_payload(), "model": self.model_name, "dimensions": self.dimensions}
+        return {
+            "class_name": self.class_name(),
+            "model_name": self.model_name,
+            "model": self.model_name,
+            "embed_batch_size": self.embed_batch_size,
+            "dimensions": self.dimensions,
+        }
 
     # ------------------------------------------------------------------------------------- one request each
 
@@ -188,9 +194,7 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
 
 
 async def _stop(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs and wait for its end, so that a failure leaves no request behind."""
-    running = [task for task in tasks if not task.done()]
-    for task in running:
+    """Cancel what still runs and wait for its end, so that a failure leaves neither a request nor a second error."""
+    for task in tasks:
         task.cancel()
-    if running:
-        await asyncio.gather(*running, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)

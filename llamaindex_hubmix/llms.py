@@ -16,7 +16,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import ToolSelection
-from pydantic import Field, field_serializer
+from pydantic import Field, field_serializer, field_validator
 
 from hubmix.failover import FailoverPolicy
 from llamaindex_hubmix._connection import HubConnection
@@ -26,7 +26,7 @@ from llamaindex_hubmix._prediction import StructuredPrediction
 from llamaindex_hubmix._replies import chat_response, completion_response
 from llamaindex_hubmix._request import NAMES, Request, build, policy_to_dict
 from llamaindex_hubmix._stream import ResponseStream
-from llamaindex_hubmix._structured import Method
+from llamaindex_hubmix._structured import Method, response_format
 from llamaindex_hubmix._tools import tool_selections, wire_tool_choice, wire_tools
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Hubmix(HubConnection, StructuredPrediction):
         base_url: URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, AIHubMix.
         api_key: the key. Default: `HUBMIX_API_KEY`, then the hub's own variable (`AIHUBMIX_API_KEY`).
         temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n: sent under their own names
-            when set, and not at all when None. The choices beyond the first that `n` > 1 gives are in `raw`.
+            when set, and not at all when None. `n` > 1 is left out of streams; further choices are in `raw`.
         logprobs, top_logprobs, logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier:
-            the same.
+            the same; `response_format` may be a pydantic class.
         timeout: seconds for one attempt. Default: 600.
         total_timeout: seconds for the whole call, waits and further candidates included. Default: no limit.
         max_retries: further attempts at the same model while another candidate remains. Default: 1.
@@ -149,6 +149,11 @@ class Hubmix(HubConnection, StructuredPrediction):
         """Its name in serialised form."""
         return "Hubmix"
 
+    @field_validator("response_format", mode="before")
+    @classmethod
+    def _format_of_class(cls, value: Any) -> Any:
+        return response_format(value) if isinstance(value, type) else value
+
     @field_serializer("failover")
     def _policy_to_dict(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
         return policy_to_dict(policy)
@@ -180,7 +185,8 @@ class Hubmix(HubConnection, StructuredPrediction):
 
     def to_payload(self) -> dict[str, Any]:
         """What events and callbacks say of this model: nothing secret is among it."""
-        return {**super().to_payload(), "model": self.model, "temperature": self.temperature}
+        known = {"class_name": self.class_name(), **self.metadata.model_dump()}
+        return {**known, "model": self.model, "temperature": self.temperature}
 
     def candidates(self, **kwargs: Any) -> list[str]:
         """The models that a call would try, in order.

@@ -19,6 +19,7 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugH
 from llama_index.core.llms import LLMMetadata
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
+from pydantic import BaseModel
 
 from hubmix import FailoverPolicy, Hub
 from hubmix.embedded import EmbeddedHub, Fault
@@ -243,6 +244,24 @@ def test_the_hub_may_be_given(server: EmbeddedHub) -> None:
     assert ANSWER in str(llm.chat(MESSAGES))
     with pytest.raises(ConfigurationError, match="base_url"):
         Hubmix("embedded/extract", hub=hub, base_url=server.base_url)
+
+
+def test_several_choices_are_in_raw_and_never_streamed(make: Make, server: EmbeddedHub) -> None:
+    llm = make(n=2)
+    response = llm.chat(MESSAGES)
+    assert len(response.raw["choices"]) == 2
+    assert response.message.content == response.raw["choices"][0]["message"]["content"]
+    list(llm.stream_chat(MESSAGES))
+    assert [body.get("n") for body in chats(server)] == [2, None]
+
+
+def test_a_class_is_a_response_format(make: Make, server: EmbeddedHub) -> None:
+    class Fact(BaseModel):
+        text: str
+
+    make(response_format=Fact).chat(MESSAGES)
+    make().chat(MESSAGES, response_format=Fact)
+    assert [body["response_format"]["json_schema"]["name"] for body in chats(server)] == ["Fact", "Fact"]
 
 
 def test_stream_usage_may_be_switched_off(make: Make, server: EmbeddedHub) -> None:
