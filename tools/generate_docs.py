@@ -1,0 +1,66 @@
+"""Write the pages of the documentation that are made from the code.
+
+python tools/generate_docs.py            # write them
+python tools/generate_docs.py --check    # exit code 1 if one of them is not what the code would make of it
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside the file alone
+    sys.path.insert(0, str(ROOT))
+
+from hubmix.errors import render_table  # noqa: E402 - after the path is set
+
+FAILOVER_TABLE = """\
+<!-- Made by tools/generate_docs.py from hubmix/failure_table.py: change it there. -->
+
+# The failure table
+
+What each failure is recognised by, whom it concerns and what is done. The rows are tried from top to bottom; the first
+that matches decides. [Failover explained](failover.md) says how to read it, and the
+[troubleshooting page](../troubleshooting.md) what to do about each kind.
+
+**Scope** is whom the failure concerns: the REQUEST, the MODEL, the ACCOUNT (the key) or the ENDPOINT (the base URL).
+**Action** is RETRY (the same model again), NEXT (the next of `fallbacks`) or FAIL (raise now). **Cooldown** is how long
+the circuit breaker keeps others from the same failure; "counted" means that three in a row open it.
+
+{table}
+The words that are looked for were recorded on three running gateways (`cassettes/gateway`), or read in the source of
+[QuantumNous/new-api](https://github.com/QuantumNous/new-api) and on [docs.aihubmix.com](https://docs.aihubmix.com).
+"""
+
+
+def failover_table() -> str:
+    """The page of the failure table."""
+    return FAILOVER_TABLE.format(table=render_table())
+
+
+PAGES: dict[str, Callable[[], str]] = {"docs/explanation/failover-table.md": failover_table}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the pages of the documentation that are made from the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is not current")
+    check = parser.parse_args().check
+    old = 0
+    for name, make in PAGES.items():
+        path, text = ROOT / name, make()
+        if path.is_file() and path.read_text("utf-8") == text:
+            continue
+        old += 1
+        if check:
+            print(f"{name} is not what the code makes of it: run python tools/generate_docs.py", file=sys.stderr)
+        else:
+            path.write_text(text, "utf-8")
+            print(f"wrote {name}")
+    return 1 if check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
