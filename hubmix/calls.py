@@ -338,7 +338,8 @@ class Calls:
 
     def _health(self) -> HubHealth:
         if self._made_health is None:
-            self._made_health = HubHealth(self._hub.base_url, self._hub.key_id)
+            mirrors = tuple(self._hub.endpoint.base_urls[1:])
+            self._made_health = HubHealth(self._hub.base_url, self._hub.key_id, mirrors)
         return self._made_health
 
     def health(self) -> list[BreakerState]:
