@@ -101,7 +101,8 @@ def read_new_api(payload: Any) -> Entries:
     quota_type 1 is a flat price per call. Source: QuantumNous/new-api, model/pricing.go.
     """
     groups = _mapping(payload.get("group_ratio")) if isinstance(payload, Mapping) else {}
-    vendors = {item.get("id"): _text(item.get("name")) for item in _list(payload, "vendors")}
+    named = [item for item in _list(payload, "vendors") if isinstance(item.get("id"), int)]
+    vendors = {item["id"]: _text(item.get("name")) for item in named}
     entries: Entries = {}
     for item in _items(payload):
         model = _text(item.get("model_name"))

@@ -514,5 +514,5 @@ class TestLooking:
             return (time.perf_counter() - start) / 1_000
 
         for name in ("vendor-3/Model-34.6", "MODEL-34.6", "vendor_3/model_34_6", "nowhere/to-be-found"):
-            # Measured: 0.2 to 4 microseconds.
-            assert min(look(name) for _ in range(5)) < 20e-6, name
+            # Measured: 0.2 to 4 microseconds; five times the target, since a loaded machine must not fail a test.
+            assert min(look(name) for _ in range(5)) < 100e-6, name
