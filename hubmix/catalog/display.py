@@ -4,10 +4,11 @@ plot.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 from hubmix._html import table
@@ -15,6 +16,7 @@ from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
 
 _TEXT_ROWS = 60
 _HTML_ROWS = 300
+_LABELLED = 25  # points of a plot; more names than that lie on top of each other
 _HEADINGS = ("id", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
 _NUMERIC = frozenset({3, 4, 5, 6})
 _SHORT = {"structured_output": "structured"}
@@ -79,18 +81,21 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
     if price not in ("input", "output"):
         raise ConfigurationError(f'price is "input" or "output"; got {price!r}.')
     plt = _extra("matplotlib.pyplot", "plot()")
-    figure, axes = plt.subplots(figsize=(9, 6))
-    for owner, points in _by_owner(models, price).items():
-        axes.scatter([window for window, _ in points], [cost for _, cost in points], label=owner, alpha=0.75, s=28)
-    axes.set_xscale("log", base=2)
-    # A free model has its place at the bottom; a purely logarithmic axis has none for 0.
-    axes.set_yscale("symlog", linthresh=0.01)
-    axes.set_ylim(bottom=0)
+    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    points = _points(models, price)
+    for owner in dict.fromkeys(point.owner for point in points):
+        own = [point for point in points if point.owner == owner]
+        axes.scatter([point.window for point in own], [point.price for point in own], label=owner, alpha=0.8, s=36)
+    _scale(axes, points)
     axes.set_xlabel("context window (tokens)")
     axes.set_ylabel(f"{price} price (USD per 1M tokens)")
     axes.grid(visible=True, alpha=0.3)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize="small", ncols=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(points) <= _LABELLED:
+        _label(axes, points)
+    if points:
+        # Beside the axes: inside, it would lie on models.
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
     if path is not None:
         figure.savefig(path, bbox_inches="tight", dpi=150)
         # Saved is saved: an open figure would be shown a second time, and many of them fill the memory.
@@ -125,13 +130,51 @@ def _record(info: ModelInfo) -> dict[str, Any]:
     return record
 
 
-def _by_owner(models: Sequence[ModelInfo], price: str) -> dict[str, list[tuple[int, float]]]:
-    found: dict[str, list[tuple[int, float]]] = {}
-    for info in models:
-        amount = info.input_price if price == "input" else info.output_price
-        if info.context_window is not None and amount is not None:
-            found.setdefault(info.owner or "unknown", []).append((info.context_window, float(amount)))
-    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+class _Point(NamedTuple):
+    id: str
+    owner: str
+    window: int
+    price: float
+
+
+def _points(models: Sequence[ModelInfo], price: str) -> list[_Point]:
+    """The models of known window and price, those of the vendors with the most of them first."""
+    found = [
+        _Point(info.id, info.owner or "unknown", info.context_window, float(amount))
+        for info in models
+        if info.context_window is not None
+        and (amount := info.input_price if price == "input" else info.output_price) is not None
+    ]
+    counts = Counter(point.owner for point in found)
+    return sorted(found, key=lambda point: (-counts[point.owner], point.owner))
+
+
+def _scale(axes: Any, points: Sequence[_Point]) -> None:
+    """Logarithmic axes with plain numbers on them. A free model has its place at the bottom, which takes an axis that
+    is linear near 0.
+    """
+    axes.set_xscale("log", base=2)
+    axes.margins(x=0.12, y=0.12)
+    if any(point.price == 0 for point in points):
+        axes.set_yscale("symlog", linthresh=0.01)
+        axes.set_ylim(-0.002, 2 * max(0.01, *(point.price for point in points)))
+    else:
+        axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(lambda tokens, _: _short(tokens))
+    axes.yaxis.set_major_formatter(lambda amount, _: f"{amount:g}")
+
+
+def _label(axes: Any, points: Sequence[_Point]) -> None:
+    places: dict[tuple[int, float], list[str]] = {}
+    for point in points:
+        places.setdefault((point.window, point.price), []).append(point.id)
+    for place, ids in places.items():
+        text = ", ".join(ids[:2]) + (f" and {len(ids) - 2} more" if len(ids) > 2 else "")
+        axes.annotate(text, place, xytext=(6, 3), textcoords="offset points", fontsize="x-small")
+
+
+def _short(tokens: float) -> str:
+    return f"{tokens / 2**20:g}M" if tokens >= 2**20 else f"{tokens / 2**10:g}K"
 
 
 def _abilities(info: ModelInfo) -> str:
