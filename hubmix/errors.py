@@ -358,9 +358,9 @@ def to_exception(
         note: a sentence to add at the end of what happened.
 
     Example:
-        >>> evidence = Evidence("status", "body", status=503, code="model_not_found")
-        >>> type(to_exception(classify(evidence), evidence, model="gpt-99", base_url="https://hub.example/v1")).__name__
-        'ModelUnavailableError'
+        >>> seen = Evidence("status", "body", status=503)
+        >>> to_exception(classify(seen), seen, model="gpt-99", base_url="https://hub.example/v1").status
+        503
     """
     cls = error_class(failure.kind)
     details: dict[str, Any] = {
@@ -377,16 +377,9 @@ def to_exception(
     if issubclass(cls, StreamInterruptedError):
         details["partial"] = partial
     if issubclass(cls, ModelNotFoundError):
-        details["suggestions"] = tuple(suggestions)
-    message = compose(
-        failure,
-        evidence,
-        model=model,
-        base_url=details["base_url"],
-        request_id=details["request_id"],
-        suggestions=suggestions,
-        note=note,
-    )
+        details["suggestions"] = suggestions
+    told = {name: details[name] for name in ("model", "base_url", "request_id")}
+    message = compose(failure, evidence, **told, suggestions=suggestions, note=note)
     return cls(message, **details)
 
 
