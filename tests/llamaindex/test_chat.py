@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import (
+    AudioBlock,
     ChatMessage,
     ChatResponse,
     CompletionResponse,
+    DocumentBlock,
+    ImageBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
+    VideoBlock,
 )
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.llms import LLMMetadata
@@ -466,3 +470,28 @@ def test_the_candidates_of_a_call(make: Make) -> None:
     llm = make(fallbacks=["embedded/echo"])
     assert llm.candidates() == ["embedded/extract", "embedded/echo"]
     assert llm.candidates(model="x", fallbacks=[]) == ["x"]
+
+
+# ----------------------------------------------------------------------------------------------------------- media
+
+
+MEDIA = [
+    TextBlock(text="What is this?"),
+    ImageBlock(url="https://pictures.example/a.png"),
+    ImageBlock(image=b"\x89PNG\r\n\x1a\n", image_mimetype="image/png"),
+    AudioBlock(audio=b"RIFF....WAVE", format="wav"),
+    DocumentBlock(data=b"%PDF-1.4", document_mimetype="application/pdf"),
+    VideoBlock(url="https://films.example/a.mp4"),
+]
+
+
+async def test_media_reach_the_model(make: Make) -> None:
+    async for _, response in every_way(make("vision"), [ChatMessage(role="user", blocks=MEDIA)]):
+        assert "2 images, 1 audio, 1 file, 1 video" in str(response)
+
+
+async def test_what_must_be_fetched_is_fetched_outside_the_event_loop(make: Make, server: EmbeddedHub) -> None:
+    block = AudioBlock(url=f"{server.root_url}/sound.wav", format="wav")
+    async for _, response in every_way(make("vision"), [ChatMessage(role="user", blocks=[block])]):
+        assert "1 audio" in str(response)
+    assert [request.path for request in server.requests if request.method == "GET"] == ["/sound.wav"] * 4
