@@ -275,8 +275,8 @@ def _clean(words: Iterable[Any]) -> tuple[str, ...]:
 
 def _count(value: Any) -> int | None:
     """A number of tokens; 0, negative numbers and anything that is no number mean unknown."""
-    amount = number(value)
-    return int(amount) if amount and amount < _ABSURD else None
+    amount = value if type(value) is int else number(value)  # nearly all of them are, and there are thousands
+    return int(amount) if amount and 0 < amount < _ABSURD else None
 
 
 def number(value: Any) -> Decimal | None:
@@ -284,15 +284,17 @@ def number(value: Any) -> Decimal | None:
 
     -1 is how some lists write "it depends", and what is beyond all prices and windows is a broken cell.
     """
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float):
         # repr is the shortest text that reads back as the same float, which is what the hub wrote.
         value = repr(value)
-    if isinstance(value, (int, str)):
-        try:
-            amount = Decimal(value.strip().replace(",", "").lstrip("$") if isinstance(value, str) else value)
-        except InvalidOperation:
-            return None
-        return amount if amount.is_finite() and 0 <= amount < _BEYOND else None
-    return None
+    elif isinstance(value, str):
+        value = value.strip().replace(",", "").lstrip("$")
+    elif not isinstance(value, int):
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and 0 <= amount < _BEYOND else None
