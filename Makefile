@@ -12,7 +12,9 @@ endif
 
 CACHE := $(CURDIR)/.cache
 # A home of our own: libraries that keep caches or settings in the home directory keep them here, and the user's cannot change a result.
+# No library of others reports its use from here.
 IN_CACHE := HOME="$(CACHE)/home" XDG_CACHE_HOME="$(CACHE)/xdg" XDG_CONFIG_HOME="$(CACHE)/home/.config" XDG_DATA_HOME="$(CACHE)/home/.local/share" \
+	DO_NOT_TRACK=true SCARF_NO_ANALYTICS=true DAFT_ANALYTICS_ENABLED=0 NO_MKDOCS_2_WARNING=1 \
 	MPLCONFIGDIR="$(CACHE)/matplotlib" IPYTHONDIR="$(CACHE)/ipython" MYPY_CACHE_DIR="$(CACHE)/mypy" RUFF_CACHE_DIR="$(CACHE)/ruff"
 RUN := $(IN_CACHE) .venv/bin/python
 PYTEST := $(RUN) -m pytest --basetemp=.cache/pytest -o cache_dir=.cache/pytest-cache

@@ -64,7 +64,14 @@ def execute(path: Path, write: bool) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         # Not where the notebook lies: what it writes must not end up in the checkout.
         resources = {"metadata": {"path": folder}}
-        client = NotebookClient(notebook, timeout=SECONDS_A_CELL, kernel_name="python3", resources=resources)
+        client = NotebookClient(
+            notebook,
+            timeout=SECONDS_A_CELL,
+            kernel_name="python3",
+            resources=resources,
+            # Without the warning that loopback is not encrypted.
+            extra_arguments=["--log-level=ERROR"],
+        )
         try:
             client.execute()
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:

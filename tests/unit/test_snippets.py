@@ -96,6 +96,10 @@ def hub_for_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     served = {name: rule_of(name) for name in snippets.models_named(snippets.of_page(page))}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    # Libraries of others that report their use when they are imported.
+    for name in ("DO_NOT_TRACK", "SCARF_NO_ANALYTICS"):
+        monkeypatch.setenv(name, "true")
+    monkeypatch.setenv("DAFT_ANALYTICS_ENABLED", "0")
     with EmbeddedHub(models=served) as hub, llamaindex_settings_kept(), time_limit(SECONDS, page):
         monkeypatch.setenv("HUBMIX_BASE_URL", hub.base_url)
         monkeypatch.setenv("HUBMIX_API_KEY", hub.api_key)
