@@ -6,26 +6,22 @@ Sync and async share everything but the verb that waits.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
-from hubmix.classification import classify
-from hubmix.errors import BadRequestError, HubmixError, to_exception
-from hubmix.failover import AttemptFailed, Limits, Needs, Plan, Trace, interrupted, needs_of, walk_async, walk_sync
-from hubmix.health import HubHealth
+from hubmix.failover import AttemptFailed, Limits, Plan, Trace, interrupted, walk_async, walk_sync
 from hubmix.options import CallOptions
-from hubmix.settings import is_loopback
 from hubmix.shaping import shape
-from hubmix.transport import Answer, failure_evidence, monotonic
+from hubmix.transport import Answer, monotonic
 from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply, read_embeddings, read_rerank
 
 if TYPE_CHECKING:
-    from hubmix.catalog.sources import Fetched
-    from hubmix.health import BreakerState
+    from hubmix.errors import HubmixError
     from hubmix.hub import Hub
+    from hubmix.planning import Planning
     from hubmix.rate_limit import Limiter
 
 logger = logging.getLogger(__name__)
@@ -37,16 +33,16 @@ _USAGE_WANTED = {"include_usage": True}
 class Calls:
     """The calls of one hub."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, planning: Planning) -> None:
         self._hub = hub
-        self._made_health: HubHealth | None = None
+        self._planning = planning
         self._made_limiter: tuple[Limiter | None] | None = None
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
 
     # ------------------------------------------------------------------------------------------------ chat, whole
 
     def chat(self, payload: Mapping[str, Any], options: CallOptions) -> Reply:
-        plan = self._plan(payload, options)
+        plan = self._planning.plan(payload, options)
         read = chat_reader(payload.get("n") or 1)
 
         def attempt(model: str, limits: Limits) -> Reply:
@@ -59,8 +55,8 @@ class Calls:
         return self._complete(reply, trace)
 
     async def achat(self, payload: Mapping[str, Any], options: CallOptions) -> Reply:
-        await self._prepare_auto(payload, options)
-        plan = self._plan(payload, options)
+        await self._planning.prepare_auto(payload, options)
+        plan = self._planning.plan(payload, options)
         read = chat_reader(payload.get("n") or 1)
 
         async def attempt(model: str, limits: Limits) -> Reply:
@@ -76,7 +72,7 @@ class Calls:
     # --------------------------------------------------------------------------------------------- chat, streamed
 
     def stream(self, payload: Mapping[str, Any], options: CallOptions) -> Generator[Delta, None, None]:
-        plan = self._plan(payload, options, streaming=True)
+        plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
         def send(model: str, limits: Limits, *, usage: bool) -> Opened[Generator[Delta, None, None]]:
@@ -110,8 +106,8 @@ class Calls:
             raise self._interrupted(broken, plan, trace)
 
     async def astream(self, payload: Mapping[str, Any], options: CallOptions) -> AsyncGenerator[Delta, None]:
-        await self._prepare_auto(payload, options)
-        plan = self._plan(payload, options, streaming=True)
+        await self._planning.prepare_auto(payload, options)
+        plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
         async def send(model: str, limits: Limits, *, usage: bool) -> Opened[AsyncGenerator[Delta, None]]:
@@ -205,7 +201,7 @@ class Calls:
             body = self._plain_body(payload, model, options)
             return whole_sync(self._client(), self._url(path, limits), body, options.headers, limits, read)
 
-        reply, trace = walk_sync(self._plan(payload, options), attempt)
+        reply, trace = walk_sync(self._planning.plan(payload, options), attempt)
         return self._counted(reply, trace)
 
     async def _awhole(self, path: str, payload: Mapping[str, Any], options: CallOptions, read: Read) -> Any:
@@ -215,7 +211,8 @@ class Calls:
             client = await self._aclient()
             return await whole_async(client, self._url(path, limits), body, options.headers, limits, read)
 
-        reply, trace = await walk_async(self._plan(payload, options), attempt)
+        await self._planning.prepare_auto(payload, options)
+        reply, trace = await walk_async(self._planning.plan(payload, options), attempt)
         return self._counted(reply, trace)
 
     def _plain_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
@@ -237,79 +234,6 @@ class Calls:
         if body["model"] == model:  # unless extra_body says otherwise
             body["model"] = self._hub.models.peek_id(model)
         return body
-
-    def candidates(self, model: str, options: CallOptions) -> list[str]:
-        chosen: list[str] = [model]
-        if options.fallbacks == "auto":
-            chosen += self._nearest(model)
-        else:
-            chosen += options.fallbacks
-        return list(dict.fromkeys(chosen))
-
-    def _nearest(self, model: str) -> list[str]:
-        """The catalog's choice. Where there is no catalog yet it is asked for once; where there is none, nobody."""
-        catalog = self._hub.models
-        if catalog.peek(model) is None:
-            catalog.find(model)
-        return [info.id for info in catalog.nearest(model)]
-
-    async def _prepare_auto(self, payload: Mapping[str, Any], options: CallOptions) -> None:
-        """Ask for the catalog where ``fallbacks="auto"`` needs one, without blocking the event loop."""
-        model = payload.get("model")
-        if options.fallbacks == "auto" and model and self._hub.models.peek(model) is None:
-            await self._hub.models.afind(model)
-
-    def _plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
-        hub = self._hub
-        hub.require_key()
-        if not payload.get("model"):
-            raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
-        return Plan(
-            self.candidates(payload["model"], options),
-            policy=options.policy,
-            health=self._health(),
-            endpoints=hub.endpoint.base_urls,
-            hub_types=hub.endpoint.preset.own_error_types,
-            timeout=options.timeout if options.timeout is not None else hub.timeout,
-            total_timeout=options.total_timeout,
-            streaming=streaming,
-            needs=lambda: needs_of(payload),
-            lacks=self._lacks,
-            window=self._window,
-            is_free=self._is_free,
-            suggest=self._suggest,
-            on_attempt=options.on_attempt,
-        )
-
-    def _lacks(self, model: str, needs: Needs) -> str | None:
-        """The catalog's explicit *no* to something the request needs; what it does not know is tried."""
-        info = self._hub.models.peek(model)
-        if info is None:
-            return None
-        asked = (
-            (needs.tools, info.tools, "tools"),
-            (needs.images, info.vision, "images"),
-            (needs.audio, info.audio, "audio"),
-            (needs.files, info.pdf, "files"),
-            (needs.structured_output, info.structured_output, "structured output"),
-        )
-        for needed, has, what in asked:
-            if needed and has is False:
-                return f"The catalog says that it does not take {what}."
-        if info.context_window is not None and needs.tokens > info.context_window:
-            return f"Its context window of {info.context_window} tokens is too small for about {needs.tokens}."
-        return None
-
-    def _window(self, model: str) -> int | None:
-        info = self._hub.models.peek(model)
-        return None if info is None else info.context_window
-
-    def _is_free(self, model: str) -> bool:
-        info = self._hub.models.peek(model)
-        return info is not None and info.free is True
-
-    def _suggest(self, model: str) -> tuple[str, ...]:
-        return self._hub.models.peek_suggest(model)
 
     # ---------------------------------------------------------------------------------------------------- the answer
 
@@ -334,19 +258,7 @@ class Calls:
             cost = self._hub.models.peek_cost(trace.served, reply.usage)
         spending.record(self._hub.spending_key, trace.served or trace.requested, reply.usage, cost)
 
-    # ------------------------------------------------------------------------------------------- limits and health
-
-    def _health(self) -> HubHealth:
-        if self._made_health is None:
-            mirrors = tuple(self._hub.endpoint.base_urls[1:])
-            self._made_health = HubHealth(self._hub.base_url, self._hub.key_id, mirrors)
-        return self._made_health
-
-    def health(self) -> list[BreakerState]:
-        return self._health().snapshot()
-
-    def reset_health(self) -> None:
-        self._health().reset()
+    # ----------------------------------------------------------------------------------------- the limit on requests
 
     def _limiter(self) -> Limiter | None:
         if self._made_limiter is None:
@@ -369,74 +281,6 @@ class Calls:
         limiter = self._limiter()
         if limiter is not None:
             await limiter.aacquire(_left(limits))
-
-    # --------------------------------------------------------------------------------------------------- plain GETs
-
-    def get(self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float) -> Fetched:
-        url, options, read = self._get(path, headers, authorized, timeout)
-        import openai
-
-        try:
-            return read(self._client().get(url, **options))
-        except openai.APIStatusError as error:
-            return read(error.response)
-        except openai.APIConnectionError as error:
-            unreachable = self._unreachable(error)
-        raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
-
-    async def aget(self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float) -> Fetched:
-        url, options, read = self._get(path, headers, authorized, timeout)
-        import openai
-
-        client = await self._aclient()
-        try:
-            return read(await client.get(url, **options))
-        except openai.APIStatusError as error:
-            return read(error.response)
-        except openai.APIConnectionError as error:
-            unreachable = self._unreachable(error)
-        raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
-
-    def _get(
-        self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float
-    ) -> tuple[str, dict[str, Any], Callable[[Any], Fetched]]:
-        from openai import Omit
-
-        from hubmix._compat import http
-
-        if authorized:
-            self._hub.require_key()
-        sent: dict[str, Any] = dict(headers or {})
-        if self._hub.owns_clients:  # asked once in minutes: no connection is worth keeping for it
-            sent.setdefault("Connection", "close")
-        if not authorized:
-            sent["Authorization"] = Omit()
-        options = {"cast_to": http().Response, "options": {"headers": sent, "timeout": timeout}}
-        return self._absolute(path), options, _fetched
-
-    def _absolute(self, path: str) -> str:
-        from urllib.parse import urlsplit, urlunsplit
-
-        from hubmix.errors import ConfigurationError
-
-        base = urlsplit(self._hub.base_url)
-        if path.startswith("//"):
-            return urlunsplit((base.scheme, base.netloc, path[1:], "", ""))
-        if "://" not in path:
-            return f"{self._hub.base_url}/{path.lstrip('/')}"
-        asked = urlsplit(path)
-        if asked.netloc != base.netloc or (asked.scheme != "https" and not is_loopback(asked.hostname or "")):
-            raise ConfigurationError(
-                f"{asked.scheme}://{asked.netloc} is not this hub; its key is sent to {base.netloc} only."
-            )
-        return path
-
-    def _unreachable(self, error: Exception) -> HubmixError:
-        evidence = failure_evidence(error, "open")
-        if evidence is None:
-            raise error
-        failure = classify(evidence, self._hub.endpoint.preset.own_error_types)
-        return to_exception(failure, evidence, model="", base_url=self._hub.base_url)
 
 
 def _embedding_reader(payload: Mapping[str, Any]) -> Read:
@@ -462,10 +306,3 @@ def _rerank_reader(payload: Mapping[str, Any]) -> Read:
 
 def _left(limits: Limits) -> float | None:
     return None if limits.deadline is None else max(limits.deadline - monotonic(), 0.0)
-
-
-def _fetched(response: Any) -> Fetched:
-    from hubmix.catalog.sources import Fetched
-
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Fetched(response.status_code, headers, response.content)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import threading
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hubmix.calls import Calls
+from hubmix.maps_rows import MapsRows
 from hubmix.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.planning import Planning
 from hubmix.settings import Credential, Endpoint, fingerprint, missing_key, settle_endpoint, settle_key
 
 if TYPE_CHECKING:
@@ -24,15 +25,13 @@ if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
     from hubmix.catalog.sources import Fetched
     from hubmix.clients import ClientPool
-    from hubmix.mapping.progress import Listener
-    from hubmix.mapping.requests import Prompt
-    from hubmix.mapping.rows import Rows
+    from hubmix.health import BreakerState
     from hubmix.rate_limit import SharedRateLimit
     from hubmix.spending import HubSpending
     from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
 
 
-class Hub:
+class Hub(MapsRows):
     """A model hub.
 
     Nothing is sent and no client is made until the first call. A hub may be shared between threads, event loops and
@@ -98,12 +97,16 @@ class Hub:
         self._http_async_client = http_async_client
         self._prepare()
 
+    def _hub(self) -> Hub:
+        return self
+
     def _prepare(self) -> None:
         """What a copy in another process makes anew: nothing of it is part of what the hub is."""
         self._lock = threading.Lock()
         self._pool: ClientPool | None = None
         self._catalog: ModelCatalog | None = None
-        self._calls = Calls(self)
+        self._planning = Planning(self)
+        self._calls = Calls(self, self._planning)
 
     # ------------------------------------------------------------------------------------------------ what it is
 
@@ -242,7 +245,7 @@ class Hub:
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
         """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""
-        return self._calls.candidates(model, options)
+        return self._planning.candidates(model, options)
 
     # ------------------------------------------------------------------------------------- embeddings and rerank
 
@@ -312,7 +315,9 @@ class Hub:
         Returns:
             Status, headers and body, whatever the status.
         """
-        return self._calls.get(url_or_path, headers, authorized, timeout)
+        from hubmix.pages import Pages
+
+        return Pages(self).get(url_or_path, headers, authorized, timeout)
 
     async def aget(
         self,
@@ -323,7 +328,9 @@ class Hub:
         timeout: float = 10.0,
     ) -> Fetched:
         """:meth:`get`, for asyncio."""
-        return await self._calls.aget(url_or_path, headers, authorized, timeout)
+        from hubmix.pages import Pages
+
+        return await Pages(self).aget(url_or_path, headers, authorized, timeout)
 
     def balance(self) -> Balance:
         """What is left on the key, in USD, or a plain word that this hub does not say."""
@@ -345,83 +352,13 @@ class Hub:
 
         return spending(self.spending_key)
 
-    def health(self) -> Any:
+    def health(self) -> list[BreakerState]:
         """The state of the circuit breakers that concern this hub and key."""
-        return self._calls.health()
+        return self._planning.health.snapshot()
 
     def reset_health(self) -> None:
         """Close every breaker of this hub and key: ask all models again at once."""
-        self._calls.reset_health()
-
-    def map(
-        self,
-        rows: Iterable[Any],
-        prompt: Prompt = None,
-        *,
-        model: str,
-        fallbacks: Iterable[str] | Literal["auto"] = (),
-        system: str | None = None,
-        concurrency: int = 8,
-        on_error: Literal["value", "raise"] = "value",
-        progress: bool | Listener | None = None,
-        resume: str | os.PathLike[str] | None = None,
-        retry_errors: bool = True,
-        options: CallOptions = DEFAULT_OPTIONS,
-        **parameters: Any,
-    ) -> Rows:
-        """Ask once for each row, several at a time, answers in order; see :func:`hubmix.mapping.map_rows`."""
-        from hubmix.mapping import map_rows
-
-        return map_rows(
-            self,
-            rows,
-            prompt,
-            model=model,
-            fallbacks=fallbacks,
-            system=system,
-            concurrency=concurrency,
-            on_error=on_error,
-            progress=progress,
-            resume=resume,
-            retry_errors=retry_errors,
-            options=options,
-            **parameters,
-        )
-
-    async def amap(
-        self,
-        rows: Iterable[Any] | AsyncIterable[Any],
-        prompt: Prompt = None,
-        *,
-        model: str,
-        fallbacks: Iterable[str] | Literal["auto"] = (),
-        system: str | None = None,
-        concurrency: int = 8,
-        on_error: Literal["value", "raise"] = "value",
-        progress: bool | Listener | None = None,
-        resume: str | os.PathLike[str] | None = None,
-        retry_errors: bool = True,
-        options: CallOptions = DEFAULT_OPTIONS,
-        **parameters: Any,
-    ) -> Rows:
-        """:meth:`map`, for asyncio."""
-        from hubmix.mapping import amap_rows
-
-        return await amap_rows(
-            self,
-            rows,
-            prompt,
-            model=model,
-            fallbacks=fallbacks,
-            system=system,
-            concurrency=concurrency,
-            on_error=on_error,
-            progress=progress,
-            resume=resume,
-            retry_errors=retry_errors,
-            options=options,
-            **parameters,
-        )
+        self._planning.health.reset()
 
     # ------------------------------------------------------------------------------------------------- lifecycle
 
@@ -492,66 +429,3 @@ def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> di
             del headers[known]
         headers[name] = value
     return headers
-
-
-_SHARED: weakref.WeakValueDictionary[tuple[Any, ...], Hub] = weakref.WeakValueDictionary()
-_SHARED_LOCK = threading.Lock()
-
-
-def resolve_hub(
-    *,
-    hub: Hub | str | None = None,
-    base_url: str | None = None,
-    api_key: str | SecretStr | None = None,
-    app_code: str | None = None,
-    default_headers: Mapping[str, str | None] | None = None,
-    timeout: float | None = None,
-    http_client: Any = None,
-    http_async_client: Any = None,
-    rate_limit: str | SharedRateLimit | None = None,
-) -> Hub:
-    """The hub that a model object means.
-
-    Objects with the same settings share one hub, and with it connections, catalog and breakers.
-
-    Args:
-        hub: A hub, or the name of a preset.
-        base_url: See :class:`Hub`, as for the others.
-
-    Raises:
-        ConfigurationError: If a hub is given together with settings that it already has.
-    """
-    given: dict[str, Any] = {
-        "base_url": base_url,
-        "api_key": api_key,
-        "app_code": app_code,
-        "default_headers": default_headers,
-        "timeout": timeout,
-        "http_client": http_client,
-        "http_async_client": http_async_client,
-        "rate_limit": rate_limit,
-    }
-    if isinstance(hub, Hub):
-        extra = [name for name, value in given.items() if value is not None]
-        if extra:
-            raise _conflict(extra)
-        return hub
-    if http_client is not None or http_async_client is not None or not isinstance(rate_limit, (str, type(None))):
-        return Hub(hub, **given)
-    endpoint = settle_endpoint(hub, base_url, os.environ)
-    credential = settle_key(api_key, endpoint, os.environ)
-    headers = tuple(sorted((default_headers or {}).items()))
-    key = credential.resolve(os.environ)
-    identity = (endpoint, credential.variable, fingerprint(key), app_code, headers, timeout, rate_limit)
-    with _SHARED_LOCK:
-        found = _SHARED.get(identity)
-        if found is None:
-            found = _SHARED[identity] = Hub(hub, **given)
-        return found
-
-
-def _conflict(names: list[str]) -> Exception:
-    from hubmix.errors import ConfigurationError
-
-    listed = ", ".join(names)
-    return ConfigurationError(f"hub= already settles {listed}: set them on the Hub, or leave hub= out.")

@@ -29,6 +29,7 @@ class FailoverPolicy:
         max_retry_after: the longest single wait. A hub that asks for more is not waited for.
         fallback_on_content_filter: ask the next model where a content filter refused.
         capability_filter: pass over fallbacks that, by the catalog, cannot do what the request needs.
+        max_price_ratio: with ``fallbacks="auto"``, how many times as much as the primary a fallback may cost.
         classify: may replace the failure that an attempt means; called with the evidence and the table's own verdict,
             returns another `Failure`, or None to leave it.
 
@@ -47,6 +48,7 @@ class FailoverPolicy:
     max_retry_after: float = 60.0
     fallback_on_content_filter: bool = False
     capability_filter: bool = True
+    max_price_ratio: float = 1.5
     classify: Callable[[Evidence, Failure], Failure | None] | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +56,8 @@ class FailoverPolicy:
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}.")
         if self.max_attempts < 1:
             raise ConfigurationError(f"max_attempts must be 1 or more, not {self.max_attempts}.")
+        if self.max_price_ratio <= 0:
+            raise ConfigurationError(f"max_price_ratio must be more than 0, not {self.max_price_ratio}.")
         if self.max_retry_after < 0:
             raise ConfigurationError(f"max_retry_after must be 0 or more seconds, not {self.max_retry_after}.")
         for name in ("first_token_timeout", "idle_timeout"):

@@ -77,7 +77,8 @@ def all_failed(
 
 def _all_failed_in_words(verdicts: Sequence[Verdict], trace: Trace, retry_after: float | None, note: str) -> str:
     asked = sum(attempt.outcome == "error" for attempt in trace.attempts)
-    lines = [f"No model answered the call for {trace.requested!r}: {asked} requests, {len(trace.attempts)} attempts."]
+    requests = "1 request was" if asked == 1 else f"{asked} requests were"
+    lines = [f"No model answered the call for {trace.requested!r}; {requests} made."]
     if note:
         lines.append(note)
     lines += [f"  {number}. {_attempt_in_words(attempt)}" for number, attempt in enumerate(trace.attempts, 1)]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
-from hubmix.hub import Hub, resolve_hub
+from hubmix.hub import Hub
 from hubmix.parameters import canonical, reject_unknown
+from hubmix.sharing import resolve_hub
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -17,8 +17,9 @@ from pydantic import (
 )
 
 from hubmix.errors import ConfigurationError
-from hubmix.hub import Hub, resolve_hub
+from hubmix.hub import Hub
 from hubmix.parameters import ALIASES, canonical, reject_unknown
+from hubmix.sharing import resolve_hub
 
 if TYPE_CHECKING:
     from typing_extensions import Self

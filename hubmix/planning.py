@@ -1,0 +1,106 @@
+"""The plan of a call: whom to ask, within which limits, and what the catalog knows of them.
+
+Nothing here waits but the one question that ``fallbacks="auto"`` may put to a catalog that was never asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hubmix.errors import BadRequestError
+from hubmix.failover import Needs, Plan, needs_of
+from hubmix.health import HubHealth
+from hubmix.options import CallOptions
+
+if TYPE_CHECKING:
+    from hubmix.hub import Hub
+
+
+class Planning:
+    """Makes the plans of one hub's calls."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._made_health: HubHealth | None = None
+
+    @property
+    def health(self) -> HubHealth:
+        """The breakers of this hub and key."""
+        if self._made_health is None:
+            mirrors = tuple(self._hub.endpoint.base_urls[1:])
+            self._made_health = HubHealth(self._hub.base_url, self._hub.key_id, mirrors)
+        return self._made_health
+
+    def candidates(self, model: str, options: CallOptions) -> list[str]:
+        chosen: list[str] = [model]
+        if options.fallbacks == "auto":
+            chosen += self._nearest(model, options.policy.max_price_ratio)
+        else:
+            chosen += options.fallbacks
+        return list(dict.fromkeys(chosen))
+
+    def _nearest(self, model: str, max_price_ratio: float) -> list[str]:
+        """The catalog's choice. Where there is no catalog yet it is asked for once; where there is none, nobody."""
+        catalog = self._hub.models
+        if catalog.peek(model) is None:
+            catalog.find(model)
+        return [info.id for info in catalog.nearest(model, max_price_ratio=max_price_ratio)]
+
+    async def prepare_auto(self, payload: Mapping[str, Any], options: CallOptions) -> None:
+        """Ask for the catalog where ``fallbacks="auto"`` needs one, without blocking the event loop."""
+        model = payload.get("model")
+        if options.fallbacks == "auto" and model and self._hub.models.peek(model) is None:
+            await self._hub.models.afind(model)
+
+    def plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
+        hub = self._hub
+        hub.require_key()
+        if not payload.get("model"):
+            raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
+        return Plan(
+            self.candidates(payload["model"], options),
+            policy=options.policy,
+            health=self.health,
+            endpoints=hub.endpoint.base_urls,
+            hub_types=hub.endpoint.preset.own_error_types,
+            timeout=options.timeout if options.timeout is not None else hub.timeout,
+            total_timeout=options.total_timeout,
+            streaming=streaming,
+            needs=lambda: needs_of(payload),
+            lacks=self._lacks,
+            window=self._window,
+            is_free=self._is_free,
+            suggest=self._suggest,
+            on_attempt=options.on_attempt,
+        )
+
+    def _lacks(self, model: str, needs: Needs) -> str | None:
+        """The catalog's explicit *no* to something the request needs; what it does not know is tried."""
+        info = self._hub.models.peek(model)
+        if info is None:
+            return None
+        asked = (
+            (needs.tools, info.tools, "tools"),
+            (needs.images, info.vision, "images"),
+            (needs.audio, info.audio, "audio"),
+            (needs.files, info.pdf, "files"),
+            (needs.structured_output, info.structured_output, "structured output"),
+        )
+        for needed, has, what in asked:
+            if needed and has is False:
+                return f"The catalog says that it does not take {what}."
+        if info.context_window is not None and needs.tokens > info.context_window:
+            return f"Its context window of {info.context_window} tokens is too small for about {needs.tokens}."
+        return None
+
+    def _window(self, model: str) -> int | None:
+        info = self._hub.models.peek(model)
+        return None if info is None else info.context_window
+
+    def _is_free(self, model: str) -> bool:
+        info = self._hub.models.peek(model)
+        return info is not None and info.free is True
+
+    def _suggest(self, model: str) -> tuple[str, ...]:
+        return self._hub.models.peek_suggest(model)
