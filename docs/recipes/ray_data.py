@@ -64,7 +64,8 @@ def main(source: str, target: str) -> None:
     names = ("HUBMIX_API_KEY", "HUBMIX_BASE_URL", "AIHUBMIX_API_KEY", "AIHUBAPI_API_KEY")
     ray.init(runtime_env={"env_vars": {name: os.environ[name] for name in names if name in os.environ}})
     questions = ray.data.read_parquet(source)
-    answers = questions.map_batches(Asker, batch_size=256, concurrency=WORKERS)
+    # An asker waits for answers most of the time: it takes a quarter of a core.
+    answers = questions.map_batches(Asker, batch_size=256, concurrency=WORKERS, num_cpus=0.25)
     answers.write_parquet(target)
 
 
