@@ -8,19 +8,15 @@ in the running loop, through that loop's.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import queue
-import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from hubmix.errors import ConfigurationError, HubmixError
@@ -28,6 +24,7 @@ from hubmix.mapping.journal import Journal
 from hubmix.mapping.progress import Listener, Reporter
 from hubmix.mapping.requests import Maker, Prompt, Request, rows_of
 from hubmix.mapping.rows import Row, Rows
+from hubmix.mapping.workers import Workers
 from hubmix.options import DEFAULT_OPTIONS, CallOptions
 
 if TYPE_CHECKING:
@@ -104,7 +101,10 @@ def map_rows(
         job.reporter = Reporter(total, progress)
         stack.callback(job.reporter.close)
         answered = stack.enter_context(closing(_answered(job, found)))
-        return Rows(_checked(row, on_error) for row in answered)
+        done = [_checked(row, on_error) for row in answered]
+    if job.lacks_prices(done):
+        hub.models.find(model)
+    return Rows(map(job.price, done))
 
 
 async def amap_rows(
@@ -131,7 +131,10 @@ async def amap_rows(
         job.reporter = Reporter(total, progress)
         stack.callback(job.reporter.close)
         async with aclosing(_aanswered(job, found)) as answered:
-            return Rows([_checked(row, on_error) async for row in answered])
+            done = [_checked(row, on_error) async for row in answered]
+    if job.lacks_prices(done):
+        await hub.models.afind(model)
+    return Rows(map(job.price, done))
 
 
 def _prepare(
@@ -207,10 +210,14 @@ class _Job:
             self.reporter.add(row)
         return row
 
+    def lacks_prices(self, rows: Iterable[Row]) -> bool:
+        """Whether the list of prices is worth waiting for: it has not come yet, and an answer was given without."""
+        return any(map(_unpriced, rows)) and self.hub.models.info().age is None
+
     def price(self, row: Row) -> Row:
         """Fill in a cost that was not known yet when the answer came, while the catalog was still on its way."""
         reply = row.reply
-        if reply is not None and reply.served is not None and (reply.cost is None or not reply.cost.complete):
+        if reply is not None and reply.served is not None and _unpriced(row):
             reply.cost = self.hub.models.peek_cost(reply.served, reply.usage)
         return row
 
@@ -232,6 +239,10 @@ class _Job:
             return self.finish(request, reply, None, started)
 
 
+def _unpriced(row: Row) -> bool:
+    return row.ok and (row.cost is None or not row.cost.complete)
+
+
 def _strip(error: BaseException) -> None:
     """Forget the frames of a failed call: a value that is kept for hours must not keep them alive."""
     for inner in getattr(error, "exceptions", ()):
@@ -244,14 +255,14 @@ def _strip(error: BaseException) -> None:
 
 def _answered(job: _Job, rows: Iterator[Any]) -> Generator[Row, None, None]:
     pending: deque[Future[Row]] = deque()
-    with _Workers(job.concurrency) as workers:
+    with Workers(job.concurrency) as workers:
         for index, row in enumerate(rows):
             begun = job.begin(index, row)
             pending.append(_settled(begun) if isinstance(begun, Row) else workers.submit(job.ask, begun))
             while pending and (len(pending) >= job.window or pending[0].done()):
-                yield job.price(_wait(pending.popleft(), job))
+                yield _wait(pending.popleft(), job)
         while pending:
-            yield job.price(_wait(pending.popleft(), job))
+            yield _wait(pending.popleft(), job)
 
 
 def _settled(row: Row) -> Future[Row]:
@@ -270,52 +281,6 @@ def _wait(future: Future[Row], job: _Job) -> Row:
                 raise
             if job.reporter is not None:
                 job.reporter.refresh()
-
-
-class _Workers:
-    """Threads that die with the process: after Ctrl-C nobody waits for answers that nobody will read."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._threads: list[threading.Thread] = []
-        self._tasks: queue.SimpleQueue[tuple[Future[Row], Callable[[], Row]] | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        # What was not begun is not begun any more.
-        while True:
-            try:
-                task = self._tasks.get_nowait()
-            except queue.Empty:
-                break
-            if task is not None:
-                task[0].cancel()
-        for _ in self._threads:
-            self._tasks.put(None)
-
-    def submit(self, ask: Callable[[Request], Row], request: Request) -> Future[Row]:
-        future: Future[Row] = Future()
-        # A copy for each: spending blocks and tracing around the caller hold for the calls too.
-        context = contextvars.copy_context()
-        self._tasks.put((future, lambda: context.run(ask, request)))
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            thread = threading.Thread(target=self._work, name=f"hubmix-map-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        return future
-
-    def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            future, run = task
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(run())
-                except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for this future
-                    future.set_exception(error)
-            self._idle.release()
 
 
 # ------------------------------------------------------------------------------------------------------------ async
@@ -339,10 +304,10 @@ async def _aanswered(job: _Job, rows: Iterator[Any] | AsyncIterator[Any]) -> Asy
             while pending and (len(pending) >= job.window or pending[0].done()):
                 # Not awaited by itself: a cancellation would end it alone, and the next row would take its place.
                 await asyncio.wait([pending[0]])
-                yield job.price(pending.popleft().result())
+                yield pending.popleft().result()
         while pending:
             await asyncio.wait([pending[0]])
-            yield job.price(pending.popleft().result())
+            yield pending.popleft().result()
     finally:
         for future in pending:
             future.cancel()

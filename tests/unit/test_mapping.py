@@ -269,6 +269,27 @@ def test_a_block_of_spending_counts_the_calls(run: Mapper, hub: Hub) -> None:
     assert rows.complete
 
 
+def test_costs_are_known_even_where_the_first_call_came_before_the_catalog(server: EmbeddedHub) -> None:
+    hub = Hub("aihubmix", base_url=server.base_url, api_key=server.api_key)
+    rows = hub.map(["The cat sat."], model="embedded/extract")
+    assert rows.complete
+    assert rows.cost > 0
+
+
+async def test_costs_are_known_to_amap_too(server: EmbeddedHub) -> None:
+    hub = Hub("aihubmix", base_url=server.base_url, api_key=server.api_key)
+    rows = await hub.amap(["The cat sat."], model="embedded/extract")
+    assert rows.complete
+    assert rows.cost > 0
+
+
+def test_a_hub_without_a_catalog_answers_all_the_same() -> None:
+    with EmbeddedHub(faults={"/v1/models": "html", "/api/pricing": "html"}) as bare:
+        rows = Hub(base_url=bare.base_url, api_key=bare.api_key).map(["a"], model=ECHO)
+    assert rows.texts == ["a"]
+    assert not rows.complete
+
+
 # ---- errors
 
 
