@@ -218,3 +218,24 @@ def test_the_demo_is_that_of_the_package(hubmix: Command, monkeypatch: pytest.Mo
     for code in (0, 1, 130):
         monkeypatch.setattr("hubmix.demo.run.main", lambda code=code: code)
         assert hubmix("demo").code == code
+
+
+def test_the_examples_of_the_help_are_right() -> None:
+    """Every example line is taken apart by the very parser that a user's command line goes through."""
+    import shlex
+
+    from typer.main import get_command
+
+    from hubmix.cli.app import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # a group, whatever class this Typer has for it
+    tried = 0
+    for name, command in commands.items():
+        for line in (command.help or "").splitlines():
+            example = line.strip().rpartition("| ")[2].partition(" < ")[0]
+            if example.startswith("hubmix "):
+                _, used, *arguments = shlex.split(example)
+                assert used == name
+                command.make_context(name, arguments)
+                tried += 1
+    assert tried > 15
