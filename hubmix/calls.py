@@ -19,10 +19,10 @@ from hubmix.transport import Answer, monotonic
 from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply, read_embeddings, read_rerank
 
 if TYPE_CHECKING:
+    from hubmix.catalog import ModelCatalog
+    from hubmix.connection import Connection
     from hubmix.errors import HubmixError
-    from hubmix.hub import Hub
     from hubmix.planning import Planning
-    from hubmix.rate_limit import Limiter
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,13 @@ _USAGE_WANTED = {"include_usage": True}
 class Calls:
     """The calls of one hub."""
 
-    def __init__(self, hub: Hub, planning: Planning) -> None:
-        self._hub = hub
+    def __init__(
+        self, connection: Connection, planning: Planning, catalog: ModelCatalog, *, refresh_catalog: bool
+    ) -> None:
+        self._connection = connection
         self._planning = planning
-        self._made_limiter: tuple[Limiter | None] | None = None
+        self._catalog = catalog
+        self._refresh_catalog = refresh_catalog
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
 
     # ------------------------------------------------------------------------------------------------ chat, whole
@@ -216,23 +219,23 @@ class Calls:
         return self._counted(reply, trace)
 
     def _plain_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
-        return {**payload, "model": self._hub.models.peek_id(model), **(options.extra_body or {})}
+        return {**payload, "model": self._catalog.peek_id(model), **(options.extra_body or {})}
 
     # ------------------------------------------------------------------------------------------------ what it needs
 
     def _client(self) -> Any:
-        return self._hub.pool.sync()
+        return self._connection.pool.sync()
 
     async def _aclient(self) -> Any:
-        return await self._hub.pool.current()
+        return await self._connection.pool.current()
 
     def _url(self, path: str, limits: Limits) -> str:
-        return f"{limits.base_url or self._hub.base_url}/{path}"
+        return f"{limits.base_url or self._connection.base_url}/{path}"
 
     def _body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
-        body = shape(payload, model, self._hub.endpoint.preset.takes_back, options.extra_body)
+        body = shape(payload, model, self._connection.endpoint.preset.takes_back, options.extra_body)
         if body["model"] == model:  # unless extra_body says otherwise
-            body["model"] = self._hub.models.peek_id(model)
+            body["model"] = self._catalog.peek_id(model)
         return body
 
     # ---------------------------------------------------------------------------------------------------- the answer
@@ -240,10 +243,10 @@ class Calls:
     def _complete(self, reply: Reply, trace: Trace) -> Reply:
         reply.trace, reply.served = trace, trace.served
         if reply.usage is not None and trace.served is not None:
-            reply.cost = self._hub.models.peek_cost(trace.served, reply.usage)
+            reply.cost = self._catalog.peek_cost(trace.served, reply.usage)
         self._record(trace, reply)
-        if self._hub.catalog_refresh:
-            self._hub.models.warm()
+        if self._refresh_catalog:
+            self._catalog.warm()
         return reply
 
     def _counted(self, reply: Any, trace: Trace) -> Any:
@@ -255,30 +258,18 @@ class Calls:
 
         cost = getattr(reply, "cost", None)
         if cost is None and reply.usage is not None and trace.served is not None:
-            cost = self._hub.models.peek_cost(trace.served, reply.usage)
-        spending.record(self._hub.spending_key, trace.served or trace.requested, reply.usage, cost)
+            cost = self._catalog.peek_cost(trace.served, reply.usage)
+        spending.record(self._connection.spending_key, trace.served or trace.requested, reply.usage, cost)
 
     # ----------------------------------------------------------------------------------------- the limit on requests
 
-    def _limiter(self) -> Limiter | None:
-        if self._made_limiter is None:
-            if self._hub.rate_limit is None:
-                self._made_limiter = (None,)
-            else:
-                from hubmix.rate_limit import limiter_for
-
-                hub = self._hub
-                made = limiter_for(hub.rate_limit, fingerprint=hub.key_id, base_url=hub.base_url)
-                self._made_limiter = (made,)
-        return self._made_limiter[0]
-
     def _take_turn(self, limits: Limits) -> None:
-        limiter = self._limiter()
+        limiter = self._connection.limiter()
         if limiter is not None:
             limiter.acquire(_left(limits))
 
     async def _atake_turn(self, limits: Limits) -> None:
-        limiter = self._limiter()
+        limiter = self._connection.limiter()
         if limiter is not None:
             await limiter.aacquire(_left(limits))
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import os
-import threading
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from hubmix.calls import Calls
+from hubmix.catalog import ModelCatalog
+from hubmix.connection import Connection
 from hubmix.maps_rows import MapsRows
 from hubmix.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.pages import Pages
 from hubmix.planning import Planning
-from hubmix.settings import Credential, Endpoint, fingerprint, missing_key, settle_endpoint, settle_key
+from hubmix.settings import Endpoint, settle_endpoint, settle_key
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from hubmix.balance import Balance
-    from hubmix.catalog import ModelCatalog
     from hubmix.catalog.sources import Fetched
     from hubmix.clients import ClientPool
     from hubmix.health import BreakerState
@@ -83,107 +83,85 @@ class Hub(MapsRows):
         model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
         catalog_refresh: bool | None = None,
     ) -> None:
-        self._endpoint: Endpoint = settle_endpoint(preset, base_url, os.environ)
-        self._credential: Credential = settle_key(api_key, self._endpoint, os.environ)
-        self._headers = _headers(app_code, default_headers)
-        self._timeout = timeout
-        self._rate_limit = rate_limit
+        endpoint = settle_endpoint(preset, base_url, os.environ)
+        self._connection = Connection(
+            endpoint,
+            settle_key(api_key, endpoint, os.environ),
+            _headers(app_code, default_headers),
+            timeout=timeout,
+            rate_limit=rate_limit,
+            http_client=http_client,
+            http_async_client=http_async_client,
+        )
         if catalog_refresh is None:
             catalog_refresh = os.environ.get("HUBMIX_CATALOG_REFRESH", "1") not in ("0", "false", "no", "off")
-        self.catalog_refresh = catalog_refresh
+        self._catalog_refresh = catalog_refresh
         self._aliases = dict(aliases or {})
         self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
-        self._http_client = http_client
-        self._http_async_client = http_async_client
         self._prepare()
-
-    def _hub(self) -> Hub:
-        return self
 
     def _prepare(self) -> None:
         """What a copy in another process makes anew: nothing of it is part of what the hub is."""
-        self._lock = threading.Lock()
-        self._pool: ClientPool | None = None
-        self._catalog: ModelCatalog | None = None
-        self._planning = Planning(self)
-        self._calls = Calls(self, self._planning)
+        self._pages = Pages(self._connection)
+        self._catalog = ModelCatalog(
+            self._pages,
+            base_url=self.base_url,
+            key_id=self._connection.key_id,
+            sources=self.endpoint.preset.catalog_sources,
+            aliases=self._aliases,
+            overrides=self._overrides,
+        )
+        self._planning = Planning(self._connection, self._catalog)
+        self._calls = Calls(self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh)
+
+    def _hub(self) -> Hub:
+        return self
 
     # ------------------------------------------------------------------------------------------------ what it is
 
     @property
     def base_url(self) -> str:
         """The base URL, ending in its path (``/v1``)."""
-        return self._endpoint.base_url
+        return self._connection.base_url
 
     @property
     def endpoint(self) -> Endpoint:
         """The preset, the base URLs and where a key may come from."""
-        return self._endpoint
+        return self._connection.endpoint
 
     @property
     def name(self) -> str:
         """The preset's name, or ``"custom"``."""
-        return self._endpoint.preset.name
+        return self.endpoint.preset.name
 
     @property
     def timeout(self) -> float | None:
         """Seconds for one attempt, or None for the default."""
-        return self._timeout
-
-    @property
-    def key_id(self) -> str:
-        """A salted hash that tells this key from others; the key cannot be read from it."""
-        return fingerprint(self._key())
-
-    @property
-    def owns_clients(self) -> bool:
-        """False where the user brought HTTP clients of their own."""
-        return self._http_client is None and self._http_async_client is None
+        return self._connection.timeout
 
     @property
     def rate_limit(self) -> str | SharedRateLimit | None:
         """The limit on requests, as it was given."""
-        return self._rate_limit
+        return self._connection.rate_limit
 
     @property
-    def spending_key(self) -> str:
-        """What running totals are kept under: this hub and this key."""
-        return f"{self.base_url} {self.key_id}"
+    def key_id(self) -> str:
+        """A salted hash that tells this key from others; the key cannot be read from it."""
+        return self._connection.key_id
 
     @property
     def key_source(self) -> str:
         """Where the key came from: a variable's name, ``"argument"`` or ``"none"``."""
-        if self._credential.variable:
-            return self._credential.variable
-        return "argument" if self._credential.value is not None else "none"
-
-    def _key(self) -> SecretStr | None:
-        return self._credential.resolve(os.environ)
+        return self._connection.key_source
 
     def require_key(self) -> None:
         """Raise :class:`ConfigurationError` if there is no key to send; called before every request that needs one."""
-        if self._key() is None:
-            raise missing_key(self._endpoint)
+        self._connection.require_key()
 
     @property
     def pool(self) -> ClientPool:
         """The SDK clients, made on first use."""
-        if self._pool is None:
-            from hubmix.clients import ClientPool
-
-            with self._lock:
-                if self._pool is None:
-                    key = self._key()
-                    self._pool = ClientPool(
-                        self.base_url,
-                        # The SDK refuses to be made without one. It is never sent: `require_key` stands before
-                        # every request that carries a key, and the others leave the header out.
-                        key.get_secret_value() if key is not None else "none",
-                        self._headers,
-                        self._http_client,
-                        self._http_async_client,
-                    )
-        return self._pool
+        return self._connection.pool
 
     def __repr__(self) -> str:
         return f"Hub({self.base_url!r}, key from {self.key_source})"
@@ -287,19 +265,6 @@ class Hub(MapsRows):
     @property
     def models(self) -> ModelCatalog:
         """What the hub serves. Asked when first needed, kept for five minutes."""
-        if self._catalog is None:
-            from hubmix.catalog import ModelCatalog
-
-            with self._lock:
-                if self._catalog is None:
-                    self._catalog = ModelCatalog(
-                        self,
-                        base_url=self.base_url,
-                        key_id=self.key_id,
-                        sources=self._endpoint.preset.catalog_sources,
-                        aliases=self._aliases,
-                        overrides=self._overrides,
-                    )
         return self._catalog
 
     def get(
@@ -315,9 +280,7 @@ class Hub(MapsRows):
         Returns:
             Status, headers and body, whatever the status.
         """
-        from hubmix.pages import Pages
-
-        return Pages(self).get(url_or_path, headers, authorized, timeout)
+        return self._pages.get(url_or_path, headers=headers, authorized=authorized, timeout=timeout)
 
     async def aget(
         self,
@@ -328,29 +291,27 @@ class Hub(MapsRows):
         timeout: float = 10.0,
     ) -> Fetched:
         """:meth:`get`, for asyncio."""
-        from hubmix.pages import Pages
-
-        return await Pages(self).aget(url_or_path, headers, authorized, timeout)
+        return await self._pages.aget(url_or_path, headers=headers, authorized=authorized, timeout=timeout)
 
     def balance(self) -> Balance:
         """What is left on the key, in USD, or a plain word that this hub does not say."""
         from hubmix.balance import balance
 
         self.require_key()
-        return balance(self, dialect=self._endpoint.preset.balance, base_url=self.base_url)
+        return balance(self._pages, dialect=self.endpoint.preset.balance, base_url=self.base_url)
 
     async def abalance(self) -> Balance:
         """:meth:`balance`, for asyncio."""
         from hubmix.balance import abalance
 
         self.require_key()
-        return await abalance(self, dialect=self._endpoint.preset.balance, base_url=self.base_url)
+        return await abalance(self._pages, dialect=self.endpoint.preset.balance, base_url=self.base_url)
 
     def spending(self) -> HubSpending:
         """What calls through this hub cost: ``with hub.spending() as s: …`` counts those made inside."""
         from hubmix.spending import spending
 
-        return spending(self.spending_key)
+        return spending(self._connection.spending_key)
 
     def health(self) -> list[BreakerState]:
         """The state of the circuit breakers that concern this hub and key."""
@@ -364,14 +325,11 @@ class Hub(MapsRows):
 
     def close(self) -> None:
         """Close the sync connections. The hub can be used again; it then opens new ones."""
-        if self._pool is not None:
-            self._pool.close()
+        self._connection.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and the sync ones."""
-        if self._pool is not None:
-            await self._pool.aclose()
-        self.close()
+        await self._connection.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -387,25 +345,12 @@ class Hub(MapsRows):
     ) -> None:
         await self.aclose()
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "_endpoint": self._endpoint,
-            "_credential": self._credential,
-            "_headers": self._headers,
-            "_timeout": self._timeout,
-            "_rate_limit": self._rate_limit,
-            "catalog_refresh": self.catalog_refresh,
-            "_aliases": self._aliases,
-            "_overrides": self._overrides,
-        }
-
     def __getstate__(self) -> dict[str, Any]:
-        return self._settings()
+        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides")
+        return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._http_client = None
-        self._http_async_client = None
+        vars(self).update(state)
         self._prepare()
 
     def __copy__(self) -> Hub:
@@ -413,9 +358,7 @@ class Hub(MapsRows):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Hub:
         made = Hub.__new__(Hub)
-        made.__dict__.update(copy.copy(self._settings()))
-        made._http_client, made._http_async_client = self._http_client, self._http_async_client
-        made._prepare()
+        made.__setstate__({**self.__getstate__(), "_connection": self._connection.copy()})
         return made
 
 

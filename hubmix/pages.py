@@ -14,32 +14,48 @@ from hubmix.settings import is_loopback
 from hubmix.transport import failure_evidence
 
 if TYPE_CHECKING:
-    from hubmix.hub import Hub
+    from hubmix.connection import Connection
 
 
 class Pages:
     """Asks one hub for its pages, with its key only where that is wanted."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    def get(self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float) -> Fetched:
-        url, options = self._request(path, headers, authorized, timeout)
+    def get(
+        self,
+        url_or_path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorized: bool = True,
+        timeout: float = 10.0,
+    ) -> Fetched:
+        """The page, whatever its status; `hubmix.Hub.get` says how it is named."""
+        url, options = self._request(url_or_path, headers, authorized, timeout)
         import openai
 
         try:
-            return _fetched(self._hub.pool.sync().get(url, **options))
+            return _fetched(self._connection.pool.sync().get(url, **options))
         except openai.APIStatusError as error:
             return _fetched(error.response)
         except openai.APIConnectionError as error:
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
 
-    async def aget(self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float) -> Fetched:
-        url, options = self._request(path, headers, authorized, timeout)
+    async def aget(
+        self,
+        url_or_path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorized: bool = True,
+        timeout: float = 10.0,
+    ) -> Fetched:
+        """`get`, for asyncio."""
+        url, options = self._request(url_or_path, headers, authorized, timeout)
         import openai
 
-        client = await self._hub.pool.current()
+        client = await self._connection.pool.current()
         try:
             return _fetched(await client.get(url, **options))
         except openai.APIStatusError as error:
@@ -54,9 +70,9 @@ class Pages:
         from openai import Omit
 
         if authorized:
-            self._hub.require_key()
+            self._connection.require_key()
         sent: dict[str, Any] = dict(headers or {})
-        if self._hub.owns_clients:  # asked once in minutes: no connection is worth keeping for it
+        if self._connection.owns_clients:  # asked once in minutes: no connection is worth keeping for it
             sent.setdefault("Connection", "close")
         if not authorized:
             sent["Authorization"] = Omit()
@@ -64,11 +80,11 @@ class Pages:
         return self._absolute(path), options
 
     def _absolute(self, path: str) -> str:
-        base = urlsplit(self._hub.base_url)
+        base = urlsplit(self._connection.base_url)
         if path.startswith("//"):
             return urlunsplit((base.scheme, base.netloc, path[1:], "", ""))
         if "://" not in path:
-            return f"{self._hub.base_url}/{path.lstrip('/')}"
+            return f"{self._connection.base_url}/{path.lstrip('/')}"
         asked = urlsplit(path)
         if asked.netloc != base.netloc or (asked.scheme != "https" and not is_loopback(asked.hostname or "")):
             raise ConfigurationError(
@@ -80,8 +96,8 @@ class Pages:
         evidence = failure_evidence(error, "open")
         if evidence is None:
             raise error
-        failure = classify(evidence, self._hub.endpoint.preset.own_error_types)
-        return to_exception(failure, evidence, model="", base_url=self._hub.base_url)
+        failure = classify(evidence, self._connection.endpoint.preset.own_error_types)
+        return to_exception(failure, evidence, model="", base_url=self._connection.base_url)
 
 
 def _fetched(response: Any) -> Fetched:

@@ -14,22 +14,24 @@ from hubmix.health import HubHealth
 from hubmix.options import CallOptions
 
 if TYPE_CHECKING:
-    from hubmix.hub import Hub
+    from hubmix.catalog import ModelCatalog
+    from hubmix.connection import Connection
 
 
 class Planning:
     """Makes the plans of one hub's calls."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, connection: Connection, catalog: ModelCatalog) -> None:
+        self._connection = connection
+        self._catalog = catalog
         self._made_health: HubHealth | None = None
 
     @property
     def health(self) -> HubHealth:
         """The breakers of this hub and key."""
         if self._made_health is None:
-            mirrors = tuple(self._hub.endpoint.base_urls[1:])
-            self._made_health = HubHealth(self._hub.base_url, self._hub.key_id, mirrors)
+            mirrors = tuple(self._connection.endpoint.base_urls[1:])
+            self._made_health = HubHealth(self._connection.base_url, self._connection.key_id, mirrors)
         return self._made_health
 
     def candidates(self, model: str, options: CallOptions) -> list[str]:
@@ -42,19 +44,18 @@ class Planning:
 
     def _nearest(self, model: str, max_price_ratio: float) -> list[str]:
         """The catalog's choice. Where there is no catalog yet it is asked for once; where there is none, nobody."""
-        catalog = self._hub.models
-        if catalog.peek(model) is None:
-            catalog.find(model)
-        return [info.id for info in catalog.nearest(model, max_price_ratio=max_price_ratio)]
+        if self._catalog.peek(model) is None:
+            self._catalog.find(model)
+        return [info.id for info in self._catalog.nearest(model, max_price_ratio=max_price_ratio)]
 
     async def prepare_auto(self, payload: Mapping[str, Any], options: CallOptions) -> None:
         """Ask for the catalog where ``fallbacks="auto"`` needs one, without blocking the event loop."""
         model = payload.get("model")
-        if options.fallbacks == "auto" and model and self._hub.models.peek(model) is None:
-            await self._hub.models.afind(model)
+        if options.fallbacks == "auto" and model and self._catalog.peek(model) is None:
+            await self._catalog.afind(model)
 
     def plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
-        hub = self._hub
+        hub = self._connection
         hub.require_key()
         if not payload.get("model"):
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
@@ -77,7 +78,7 @@ class Planning:
 
     def _lacks(self, model: str, needs: Needs) -> str | None:
         """The catalog's explicit *no* to something the request needs; what it does not know is tried."""
-        info = self._hub.models.peek(model)
+        info = self._catalog.peek(model)
         if info is None:
             return None
         asked = (
@@ -95,12 +96,12 @@ class Planning:
         return None
 
     def _window(self, model: str) -> int | None:
-        info = self._hub.models.peek(model)
+        info = self._catalog.peek(model)
         return None if info is None else info.context_window
 
     def _is_free(self, model: str) -> bool:
-        info = self._hub.models.peek(model)
+        info = self._catalog.peek(model)
         return info is not None and info.free is True
 
     def _suggest(self, model: str) -> tuple[str, ...]:
-        return self._hub.models.peek_suggest(model)
+        return self._catalog.peek_suggest(model)

@@ -74,7 +74,7 @@ def test_one_sync_client_for_all_threads(hub: Hub) -> None:
 def test_copies_start_without_connections(hub: Hub) -> None:
     hub.chat(PAYLOAD)
     for twin in (pickle.loads(pickle.dumps(hub)), copy.deepcopy(hub), copy.copy(hub)):
-        assert twin._pool is None
+        assert twin._connection._pool is None
         assert twin.chat(PAYLOAD).text == "hello"
         twin.close()
 
@@ -134,7 +134,7 @@ def test_the_mirror_takes_over_where_nobody_listens(server: EmbeddedHub, hub: Hu
 
     gone = refused_url()
     preset = replace(hub.endpoint.preset, base_url=gone, mirrors=(server.base_url,))
-    hub._endpoint = Endpoint(preset, gone, ())
+    hub._connection.endpoint = Endpoint(preset, gone, ())
     asked = CallOptions(policy=replace(CallOptions().policy, max_retries=0))
     reply = hub.chat(PAYLOAD, asked) if way == "sync" else asyncio.run(hub.achat(PAYLOAD, asked))
     assert reply.text == "hello"

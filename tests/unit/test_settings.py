@@ -137,5 +137,13 @@ def test_a_key_given_in_the_code_travels() -> None:
 
 def test_no_text_of_a_hub_holds_its_key() -> None:
     hub = Hub(base_url="https://hub.example", api_key="sk-test-secret")
-    for text in (repr(hub), str(hub), hub._repr_html_(), repr(hub.pool), repr(vars(hub)), hub.key_id, hub.spending_key):
+    for text in (
+        repr(hub),
+        str(hub),
+        hub._repr_html_(),
+        repr(hub.pool),
+        repr(vars(hub)),
+        repr(vars(hub._connection)),
+        hub.key_id,
+    ):
         assert "sk-test-secret" not in text
