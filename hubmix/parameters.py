@@ -8,39 +8,42 @@ from typing import Any
 
 from hubmix.errors import ConfigurationError
 
-# Sent in the body under the same name.
-REQUEST_PARAMETERS: frozenset[str] = frozenset(
-    {
-        "temperature",
-        "max_tokens",
-        "top_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "stop",
-        "seed",
-        "n",
-        "logprobs",
-        "top_logprobs",
-        "logit_bias",
-        "reasoning_effort",
-        "response_format",
-        "parallel_tool_calls",
-        "user",
-        "service_tier",
-        "tools",
-        "tool_choice",
-        "stream_options",
-        "modalities",
-        "audio",
-        "prediction",
-        "metadata",
-        "store",
-        "verbosity",
-        "web_search_options",
-        "prompt_cache_key",
-        "safety_identifier",
-    }
+# What a model object of either framework may be given once for all its calls, sent in the body under the same name and
+# in this order.
+MODEL_SETTINGS: tuple[str, ...] = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "stop",
+    "seed",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "reasoning_effort",
+    "response_format",
+    "parallel_tool_calls",
+    "user",
+    "service_tier",
 )
+
+# What a single call may say in the body.
+REQUEST_PARAMETERS: frozenset[str] = frozenset(MODEL_SETTINGS) | {
+    "tools",
+    "tool_choice",
+    "stream_options",
+    "modalities",
+    "audio",
+    "prediction",
+    "metadata",
+    "store",
+    "verbosity",
+    "web_search_options",
+    "prompt_cache_key",
+    "safety_identifier",
+}
 
 # What ChatOpenAI, OpenAI's SDK, OpenAILike and friends call the same thing.
 ALIASES: dict[str, str] = {

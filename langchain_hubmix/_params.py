@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
-from hubmix.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
+from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
 
@@ -20,23 +20,8 @@ if TYPE_CHECKING:
     from hubmix.failover import Attempt
     from langchain_hubmix._settings import ChatSettings
 
-SENT = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "seed",
-    "n",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "reasoning_effort",
-    "response_format",
-    "parallel_tool_calls",
-    "user",
-    "service_tier",
-)
+# LangChain hands `stop` to every call by itself.
+SENT = tuple(name for name in MODEL_SETTINGS if name != "stop")
 """The fields of the model that stand in the body under their own names."""
 
 _STEERING = frozenset(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
-from hubmix.parameters import ALIASES, REQUEST_PARAMETERS, canonical, reject_unknown
+from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
 from llamaindex_hubmix._structured import response_format
 from llamaindex_hubmix._tools import wire_tool_choice, wire_tools
 
@@ -64,7 +64,7 @@ def build(
     given = canonical(per_call, NAMES)
     reject_unknown(given, _PER_CALL, where="A call of Hubmix")
     payload: dict[str, Any] = {"model": given.get("model") or own["model"], "messages": messages}
-    payload.update((name, own[name]) for name in SENT if own.get(name) is not None)
+    payload.update((name, own[name]) for name in MODEL_SETTINGS if own.get(name) is not None)
     # In the order of the call: that of a set changes from process to process, and with it the bytes of the body.
     payload.update((name, value) for name, value in given.items() if name in REQUEST_PARAMETERS)
     payload = {name: value for name, value in payload.items() if value is not None}
@@ -78,27 +78,6 @@ def build(
             payload.setdefault("stream_options", {"include_usage": False})
     single_call = payload.get("parallel_tool_calls") is False
     return Request(payload, _options(own, given, on_attempt), single_call)
-
-
-SENT = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "seed",
-    "n",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "reasoning_effort",
-    "response_format",
-    "parallel_tool_calls",
-    "user",
-    "service_tier",
-)
-"""The settings of the model that go into every body, where they are set."""
 
 
 def _settle_tools(payload: dict[str, Any]) -> None:
