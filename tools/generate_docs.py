@@ -18,6 +18,11 @@ if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside
 from hubmix.errors import render_table  # noqa: E402 - after the path is set
 
 FAILOVER_TABLE = """\
+---
+hide:
+  - toc
+---
+
 <!-- Made by tools/generate_docs.py from hubmix/failure_table.py: change it there. -->
 
 # The failure table
