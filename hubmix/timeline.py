@@ -10,8 +10,10 @@ from hubmix.trace import Attempt, Trace
 _COLUMNS = 24
 _OUTCOME = {"ok": "✓ answered", "error": "✗ failed", "skipped": "– passed over"}
 _HEADINGS = ("model", "time", "waited", "took", "what happened")
+# Mid tones, to be seen on white and on black.
+_COLOUR = {"ok": "#2e9e5b", "error": "#d9534f"}
 # A code element keeps its font where styles are dropped.
-_BAR = '<code style="font-family:monospace;white-space:pre;color:inherit;background:transparent;padding:0">{}</code>'
+_BAR = '<code style="font-family:monospace;white-space:pre;background:transparent;padding:0;color:{}">{}</code>'
 
 
 def timeline(trace: Trace) -> str:
@@ -22,15 +24,15 @@ def timeline(trace: Trace) -> str:
         (
             attempt.model,
             _bar(attempt, end, whole),
-            _milliseconds(_waited(attempt)) if _waited(attempt) >= 0.5 else "",
+            _milliseconds(_waited(attempt)) if _waited(attempt) else "",
             "" if attempt.latency_ms is None else _milliseconds(attempt.latency_ms),
             _told(attempt),
         )
         for attempt, end in zip(trace.attempts, ends, strict=True)
     ]
     legend = f"{_milliseconds(ends[-1])} in all (░ waiting, █ asking)" if ends else ""
-    caption = f"{trace.requested} → {trace.served or 'no answer'}"
-    return table(_HEADINGS, rows, numeric={2, 3}, whole={0, 2, 3}, caption=caption, note=legend)
+    went = f" → {trace.served or 'no answer'}" if trace.served != trace.requested else ""
+    return table(_HEADINGS, rows, numeric={2, 3}, whole={0, 2, 3}, caption=trace.requested + went, note=legend)
 
 
 def _told(attempt: Attempt) -> str:
@@ -51,11 +53,13 @@ def _bar(attempt: Attempt, end: float, whole: float) -> Html:
     asking = min(round((end - _took(attempt)) * scale), stop - 1)
     start = min(round((end - _took(attempt) - _waited(attempt)) * scale), asking)
     # Spaces that do not break keep their place.
-    return Html(_BAR.format("\N{NO-BREAK SPACE}" * start + "░" * (asking - start) + "█" * (stop - asking)))
+    bar = "\N{NO-BREAK SPACE}" * start + "░" * (asking - start) + "█" * (stop - asking)
+    return Html(_BAR.format(_COLOUR[attempt.outcome], bar))
 
 
 def _waited(attempt: Attempt) -> float:
-    return attempt.waited_ms or 0.0
+    # What is not a wait but the time between two lines of code is left out.
+    return attempt.waited_ms if attempt.waited_ms >= 1 else 0.0
 
 
 def _took(attempt: Attempt) -> float:

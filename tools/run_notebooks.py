@@ -1,16 +1,18 @@
 """Execute the notebooks, each from top to bottom in a fresh kernel, and fail with the cell that failed.
 
-    python tools/run_notebooks.py                        # all, against the embedded hub
+    python tools/run_notebooks.py                        # all, as someone without a key: on an embedded hub
     python tools/run_notebooks.py --write quickstart     # those whose name contains the word; keep the outputs
-    python tools/run_notebooks.py --hub                  # against the hub that the environment names, with its key
+    python tools/run_notebooks.py --hub                  # on the hub that the environment names, with its key
 
-Outputs are not compared: times and ports differ. `--write` leaves out what differs from run to run and shows nothing.
+What differs from run to run (times, ports, request ids) is no difference: `--write` leaves such an output as it was
+stored, and a run without it tells which notebooks' outputs are out of date.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -28,13 +31,24 @@ NOTEBOOKS = ROOT / "notebooks"
 SECONDS_A_CELL = 120
 SETTINGS = ("HUBMIX_", "AIHUBMIX_", "AIHUBAPI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")
 
+# What stands in an output and is of that run alone. Bars of a timeline are times too.
+NOISE = (
+    (re.compile(r"(127\.0\.0\.1|localhost):\d+"), r"\1:PORT"),
+    (re.compile(r"\b20\d{12,}[0-9a-f]*\b"), "REQUEST-ID"),
+    (re.compile(r"[\d.,]+(\s*)(ms|s|rows/s)\b"), r"TIME\1\2"),
+    (re.compile("[\N{NO-BREAK SPACE}░█]+"), "BAR"),
+    (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
+)
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Execute the notebooks against the embedded hub.")
+    parser = argparse.ArgumentParser(description="Execute the notebooks.")
     parser.add_argument("names", nargs="*", help="only notebooks whose file name contains one of these words")
     parser.add_argument("--write", action="store_true", help="store the outputs in the notebooks")
     parser.add_argument("--hub", action="store_true", help="use the hub and the key of the environment")
     arguments = parser.parse_args()
+    if arguments.write and arguments.hub:
+        parser.error("--write stores what everybody can make again: outputs of the embedded hub")
     chosen = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if matches(path, arguments.names)]
     if not chosen:
         print(f"no notebook in {NOTEBOOKS.relative_to(ROOT)}/ matches {' '.join(arguments.names) or '*.ipynb'}")
@@ -44,10 +58,11 @@ def main() -> int:
         begun = time.monotonic()
         # Without a key, each starts an embedded hub of its own, as it does for a newcomer.
         with nullcontext() if arguments.hub else no_hub():
-            error = execute(path, arguments.write)
+            error, stale = execute(path, write=arguments.write)
         failed += error is not None
+        remark = ", outputs out of date (--write renews them)" if stale and not arguments.write | arguments.hub else ""
         seconds = time.monotonic() - begun
-        print(f"{'failed' if error else 'passed'}  {path.relative_to(ROOT)}  {seconds:.1f} s", flush=True)
+        print(f"{'failed' if error else 'passed'}  {path.relative_to(ROOT)}  {seconds:.1f} s{remark}", flush=True)
         if error:
             print(error, flush=True)
     print(f"notebooks: {len(chosen) - failed} passed, {failed} failed", flush=True)
@@ -58,40 +73,65 @@ def matches(path: Path, names: list[str]) -> bool:
     return not names or any(name in path.name for name in names)
 
 
-def execute(path: Path, write: bool) -> str | None:
-    """Run one notebook; the text of its failure, or None."""
+def execute(path: Path, *, write: bool) -> tuple[str | None, bool]:
+    """Run one notebook; the text of its failure or None, and whether its outputs are not those that are stored."""
+    stored = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         # Not where the notebook lies: what it writes must not end up in the checkout.
         resources = {"metadata": {"path": folder}}
+        manager = AsyncKernelManager(kernel_name="python3")
+        if sys.platform != "win32":
+            # Sockets in the temporary folder, not ports that anything on this machine could connect to.
+            manager.transport, manager.ip = "ipc", os.path.join(folder, "kernel")
         client = NotebookClient(
-            notebook,
-            timeout=SECONDS_A_CELL,
-            kernel_name="python3",
-            resources=resources,
-            # Without the warning that loopback is not encrypted.
-            extra_arguments=["--log-level=ERROR"],
+            notebook, km=manager, timeout=SECONDS_A_CELL, resources=resources, coalesce_streams=True
         )
         try:
-            client.execute()
+            client.execute(cleanup_kc=True)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            return str(error)
+            return str(error), True
+    tidy(notebook)
+    kept = [keep(cell, before) for cell, before in zip(notebook.cells, stored.cells, strict=True)]
     if write:
-        tidy(notebook)
         nbformat.write(notebook, path)
-    return None
+    return None, not all(kept)
 
 
 def tidy(notebook: Any) -> None:
-    """Keep a diff of outputs readable: no times, no ids of this run, no version of the interpreter."""
+    """Leave out what differs from run to run and shows nothing: times, the interpreter's version, ids of displays."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
-        if cell.cell_type == "code":
-            cell.metadata.pop("execution", None)
+        cell.metadata = {}
+
+
+def keep(cell: Any, before: Any) -> bool:
+    """Put the stored outputs in the place of new ones that say the same; whether they did."""
+    if cell.cell_type != "code":
+        return True
+    if cell.source != before.source or quiet(cell.outputs) != quiet(before.outputs):
+        return False
+    cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return True
+
+
+def quiet(value: Any) -> Any:
+    """An output without its noise. A picture counts as the same, since its bytes differ with the version that drew it;
+    so does the text of what has an HTML form, which is the one that is shown.
+    """
+    if isinstance(value, dict):
+        unseen = {"image/png", "text/plain"} if "text/html" in value else {"image/png"}
+        return {name: "" if name in unseen else quiet(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [quiet(part) for part in value]
+    if isinstance(value, str):
+        for pattern, word in NOISE:
+            value = pattern.sub(word, value)
+    return value
 
 
 @contextmanager

@@ -39,7 +39,15 @@ def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
     """The models as an HTML table. Everything that came from the hub is escaped."""
     more = f"{len(models) - _HTML_ROWS} more; " if len(models) > _HTML_ROWS else ""
     rows = [_row(info) for info in models[:_HTML_ROWS]]
-    return table(_HEADINGS, rows, numeric=_NUMERIC, whole={0, 1}, note=more + _footer(models, as_of))
+    # What is not known of any of them takes no place: rerank models have no longest answer.
+    kept = [at for at in range(len(_HEADINGS)) if at == 0 or any(row[at] not in ("", "?") for row in rows)]
+    return table(
+        [_HEADINGS[at] for at in kept],
+        [[row[at] for at in kept] for row in rows],
+        numeric={place for place, at in enumerate(kept) if at in _NUMERIC},
+        whole={0, 1},
+        note=more + _footer(models, as_of),
+    )
 
 
 def card_html(info: ModelInfo) -> str:
@@ -50,7 +58,7 @@ def card_html(info: ModelInfo) -> str:
         else f"{info.pricing}{' USD per 1M tokens' if info.pricing.per_call is None else ' USD'}"
     )
     facts = {
-        "name": info.name,
+        "name": info.name if info.name != info.id else "",
         "owner": info.owner,
         "kind": info.kind,
         "context_window": _number(info.context_window),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hubmix.wire import Reply
 
 _SHOWN = 20
-_WIDTH = 60
+_WIDTH, _HTML_WIDTH = 60, 240
 
 
 @dataclass(slots=True)
@@ -146,7 +146,10 @@ class Rows(Sequence[Row]):
         return "\n".join((*lines, self._summary()))
 
     def _repr_html_(self) -> str:
-        rows = [(str(row.index), _cut(str(row.input)), _result(row), row.model or "") for row in self._rows[:_SHOWN]]
+        rows = [
+            (str(row.index), _cut(str(row.input), _WIDTH), _result(row, _HTML_WIDTH), row.model or "")
+            for row in self._rows[:_SHOWN]
+        ]
         return table(("row", "input", "answer", "model"), rows, numeric={0}, whole={3}, note=self._summary())
 
     def _summary(self) -> str:
@@ -161,10 +164,11 @@ class Rows(Sequence[Row]):
         return more + ", ".join(part for part in parts if part)
 
 
-def _result(row: Row) -> str:
-    return _cut(row.text or "") if row.error is None else _cut(f"{type(row.error).__name__}: {row.error}")
+def _result(row: Row, width: int = _WIDTH) -> str:
+    return _cut(row.text or "" if row.error is None else f"{type(row.error).__name__}: {row.error}", width)
 
 
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."
+def _cut(text: str, width: int) -> str:
+    # The split is of the beginning alone: an input can be a whole book.
+    line = " ".join(text[: 4 * width].split())
+    return line if len(line) <= width and len(text) <= 4 * width else line[: width - 3] + "..."
