@@ -64,16 +64,26 @@ class Session:
         _enable_editing()
         screen.note(f"{self._model} at {self._hub.base_url}. /help for help, Ctrl-D to end.")
         with self._hub.spending() as spent:
-            while (text := self._read()) is not None:
-                if text.startswith("/"):
-                    if not self._command(text):
-                        break
-                elif text:
-                    self._ask(text)
+            while self._turn():
+                pass
         if spent.calls and not self._quiet:
             answers = "1 answer" if spent.calls == 1 else f"{spent.calls} answers"
             more = "" if spent.complete else " and calls of unknown price"
             screen.note(f"{answers}, {spent.tokens:,} tokens, USD {plain(spent.total)}{more}")
+
+    def _turn(self) -> bool:
+        """One line of the user's, and what follows from it; False at the end."""
+        try:
+            text = self._read()
+            if text is None:
+                return False
+            if text.startswith("/"):
+                return self._command(text)
+            if text:
+                self._ask(text)
+        except KeyboardInterrupt:
+            screen.note("\n(Ctrl-D ends the session)")
+        return True
 
     def _read(self) -> str | None:
         """The next question, or None at the end."""
@@ -84,10 +94,6 @@ class Session:
             except EOFError:
                 screen.note("")
                 return None
-            except KeyboardInterrupt:
-                screen.note("\n(Ctrl-D ends the session)")
-                lines.clear()
-                continue
             if not typed.endswith("\\"):
                 return "\n".join([*lines, typed]).strip()
             lines.append(typed[:-1])

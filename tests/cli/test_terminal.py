@@ -69,6 +69,13 @@ class Terminal:
             assert time.monotonic() < deadline, self.seen
             assert self._read(), self.seen
 
+    def ready(self, seconds: float = 30) -> None:
+        """Read until the session waits for a question."""
+        deadline = time.monotonic() + seconds
+        while not self.seen.endswith("\n> "):
+            assert time.monotonic() < deadline, self.seen
+            assert self._read(), self.seen
+
     def type(self, text: str) -> None:
         self.raw = ""
         os.write(self._screen, text.encode())
@@ -109,42 +116,45 @@ def chats(server: EmbeddedHub) -> list[list[dict[str, str]]]:
 
 def test_a_session(slow: EmbeddedHub, tmp_path: object) -> None:
     with terminal("chat", "-m", "embedded/echo", "--system", "Be brief.") as screen:
-        screen.until("> ")
+        screen.ready()
         assert "embedded/echo at http://127.0.0.1" in screen.seen
         screen.type("first\n")
         screen.until("USD 0")
-        screen.until("> ")
+        screen.ready()
         screen.type("second \\\n")
         screen.until("... ")
         screen.type("line\n")
         screen.until("USD 0")
-        screen.until("> ")
+        screen.ready()
         screen.type("/undo\n")
         screen.until("1 questions")
+        screen.ready()
         screen.type("/model no-such-model\n")
-        screen.until("> ")
+        screen.ready()
         screen.type("third\n")
         screen.until("error: ")
-        screen.until("> ")
+        screen.ready()
         screen.type("/model embedded/lorem:3000\n")
-        screen.until("> ")
+        screen.ready()
         screen.type("go\n")
-        screen.until("lorem")
+        screen.until("lorem ipsum")
         screen.type("\x03")
         screen.until("(stopped")
-        screen.until("> ")
+        screen.ready()
         screen.type("/model embedded/echo\n")
-        screen.until("> ")
+        screen.ready()
         screen.type("half a line\x03")
         screen.until("(Ctrl-D ends the session)")
-        screen.until("> ")
+        screen.ready()
         screen.type("/nonsense\n")
         screen.until("not known")
+        screen.ready()
         screen.type("/system\n")
         screen.until("no system message")
+        screen.ready()
         screen.type("last\n")
         screen.until("USD 0")
-        screen.until("> ")
+        screen.ready()
         screen.type("\x04")
         assert screen.end() == 0
         assert re.search(r"\d answers, [\d,]+ tokens, USD 0", screen.seen)
@@ -159,7 +169,7 @@ def test_a_session(slow: EmbeddedHub, tmp_path: object) -> None:
 
 def test_ctrl_c_during_one_question(slow: EmbeddedHub) -> None:
     with terminal("chat", "go", "-m", "embedded/lorem:3000") as screen:
-        screen.until("lorem")
+        screen.until("lorem ipsum")
         screen.type("\x03")
         assert screen.end() == 130
         assert "stopped" in screen.seen
