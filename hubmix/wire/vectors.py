@@ -6,10 +6,11 @@ import base64
 import binascii
 import sys
 from array import array
+from dataclasses import replace
 from typing import Any
 
 from hubmix.wire.fields import read_usage
-from hubmix.wire.values import AnswerError, EmbeddingReply, RankedDocument, RerankReply
+from hubmix.wire.values import AnswerError, EmbeddingReply, RankedDocument, RerankReply, Usage
 
 
 def read_embeddings(data: Any, count: int) -> EmbeddingReply:
@@ -36,7 +37,7 @@ def read_embeddings(data: Any, count: int) -> EmbeddingReply:
     ordered = [v for v in vectors if v is not None]
     if len(ordered) != count:
         raise AnswerError("no_choices", "Two vectors of the answer carry the same index.", data)
-    return EmbeddingReply(ordered, read_usage(data.get("usage")), data.get("model"), raw=data)
+    return EmbeddingReply(ordered, _read_usage(data.get("usage")), data.get("model"), raw=data)
 
 
 def _vector(value: Any) -> list[float]:
@@ -75,7 +76,15 @@ def read_rerank(data: Any, count: int) -> RerankReply:
         ranked.append(RankedDocument(index, float(score), item.get("document")))
     ranked.sort(key=lambda r: -r.score)
     usage = data.get("usage") or (data.get("meta") or {}).get("tokens")
-    return RerankReply(ranked, read_usage(usage), data.get("model"), raw=data)
+    return RerankReply(ranked, _read_usage(usage), data.get("model"), raw=data)
+
+
+def _read_usage(raw: Any) -> Usage | None:
+    """Nothing is generated here: a bare ``total_tokens`` (AIHubMix's rerank answers) is the input, and priced as it."""
+    usage = read_usage(raw)
+    if usage is None or usage.input_tokens:
+        return usage
+    return replace(usage, input_tokens=usage.total_tokens, output_tokens=0)
 
 
 def _items(data: Any, key: str) -> list[Any]:

@@ -510,6 +510,15 @@ def test_a_rerank_is_sorted_and_needs_little() -> None:
     assert [(r.index, r.score, r.document) for r in reply.results] == [(0, 0.9, "d"), (1, 0.2, None)]
 
 
+@pytest.mark.parametrize(
+    "usage", [{"total_tokens": 90}, {"input_tokens": 90}, {"prompt_tokens": 90, "total_tokens": 90}]
+)
+def test_the_tokens_of_a_rerank_are_input_and_priced_as_it(usage: dict[str, int]) -> None:
+    counted = read_rerank({"results": [], "usage": usage}, 2).usage
+    assert counted is not None
+    assert (counted.input_tokens, counted.output_tokens, counted.total_tokens) == (90, 0, 90)
+
+
 @pytest.mark.parametrize("result", [{"index": 5, "relevance_score": 1}, {"index": 0}, {"relevance_score": 1}, None])
 def test_a_rerank_result_that_points_nowhere_is_an_error(result: Any) -> None:
     with pytest.raises(AnswerError):
