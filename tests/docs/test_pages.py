@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hubmix import HubmixError, errors
 from tests.snippets import ROOT
 
 DOCS = ROOT / "docs"
@@ -49,3 +50,19 @@ def test_nothing_is_fetched_from_outside() -> None:
     assert not [name for name in config["plugins"] if name in ("social", "privacy")]
     pages = "".join(page.read_text("utf-8") for page in DOCS.rglob("*.md"))
     assert re.findall(r"!\[[^\]]*\]\(https?:|<(?:img|script|link|iframe)\b[^>]*https?:", pages) == []
+
+
+def test_the_table_of_exceptions_is_right() -> None:
+    page = (DOCS / "reference" / "errors.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| `(\w+)` \| (yes|no|if .+) \|$", page, re.MULTILINE)
+    listed = {
+        name: (langchain, retryable) for names, langchain, retryable in rows for name in re.findall(r"\w+", names)
+    }
+    known = {
+        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, HubmixError)
+    }
+    assert listed.keys() == known.keys() - {"HubmixError"}
+    for name, (langchain, retryable) in listed.items():
+        assert known[name]._langchain == langchain, name
+        assert retryable.startswith("if ") or (retryable == "yes") is known[name].is_retryable, name
+    assert set(re.findall(r"^::: hubmix\.errors\.(\w+)$", page, re.MULTILINE)) == known.keys()
