@@ -58,11 +58,10 @@ def run(groups: tuple[str, ...] | list[str], effort: Effort, *, patient: bool = 
 
 def _draw(found: Section, path: Path) -> bool:
     try:
-        report.draw(found, path)
+        return report.draw(found, path)
     except ImportError as error:
         found.skipped.append(f"the plot: not drawn, since {error.name} is not installed")
         return False
-    return True
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -39,20 +39,22 @@ machines, milliseconds do not.
 
 def environment() -> dict[str, Any]:
     """What was measured with: the machine, its load and the versions of all packages that take part."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "load": load,
-        "packages": versions,
+        "packages": {name: installed_version(name) for name in _PACKAGES},
     }
+
+
+def installed_version(package: str) -> str | None:
+    """The version of a package, or None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def to_json(found: Section, about: Mapping[str, Any]) -> str:
@@ -149,18 +151,20 @@ _OURS = ("ChatHubmix", "ChatHubmix, fast", "Hubmix", "Hub (no framework)")
 _COLOURS = {"ours": "#0f766e", "peer": "#b0b7bf"}
 
 
-def draw(found: Section, path: Path) -> None:
-    """A bar for each client in each kind of work, ours coloured.
+def draw(found: Section, path: Path) -> bool:
+    """A bar for each client in each kind of work, ours coloured; False where there is nothing to draw.
 
     Raises:
         ImportError: matplotlib is not installed (it is in the extra ``bench``).
     """
+    tables = {title: table for title, table in found.tables.items() if "ChatHubmix" in table and title not in _APART}
+    if not tables:
+        return False
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    tables = {title: table for title, table in found.tables.items() if "ChatHubmix" in table and title not in _APART}
     columns = 2
     rows = (len(tables) + columns - 1) // columns
     figure, axes = pyplot.subplots(rows, columns, figsize=(11, 2.6 * rows), squeeze=False)
@@ -182,3 +186,4 @@ def draw(found: Section, path: Path) -> None:
     # A date or a version inside would make every run a change.
     figure.savefig(path, dpi=110, facecolor="white", metadata={"Software": None})
     pyplot.close(figure)
+    return True

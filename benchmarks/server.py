@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.request import urlopen
@@ -197,7 +198,11 @@ class Loopback:
 
     def __enter__(self) -> Loopback:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
         )
         assert self._process.stdout is not None
         self.root = self._process.stdout.readline().strip()

@@ -124,7 +124,7 @@ def _imports(server: Loopback, effort: Effort) -> Section:
 
 def _import_figures(runs: dict[str, list[dict[str, Any]]], ours: str, floor: str, peer: str) -> list[Figure]:
     def between(name: str, other: str, key: str) -> float:
-        return median(one[key] / two[key] for one, two in zip(runs[name], runs[other], strict=True))
+        return median([float(one[key] / two[key]) for one, two in zip(runs[name], runs[other], strict=True)])
 
     early = sum(len(one["early"]) for one in runs[ours])
     tokenizers = sum(one["tiktoken"] for one in runs[ours])
