@@ -115,7 +115,10 @@ def keep(cell: Any, before: Any) -> bool:
         return True
     if cell.source != before.source or quiet(cell.outputs) != quiet(before.outputs):
         return False
-    cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    cell.outputs = before.outputs
+    for output in cell.outputs:
+        if "execution_count" in output:
+            output.execution_count = cell.execution_count
     return True
 
 
@@ -125,7 +128,7 @@ def quiet(value: Any) -> Any:
     """
     if isinstance(value, dict):
         unseen = {"image/png", "text/plain"} if "text/html" in value else {"image/png"}
-        return {name: "" if name in unseen else quiet(part) for name, part in value.items()}
+        return {name: quiet(part) for name, part in value.items() if name not in unseen | {"execution_count"}}
     if isinstance(value, list):
         return [quiet(part) for part in value]
     if isinstance(value, str):
