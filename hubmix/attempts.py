@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from hubmix._compat import http
+from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
 from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
@@ -268,20 +269,30 @@ async def open_async(
     import openai
 
     started = monotonic()
+    timeout = http_timeout(limits, stream=stream)
+    # Not every backend lets the limit on reads change between headers and body (aiohttp's does not): for a stream the
+    # wait for the headers is timed here, and so are the pieces that follow.
+    wait = anyio.move_on_after(timeout.read if stream else None)
+    if stream:
+        timeout.read = None
     try:
-        response = await client.post(
-            url,
-            body=body,
-            cast_to=http().Response,
-            options=_options(headers, http_timeout(limits, stream=stream)),
-            stream=True,
-            stream_cls=openai.AsyncStream[Any],
-        )
+        with wait:
+            response = await client.post(
+                url,
+                body=body,
+                cast_to=http().Response,
+                options=_options(headers, timeout),
+                stream=True,
+                stream_cls=openai.AsyncStream[Any],
+            )
     except Exception as error:
         failure = _opening_failure(error, limits, started, stream=stream)
         if failure is None:
             raise
         raise failure from error
+    if wait.cancelled_caught:
+        silence = Evidence(cause="read_timeout", phase="open")
+        raise AttemptFailed(_timeout_evidence(silence, limits, started, stream=stream))
     return Answer.of(response)
 
 
@@ -343,7 +354,6 @@ async def _deltas_async(
     answer: Answer, incoming: Incoming, pieces: AsyncIterator[bytes]
 ) -> AsyncGenerator[Delta, None]:
     response = answer.response
-    _lift_read_timeout(response)
     try:
         while not incoming.done:
             piece = await _next_piece(pieces, incoming)
