@@ -31,6 +31,8 @@ NOTEBOOKS = ROOT / "notebooks"
 SECONDS_A_CELL = 120
 SETTINGS = ("HUBMIX_", "AIHUBMIX_", "AIHUBAPI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")
 
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
 # What stands in an output and is of that run alone. Bars of a timeline are times too.
 NOISE = (
     (re.compile(r"(127\.0\.0\.1|localhost):\d+"), r"\1:PORT"),
@@ -90,7 +92,7 @@ def execute(path: Path, *, write: bool) -> tuple[str | None, bool]:
         try:
             client.execute(cleanup_kc=True)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            return str(error), True
+            return str(error) if sys.stdout.isatty() else COLOUR.sub("", str(error)), True
     tidy(notebook)
     kept = [keep(cell, before) for cell, before in zip(notebook.cells, stored.cells, strict=True)]
     if write:

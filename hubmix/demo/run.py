@@ -14,10 +14,10 @@ from typing import Any
 from hubmix.demo.page import Page
 from hubmix.errors import HubmixError
 from hubmix.hub import Hub
+from hubmix.notebook import own_hub
 from hubmix.options import CallOptions
 
 DOCUMENTS = Path(__file__).parent / "documents"
-KEYS = ("HUBMIX_API_KEY", "AIHUBMIX_API_KEY", "AIHUBAPI_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Cast:
 @contextmanager
 def choose() -> Iterator[Cast]:
     """A hub with a key if there is one, the embedded hub if there is none."""
-    if any(os.environ.get(name) for name in KEYS):
-        hub = Hub("aihubapi") if os.environ.get("AIHUBAPI_API_KEY") and not _aihubmix_key() else Hub()
+    hub = own_hub()
+    if hub is not None:
         yield Cast(
             hub,
             chat=os.environ.get("HUBMIX_DEMO_MODEL", "gpt-4o-mini"),
@@ -61,10 +61,6 @@ def choose() -> Iterator[Cast]:
             "without intelligence. Set HUBMIX_API_KEY (or AIHUBMIX_API_KEY) to run it on a real hub.",
         )
         hub.close()
-
-
-def _aihubmix_key() -> bool:
-    return bool(os.environ.get("HUBMIX_API_KEY") or os.environ.get("AIHUBMIX_API_KEY"))
 
 
 def show_catalog(cast: Cast, page: Page) -> None:
