@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
 from operator import itemgetter
@@ -298,3 +299,8 @@ class ChatHubmix(ChatSettings):
         """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""
         info = self.catalog.peek(model)
         return "json_schema" if info is not None and info.structured_output is True else "function_calling"
+
+
+# LangChain inspects the signatures of these two at every call; worked out once, that costs a third.
+for _method in (ChatHubmix._generate, ChatHubmix._agenerate):
+    _method.__dict__["__signature__"] = inspect.signature(_method)
