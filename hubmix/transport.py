@@ -85,6 +85,21 @@ class UnreadableBodyError(Exception):
         self.message = message
 
 
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def _loads(data: bytes) -> Any:
+    """`json.loads` for the data of an event. An event is UTF-8 without white space around it, and looking for another
+    encoding and for white space would take half of the time.
+    """
+    try:
+        text = data.decode()
+        value, end = _raw_decode(text)
+    except ValueError:
+        return json.loads(data)  # which may still read it, or says what is wrong with it
+    return value if end == len(text) else json.loads(data)
+
+
 class Events:
     """The chunks of a streamed answer, as far as its bytes have come; no waiting is done here."""
 
@@ -119,7 +134,7 @@ class Events:
             if not data.strip():
                 continue
             try:
-                chunk = json.loads(data)
+                chunk = _loads(data)
             except ValueError as error:
                 self.done = True
                 chunks.append(UnreadableBodyError("undecodable", f"An event of the stream is no JSON: {error}"))
