@@ -54,6 +54,7 @@ ALIASES: dict[str, str] = {
     "request_timeout": "timeout",
     "max_completion_tokens": "max_tokens",
     "stop_sequences": "stop",
+    "model_kwargs": "extra_body",
     "default_header": "default_headers",
     "async_http_client": "http_async_client",
 }

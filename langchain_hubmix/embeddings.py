@@ -102,6 +102,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)  # none of them outlives the call
             progress.close()
 
     def embed_query(self, text: str) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,19 @@ from benchmarks.results import Figure, Section
 from benchmarks.server import ANSWER, DEAD, Loopback
 
 FEW = {"Hub": hub_alone, "LangChain alone": langchain_floor, "ChatHubmix": chat_hubmix}
+
+
+@pytest.fixture(autouse=True)
+def log_levels_kept() -> Iterator[None]:
+    """The programs quieten loggers, which belong to the process: no other test is to hear less for it."""
+    known = [
+        logging.getLogger(name)
+        for name in ("hubmix", "llama_index", "httpx", "httpx2", "openai", "langchain", "langgraph")
+    ]
+    before = [(logger, logger.level) for logger in known]
+    yield
+    for logger, level in before:
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="module")
