@@ -165,8 +165,10 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
 
         tasks = [asyncio.ensure_future(embed(batch)) for batch in batches]
         try:
-            for task in get_tqdm_iterable(tasks, show_progress, "Generating embeddings"):
-                await task
+            # As they end, not as they began: the first failure must not wait for a request that is never answered.
+            done = asyncio.as_completed(tasks)
+            for ended in get_tqdm_iterable(done, show_progress, "Generating embeddings", total=len(tasks)):
+                await ended
         finally:
             await _stop(tasks)
         return [vector for task in tasks for vector in task.result()]
