@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hubmix.failover import FailoverPolicy
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
+from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from langchain_hubmix._connection import HubConnection
 from langchain_hubmix._params import policy_of
