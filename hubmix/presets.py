@@ -65,10 +65,11 @@ CUSTOM = Preset(
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (AIHUBMIX, AIHUBAPI)}
 
 
+_BY_HOST: dict[str | None, Preset] = {
+    urlsplit(url).hostname: preset for preset in PRESETS.values() for url in (preset.base_url, *preset.mirrors)
+}
+
+
 def preset_for(base_url: str) -> Preset:
     """The preset whose host (or whose mirror's) this base URL names, else the one for an unknown hub."""
-    host = urlsplit(base_url).hostname
-    for preset in PRESETS.values():
-        if host in {urlsplit(url).hostname for url in (preset.base_url, *preset.mirrors)}:
-            return preset
-    return CUSTOM
+    return _BY_HOST.get(urlsplit(base_url).hostname, CUSTOM)

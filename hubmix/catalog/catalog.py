@@ -87,6 +87,10 @@ class ModelCatalog:
         """What is known here and now of a model, by id or alias; None where nothing is, or the alias is ambiguous."""
         return self._state.view().find(model)
 
+    def peek_in_memory(self, model: str) -> ModelInfo | None:
+        """`peek` that does not even read the copy on disk, for what must do no I/O at all."""
+        return self._state.in_memory().find(model)
+
     def peek_id(self, model: str) -> str:
         """The id that a call sends for `model`: an unknown or ambiguous one passes through unchanged."""
         return self._state.view().index.match(model).only or model

@@ -66,6 +66,10 @@ class CatalogState:
         """What is here: the list, else the copy on disk, else what the user said himself. Never waits for the hub."""
         return self._loaded() or self._of_user()
 
+    def in_memory(self) -> Snapshot:
+        """`view` without even the copy on disk."""
+        return self.snapshot or self._of_user()
+
     def info(self) -> CatalogInfo:
         """Where the list came from and how old it is."""
         snapshot, path = self._loaded(), self._path()
