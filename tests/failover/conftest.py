@@ -36,7 +36,7 @@ class SkippedTime:
 def skipped_time(monkeypatch: pytest.MonkeyPatch) -> SkippedTime:
     skip = SkippedTime()
     times = {"clock": skip.clock, "sleep": skip.sleep, "async_sleep": skip.async_sleep, "random": lambda: 1.0}
-    monkeypatch.setattr("hubmix.calls.Plan", partial(Plan, **times))
+    monkeypatch.setattr("hubmix.planning.Plan", partial(Plan, **times))
     monkeypatch.setattr(REGISTRY, "clock", skip.clock)
     return skip
 
