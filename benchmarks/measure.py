@@ -67,13 +67,15 @@ def cpu_ms(work: Work, times: int) -> float:
     return (time.process_time() - started) * 1000 / times
 
 
-def in_turns(contenders: Mapping[str, Work], effort: Effort, *, most: int = 500) -> Timings:
+def in_turns(contenders: Mapping[str, Work], effort: Effort, *, most: int = 500, warm: bool = False) -> Timings:
     """Measure the same work of several contenders.
 
     Args:
         contenders: Name to work. Each is done once or twice before anything is counted: first calls make clients.
         effort: How long.
         most: Repetitions in one turn at most.
+        warm: Do the work once, uncounted, at the beginning of each turn: for work whose connections may have been
+            closed while the others had theirs.
     """
     times = {}
     for name, work in contenders.items():
@@ -88,6 +90,8 @@ def in_turns(contenders: Mapping[str, Work], effort: Effort, *, most: int = 500)
     names = list(contenders)
     for number in range(effort.rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
+            if warm:
+                contenders[name]()
             gc.collect()
             rounds[name].append(cpu_ms(contenders[name], times[name]))
     gc.unfreeze()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -23,6 +24,7 @@ from benchmarks.contenders import (
 from benchmarks.measure import Effort, Loop, Timings, Work, in_turns
 from benchmarks.results import Figure, Section
 from benchmarks.server import CHUNKS, Loopback
+from hubmix.clients import async_http_client
 
 CROWD = 256  # calls under way at once
 TURNS = 1000  # of the long history; the question makes 1,001 messages
@@ -81,7 +83,7 @@ def _drips(server: Loopback, effort: Effort) -> Section:
     clients = [client for client in installed(server.drip)[0] if client.name not in FLOORS]
     asked = {client.name: question(client) for client in clients}
     work: dict[str, Work] = {c.name: partial(c.stream, asked[c.name]) for c in clients if c.stream is not None}
-    timings = in_turns(work, effort, most=2)
+    timings = in_turns(work, replace(effort, rounds=min(effort.rounds, 5)), most=1)
     note = "every chunk in a packet of its own, so the HTTP library's share is larger"
     return Section(
         [
@@ -158,16 +160,13 @@ def _converters() -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]
 
 def _crowds(server: Loopback, effort: Effort) -> Section:
     """Many async calls at once, with the SDK's default connections and with the `fast` extra's."""
-    import openai
-
     found = Section()
-    # Named here for both, so that what is installed does not decide which of them is measured.
-    usual = openai.DefaultAsyncHttpxClient
-    own: dict[str, Any] = {"Hub (no framework)": usual(), "ChatHubmix": usual()}
+    # Made here for both, so that what is installed does not decide which of them is measured.
+    own: dict[str, Any] = {name: async_http_client(fast=False) for name in ("Hub (no framework)", "ChatHubmix")}
     if find_spec("httpx_aiohttp") is None:
         found.skipped.append("the crowd with the fast extra: not measured, since httpx-aiohttp is not installed")
     else:
-        own["ChatHubmix, fast"] = openai.DefaultAioHttpClient()
+        own["ChatHubmix, fast"] = async_http_client(fast=True)
     clients: dict[str, Client] = {}
     for name, http_client in own.items():
         make = hub_alone if name.startswith("Hub ") else chat_hubmix
@@ -176,7 +175,7 @@ def _crowds(server: Loopback, effort: Effort) -> Section:
         clients["ChatOpenAI"] = chat_openai(server.burst)
     loops = {name: Loop() for name in clients}
     work = {name: loops[name].run(partial(_crowd, client, effort.calls)) for name, client in clients.items()}
-    timings = in_turns(work, effort, most=1)
+    timings = in_turns(work, replace(effort, rounds=min(effort.rounds, 4)), most=1, warm=True)
     for name, http_client in own.items():
         loops[name].run(http_client.aclose)()
     for loop in loops.values():

@@ -15,6 +15,8 @@ from collections.abc import AsyncGenerator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from hubmix._compat import http
+
 if TYPE_CHECKING:
     import openai
 
@@ -31,6 +33,28 @@ _TELEMETRY = (
     "X-Stainless-Runtime-Version",
     "X-Stainless-Async",
 )
+
+
+def async_http_client(*, fast: bool) -> Any:
+    """The HTTP client of the pool for async calls.
+
+    Args:
+        fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
+    """
+    import openai
+
+    make = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
+    return make(follow_redirects=False, limits=_limits())
+
+
+def _limits() -> Any:
+    """How many connections there may be, and how long an idle one is kept.
+
+    The SDK keeps 100 for 5 seconds: calls that are further apart, as in a conversation, open a new connection each,
+    and while more than 100 are open httpcore closes every one that falls idle (read in its pool). A TLS handshake costs
+    more CPU than the call, and a round trip or two.
+    """
+    return http().Limits(max_connections=1000, max_keepalive_connections=300, keepalive_expiry=30.0)
 
 
 class _Token:
@@ -113,7 +137,7 @@ class ClientPool:
             if self._sync is None:
                 import openai
 
-                inner = self._user_sync or openai.DefaultHttpxClient(follow_redirects=False)
+                inner = self._user_sync or openai.DefaultHttpxClient(follow_redirects=False, limits=_limits())
                 self._sync = openai.OpenAI(http_client=inner, **self._arguments())
             return self._sync
 
@@ -138,9 +162,8 @@ class ClientPool:
             self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments())
             return self._async
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
-        fast = find_spec("httpx_aiohttp") is not None
-        make = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
-        client = openai.AsyncOpenAI(http_client=make(follow_redirects=False), **self._arguments())
+        inner = async_http_client(fast=find_spec("httpx_aiohttp") is not None)
+        client = openai.AsyncOpenAI(http_client=inner, **self._arguments())
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
         clients[self._token] = (client, closer)

@@ -7,6 +7,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
@@ -87,6 +88,7 @@ def _unknown_preset(name: str) -> str:
     return f"Unknown hub {name!r}; known are {', '.join(map(repr, PRESETS))}.{hint} Any other hub: pass its base_url=."
 
 
+@lru_cache(maxsize=64)  # a third of what making a model object takes
 def normalise_base_url(url: str, *, origin: str = "base_url") -> str:
     """Check a base URL and complete it: no trailing slash, ``/v1`` where it has no path.
 
