@@ -53,10 +53,12 @@ class Terminal:
         """What was written, without colours and cursor movements."""
         return _CODES.sub("", self.raw).replace("\r\n", "\n")
 
+    def _has_more(self, deadline: float) -> bool:
+        return bool(select.select([self._screen], [], [], max(0, deadline - time.monotonic()))[0])
+
     def _read(self, deadline: float) -> bool:
         """Read what there is, waiting until `deadline` for it; False where the process has closed the terminal."""
-        readable, _, _ = select.select([self._screen], [], [], max(0, deadline - time.monotonic()))
-        assert readable, f"nothing came any more after {self.seen!r}"
+        assert self._has_more(deadline), f"nothing came any more after {self.seen!r}"
         try:
             data = os.read(self._screen, 65536)
         except OSError:
@@ -66,7 +68,7 @@ class Terminal:
 
     def _waits_for_keys(self) -> bool:
         # What is typed before the line editor has taken over from the terminal is kept as lines: Ctrl-D gets lost then.
-        return not bool(termios.tcgetattr(self._screen)[3] & termios.ICANON)
+        return not termios.tcgetattr(self._screen)[3] & termios.ICANON
 
     def until(self, text: str, seconds: float = 30) -> None:
         """Read until `text` was seen; what came before it is forgotten by the next call."""
@@ -91,8 +93,9 @@ class Terminal:
         """Press Ctrl-C until `text` is seen: Python misses one that comes while its line editor handles a key."""
         for _ in range(60):
             self.type("\x03")
-            while text not in self.seen and select.select([self._screen], [], [], 0.5)[0]:
-                assert self._read(time.monotonic()), self.seen
+            deadline = time.monotonic() + 0.5
+            while text not in self.seen and self._has_more(deadline):
+                assert self._read(deadline), self.seen
             if text in self.seen:
                 return
         raise AssertionError(f"nothing was interrupted: {self.seen!r}")
