@@ -335,6 +335,21 @@ class TestNames:
         with pytest.raises(ConfigurationError, match="per 1,000,000 tokens"):
             ids(overrides={"gpt-4o": {"pricing": {"input": "cheap"}}})
 
+    def test_an_alias_may_stand_before_an_id_of_the_hub(self) -> None:
+        overrides = {"gpt-4o-mini": {"pricing": {"input": 1, "output": 2}}}
+        models = ids("gpt-4o", "gpt-4o-mini", "gpt-5", aliases={"gpt-4o": "gpt-4o-mini"}, overrides=overrides)
+        found = models.find("gpt-4o")
+        assert found is not None
+        assert (models.resolve("gpt-4o"), models.peek_id("gpt-4o")) == ("gpt-4o-mini", "gpt-4o-mini")
+        assert (models.get("gpt-4o").id, found.id) == ("gpt-4o-mini", "gpt-4o-mini")
+        assert models.cost("gpt-4o", {"prompt_tokens": 1_000_000, "completion_tokens": 0}).total == 1
+        away = ids("gpt-5", "gpt-5-mini", aliases={"gpt-5": "gpt-5-minii"})
+        assert (away.find("gpt-5"), away.resolve("gpt-5")) == (None, "gpt-5-minii")
+        with pytest.raises(
+            ModelNotFoundError, match="no model 'gpt-5-minii', which your alias 'gpt-5' names.*'gpt-5-mini'"
+        ):
+            away.get("gpt-5")
+
     def test_aliases_of_the_user(self) -> None:
         models = ids("gpt-4o", aliases={"best": "openai/gpt-4o", "mine": "not-listed"})
         assert models.get("best").id == "gpt-4o"
