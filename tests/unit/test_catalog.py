@@ -346,7 +346,7 @@ class TestNames:
         away = ids("gpt-5", "gpt-5-mini", aliases={"gpt-5": "gpt-5-minii"})
         assert (away.find("gpt-5"), away.resolve("gpt-5")) == (None, "gpt-5-minii")
         with pytest.raises(
-            ModelNotFoundError, match="no model 'gpt-5-minii', which your alias 'gpt-5' names.*'gpt-5-mini'"
+            ModelNotFoundError, match=r"no model 'gpt-5-minii', which your alias 'gpt-5' names.*'gpt-5-mini'"
         ):
             away.get("gpt-5")
 
