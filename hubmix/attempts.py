@@ -18,12 +18,12 @@ from hubmix._compat import http
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
+from hubmix.plan import DEFAULT_TIMEOUT
 from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
 from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
 from hubmix.wire import AnswerError, Delta, Reply, read_reply
 
 CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
-DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
 _DRAIN = 0.5  # seconds given to a connection to end in order after [DONE], so that it can be used again
 
 Read = Callable[[Any, Answer], Any]
@@ -214,7 +214,11 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
         WATCHDOG.add(watch)
     try:
         for piece in pieces:
-            yield from incoming.take(piece)
+            if deltas := incoming.take(piece):
+                if watch is not None:
+                    watch.deadline = float("inf")
+                yield from deltas
+                incoming.passed_on()
             incoming.raise_failure()
             if incoming.done:
                 break
@@ -359,8 +363,10 @@ async def _deltas_async(
             piece = await _next_piece(pieces, incoming)
             if piece is None:
                 break
-            for delta in incoming.take(piece):
-                yield delta
+            if deltas := incoming.take(piece):
+                for delta in deltas:
+                    yield delta
+                incoming.passed_on()
             incoming.raise_failure()
         yield Delta(final=incoming.finish())
         await _drain_async(pieces)

@@ -13,6 +13,8 @@ import pytest
 
 from hubmix import CallOptions, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
+from hubmix.incoming import Incoming
+from hubmix.plan import Limits
 from hubmix.watchdog import WATCHDOG
 from hubmix.wire import Delta, Reply
 from tests.hub.conftest import MODEL, OTHER
@@ -93,6 +95,34 @@ def test_no_first_word_in_time_goes_on_to_the_next_model(hub: Hub, server: Embed
 def test_a_slow_middle_is_not_the_first_tokens_business(hub: Hub, server: EmbeddedHub, way: str) -> None:
     server.fault(MODEL, Fault.slow(2 * SHORT, after=4))
     assert either(hub, way, PAYLOAD, options(first_token_timeout=SHORT, idle_timeout=5.0)).finish_reason == "stop"
+
+
+def test_a_stream_without_any_limit_is_not_waited_for_for_ever() -> None:
+    answer: Any = None
+    assert Incoming(answer, 1, Limits(), 7.0, lambda: 7.0).deadline == 607.0
+    assert Incoming(answer, 1, Limits(first_token=5.0), 7.0, lambda: 7.0).deadline == 12.0
+
+
+def test_nobody_watches_the_hub_while_the_caller_holds_a_delta(hub: Hub) -> None:
+    deltas = hub.stream_chat(PAYLOAD, options(first_token_timeout=5.0, idle_timeout=5.0))
+    next(deltas)
+    assert [watch.deadline for watch in WATCHDOG._watches] == [float("inf")]
+    assert read(deltas).finish_reason == "stop"
+
+
+async def test_the_time_the_caller_takes_is_no_silence_of_the_hub(
+    hub: Hub, server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.fault(MODEL, Fault.slow(0.03, after=6))
+    taken = 0.0
+    monkeypatch.setattr("hubmix.attempts.monotonic", lambda: time.monotonic() + taken)
+    final = None
+    async for delta in hub.astream_chat(PAYLOAD, options(idle_timeout=30.0)):
+        taken += 60.0
+        final = delta.final
+    assert final is not None
+    assert not final.incomplete
+    await hub.aclose()
 
 
 @WAYS
