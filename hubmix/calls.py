@@ -11,6 +11,7 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hubmix import spending
 from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.failover import AttemptFailed, Limits, Plan, Trace, interrupted, walk_async, walk_sync
 from hubmix.options import CallOptions
@@ -96,6 +97,7 @@ class Calls:
             yield Delta(final=self._complete(opened, trace))
             return
         broken: AttemptFailed | None = None
+        delta = Delta()
         with closing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
@@ -104,6 +106,8 @@ class Calls:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
                 broken = failed
+            finally:
+                self._count_unfinished(delta, trace)
         if broken is not None:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
@@ -132,6 +136,7 @@ class Calls:
             yield Delta(final=self._complete(opened, trace))
             return
         broken: AttemptFailed | None = None
+        delta = Delta()
         async with aclosing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
@@ -140,6 +145,8 @@ class Calls:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
                 broken = failed
+            finally:
+                self._count_unfinished(delta, trace)
         if broken is not None:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
@@ -253,9 +260,12 @@ class Calls:
         self._record(trace, reply)
         return reply
 
-    def _record(self, trace: Trace, reply: Any) -> None:
-        from hubmix import spending
+    def _count_unfinished(self, last: Delta, trace: Trace) -> None:
+        """Count a stream that was left or cut off: hubs bill what they sent, and count it in the last piece."""
+        if last.final is None:
+            spending.record(self._connection.spending_key, trace.served or trace.requested, None, None)
 
+    def _record(self, trace: Trace, reply: Any) -> None:
         cost = getattr(reply, "cost", None)
         if cost is None and reply.usage is not None and trace.served is not None:
             cost = self._catalog.peek_cost(trace.served, reply.usage)
