@@ -19,6 +19,7 @@ from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
 from hubmix.plan import DEFAULT_TIMEOUT
+from hubmix.release import release_elsewhere
 from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
 from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
 from hubmix.wire import AnswerError, Delta, Reply, read_reply
@@ -210,7 +211,7 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
     watch = None
     if shut is not None:
         _lift_read_timeout(response)
-        watch = Watch(shut, incoming.deadline)
+        watch = Watch(shut, incoming.deadline, holds=(response, pieces))
         WATCHDOG.add(watch)
     try:
         for piece in pieces:
@@ -231,10 +232,13 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
         _drain_sync(pieces, watch)
     except http().RequestError as error:
         raise _broken(error, answer, incoming, watch) from error
+    except GeneratorExit:  # closed or dropped by its reader, perhaps in the middle of something of this very thread
+        release_elsewhere(response, pieces)
+        raise
     finally:
         if watch is not None:
             WATCHDOG.remove(watch)
-        response.close()
+        response.close()  # does nothing where it is closed
 
 
 def _drain_sync(pieces: Any, watch: Watch | None) -> None:

@@ -129,7 +129,7 @@ def retry_after_of(headers: Mapping[str, str], *, now: float | None = None) -> f
 def _parse_date(value: str) -> float | None:
     try:
         return parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last for a year or day of a hundred digits
         return None
 
 

@@ -151,7 +151,12 @@ def made_up_id(answer_id: str | None, index: int, name: str) -> str:
     """An id for a call that came without one: stable for one answer, different between answers."""
     if not answer_id:
         return f"call_{uuid.uuid4().hex[:24]}"
-    return "call_" + hashlib.sha256(f"{answer_id}:{index}:{name}".encode()).hexdigest()[:24]
+    return "call_" + hashlib.sha256(f"{answer_id}:{index}:{name}".encode(errors="replace")).hexdigest()[:24]
+
+
+def read_name(value: Any) -> str:
+    """The name of a tool; whatever is no text is no name."""
+    return value if isinstance(value, str) else ""
 
 
 def read_tool_calls(message: Mapping[str, Any], answer_id: str | None) -> list[ToolCall]:
@@ -178,7 +183,7 @@ def _add_call(
     extra: dict[str, Any],
 ) -> None:
     function = function if isinstance(function, dict) else {}
-    name = function.get("name") or ""
+    name = read_name(function.get("name"))
     text = arguments_text(function.get("arguments", function.get("input")))
     if not name and not text.strip(" {}"):
         return

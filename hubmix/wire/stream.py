@@ -17,7 +17,7 @@ from hubmix.wire.fields import (
     read_content,
     read_finish_reason,
 )
-from hubmix.wire.reply import _CALL, CITATIONS, ENVELOPE, MESSAGE, made_up_id, make_call, read_envelope
+from hubmix.wire.reply import _CALL, CITATIONS, ENVELOPE, MESSAGE, made_up_id, make_call, read_envelope, read_name
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta, Usage
 
 _PLAIN_ENVELOPE = ENVELOPE - {"error", "usage"}
@@ -251,8 +251,9 @@ class StreamReader:
         kind = "legacy" if raw.get("index") == "legacy" else "custom" if raw.get("custom") else "function"
         function = raw.get("function") or raw.get("custom")
         function = function if isinstance(function, dict) else {}
-        name = function.get("name") or ""
-        call = self._find_call(raw.get("index"), raw.get("id") or None, name, kind)
+        name = read_name(function.get("name"))
+        call_id = str(raw["id"]) if raw.get("id") else None
+        call = self._find_call(raw.get("index"), call_id, name, kind)
         call.name = call.name or name  # some vendors repeat the name on every piece
         call.extra.update((k, raw[k]) for k in raw.keys() - _CALL if raw[k] is not None)
         piece = arguments_text(function.get("arguments", function.get("input")))

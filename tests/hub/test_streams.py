@@ -224,3 +224,26 @@ def test_events_under_another_content_type_are_read(hub: Hub, server: EmbeddedHu
     text = f"data: {chunk}\n\ndata: [DONE]\n\n"
     server.fault(MODEL, Fault.answer(200, text=text, headers={"Content-Type": "application/json"}))
     assert either(hub, way, PAYLOAD, CallOptions()).text == "Hello"
+
+
+class Ring:
+    """Something that only garbage collection frees."""
+
+    def __init__(self, held: Any) -> None:
+        self.me = self
+        self.held = held
+
+
+def test_streams_dropped_in_cycles_do_not_lock_this_thread(hub: Hub) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(50, 5, 5)  # so that a collection falls into the HTTP library's pool
+    try:
+        for _ in range(40):
+            deltas = hub.stream_chat(PAYLOAD)
+            next(deltas)
+            Ring(deltas)
+            del deltas
+    finally:
+        gc.set_threshold(*before)
+        gc.collect()
+    assert read(hub.stream_chat(PAYLOAD)).text
