@@ -79,18 +79,14 @@ class Calls:
         plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        def send(model: str, limits: Limits, *, usage: bool) -> Opened[Generator[Delta, None, None]]:
-            self._take_turn(limits)
-            body = self._stream_body(payload, model, options, usage=usage)
-            return stream_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, n)
-
         def attempt(model: str, limits: Limits) -> Opened[Generator[Delta, None, None]]:
+            self._take_turn(limits)
+            body = self._stream_body(payload, model, options)
             try:
-                return send(model, limits, usage=model not in self._no_stream_options)
+                return stream_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, n)
             except AttemptFailed as failed:
-                if not self._refuses_stream_options(failed, model):
-                    raise
-                return send(model, limits, usage=False)
+                self._mind_stream_options(failed, model, body)
+                raise
 
         opened, trace = walk_sync(plan, attempt)
         if isinstance(opened, Reply):  # an empty answer, with nobody else to ask
@@ -117,19 +113,15 @@ class Calls:
         plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        async def send(model: str, limits: Limits, *, usage: bool) -> Opened[AsyncGenerator[Delta, None]]:
-            await self._atake_turn(limits)
-            body = self._stream_body(payload, model, options, usage=usage)
-            client = await self._aclient()
-            return await stream_async(client, self._url(CHAT, limits), body, options.headers, limits, n)
-
         async def attempt(model: str, limits: Limits) -> Opened[AsyncGenerator[Delta, None]]:
+            await self._atake_turn(limits)
+            body = self._stream_body(payload, model, options)
+            client = await self._aclient()
             try:
-                return await send(model, limits, usage=model not in self._no_stream_options)
+                return await stream_async(client, self._url(CHAT, limits), body, options.headers, limits, n)
             except AttemptFailed as failed:
-                if not self._refuses_stream_options(failed, model):
-                    raise
-                return await send(model, limits, usage=False)
+                self._mind_stream_options(failed, model, body)
+                raise
 
         opened, trace = await walk_async(plan, attempt)
         if isinstance(opened, Reply):
@@ -151,25 +143,22 @@ class Calls:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
 
-    def _stream_body(
-        self, payload: Mapping[str, Any], model: str, options: CallOptions, *, usage: bool
-    ) -> dict[str, Any]:
+    def _stream_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
         body = self._body(payload, model, options)
         body["stream"] = True
         # Without it New API drops the usage, and may drop a finish_reason with it (read in its source).
         body.setdefault("stream_options", _USAGE_WANTED)
-        if not usage:
+        if model in self._no_stream_options:
             del body["stream_options"]
         return body
 
-    def _refuses_stream_options(self, failed: AttemptFailed, model: str) -> bool:
-        """True, and remembered, where a vendor knows no ``stream_options``; the request was not answered."""
+    def _mind_stream_options(self, failed: AttemptFailed, model: str, body: Mapping[str, Any]) -> None:
+        """Where the vendor refused ``stream_options``, leave it out from now on, and let the walk ask once more."""
         seen = failed.evidence
         said = f"{seen.param} {seen.message}"
-        if seen.status not in (400, 422) or "stream_options" not in said or model in self._no_stream_options:
-            return False
-        self._no_stream_options.add(model)
-        return True
+        if "stream_options" in body and seen.status in (400, 422) and "stream_options" in said:
+            self._no_stream_options.add(model)
+            failed.evidence = replace(seen, cause="stream_options")
 
     def _pass_on(self, delta: Delta, plan: Plan, trace: Trace) -> Delta:
         if delta.final is not None:

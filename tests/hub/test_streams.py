@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
+from hubmix import CallOptions, CapabilityError, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.incoming import Incoming
 from hubmix.plan import Limits
@@ -20,6 +20,9 @@ from hubmix.wire import Delta, Reply
 from tests.hub.conftest import MODEL, OTHER
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me something long."}]}
+NO_STREAM_OPTIONS = Fault.answer(
+    400, {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
+)
 SHORT = 0.15  # seconds; long beside a loopback answer, short beside a test
 
 
@@ -211,11 +214,28 @@ async def test_leaving_an_async_stream_closes_the_connection(hub: Hub) -> None:
 
 @WAYS
 def test_stream_options_are_left_out_where_a_vendor_refuses_them(hub: Hub, server: EmbeddedHub, way: str) -> None:
-    refusal = {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
-    server.fault(MODEL, Fault.answer(400, refusal))
-    assert either(hub, way, PAYLOAD, CallOptions()).finish_reason == "stop"
+    server.fault(MODEL, NO_STREAM_OPTIONS)
+    first = either(hub, way, PAYLOAD, options())
+    assert first.finish_reason == "stop"
+    assert first.trace is not None
+    assert [(attempt.outcome, attempt.status) for attempt in first.trace.attempts] == [("error", 400), ("ok", 200)]
     assert either(hub, way, PAYLOAD, CallOptions()).finish_reason == "stop"
     assert ["stream_options" in (request.json or {}) for request in server.requests] == [True, False, False]
+
+
+async def test_streams_begun_together_all_leave_the_refused_stream_options_out(hub: Hub, server: EmbeddedHub) -> None:
+    server.fault(MODEL, NO_STREAM_OPTIONS, times=3)
+    replies = await asyncio.gather(*(aread(hub.astream_chat(PAYLOAD)) for _ in range(3)))
+    assert [reply.finish_reason for reply in replies] == ["stop"] * 3
+    await hub.aclose()
+
+
+@WAYS
+def test_the_request_without_stream_options_counts_like_any_other(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    server.fault(MODEL, NO_STREAM_OPTIONS)
+    with pytest.raises(CapabilityError, match="stream_options"):
+        either(hub, way, PAYLOAD, options(max_attempts=1))
+    assert len(server.requests) == 1
 
 
 @WAYS
