@@ -16,10 +16,11 @@ class EventDecoder:
     ``stray`` holds lines that look like JSON but belong to no event.
     """
 
-    __slots__ = ("_data", "_event", "_rest", "_room", "stray")
+    __slots__ = ("_begun", "_data", "_event", "_rest", "_room", "stray")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._begun: list[bytes] = []  # pieces of a line after `_rest`; joined once, or a long line costs its square
         self._data: list[bytes] = []
         self._event = b""
         self._room = _STRAY_LIMIT
@@ -31,7 +32,10 @@ class EventDecoder:
         Returns:
             The events completed by them, as (event name, data).
         """
-        text = self._rest + piece
+        if self._rest and not self._rest.endswith(b"\r") and b"\n" not in piece and b"\r" not in piece:
+            self._begun.append(piece)
+            return []
+        text = self._whole_rest() + piece
         held = b""
         if b"\r" in text:  # CRLF and a lone CR end a line too; a CR at the very end may be half of a CRLF
             if text.endswith(b"\r"):
@@ -50,10 +54,17 @@ class EventDecoder:
     def end(self) -> list[tuple[bytes, bytes]]:
         """The events that the end of the stream completes, where no empty line did."""
         events: list[tuple[bytes, bytes]] = []
-        rest, self._rest = self._rest, b""
+        rest, self._rest = self._whole_rest(), b""
         self._line(rest.removesuffix(b"\r"), events)
         self._line(b"", events)
         return events
+
+    def _whole_rest(self) -> bytes:
+        if not self._begun:
+            return self._rest
+        rest = b"".join((self._rest, *self._begun))
+        self._begun.clear()
+        return rest
 
     def _line(self, line: bytes, events: list[tuple[bytes, bytes]]) -> None:
         if not line:

@@ -18,12 +18,13 @@ from hubmix._compat import http
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
+from hubmix.plan import DEFAULT_TIMEOUT
+from hubmix.release import release_elsewhere
 from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
 from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
 from hubmix.wire import AnswerError, Delta, Reply, read_reply
 
 CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
-DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
 _DRAIN = 0.5  # seconds given to a connection to end in order after [DONE], so that it can be used again
 
 Read = Callable[[Any, Answer], Any]
@@ -210,11 +211,15 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
     watch = None
     if shut is not None:
         _lift_read_timeout(response)
-        watch = Watch(shut, incoming.deadline)
+        watch = Watch(shut, incoming.deadline, holds=(response, pieces))
         WATCHDOG.add(watch)
     try:
         for piece in pieces:
-            yield from incoming.take(piece)
+            if deltas := incoming.take(piece):
+                if watch is not None:
+                    watch.deadline = float("inf")
+                yield from deltas
+                incoming.passed_on()
             incoming.raise_failure()
             if incoming.done:
                 break
@@ -227,10 +232,13 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
         _drain_sync(pieces, watch)
     except http().RequestError as error:
         raise _broken(error, answer, incoming, watch) from error
+    except GeneratorExit:  # closed or dropped by its reader, perhaps in the middle of something of this very thread
+        release_elsewhere(response, pieces)
+        raise
     finally:
         if watch is not None:
             WATCHDOG.remove(watch)
-        response.close()
+        response.close()  # does nothing where it is closed
 
 
 def _drain_sync(pieces: Any, watch: Watch | None) -> None:
@@ -359,8 +367,10 @@ async def _deltas_async(
             piece = await _next_piece(pieces, incoming)
             if piece is None:
                 break
-            for delta in incoming.take(piece):
-                yield delta
+            if deltas := incoming.take(piece):
+                for delta in deltas:
+                    yield delta
+                incoming.passed_on()
             incoming.raise_failure()
         yield Delta(final=incoming.finish())
         await _drain_async(pieces)

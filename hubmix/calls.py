@@ -11,6 +11,7 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hubmix import spending
 from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.failover import AttemptFailed, Limits, Plan, Trace, interrupted, walk_async, walk_sync
 from hubmix.options import CallOptions
@@ -78,24 +79,21 @@ class Calls:
         plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        def send(model: str, limits: Limits, *, usage: bool) -> Opened[Generator[Delta, None, None]]:
-            self._take_turn(limits)
-            body = self._stream_body(payload, model, options, usage=usage)
-            return stream_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, n)
-
         def attempt(model: str, limits: Limits) -> Opened[Generator[Delta, None, None]]:
+            self._take_turn(limits)
+            body = self._stream_body(payload, model, options)
             try:
-                return send(model, limits, usage=model not in self._no_stream_options)
+                return stream_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, n)
             except AttemptFailed as failed:
-                if not self._refuses_stream_options(failed, model):
-                    raise
-                return send(model, limits, usage=False)
+                self._mind_stream_options(failed, model, body)
+                raise
 
         opened, trace = walk_sync(plan, attempt)
         if isinstance(opened, Reply):  # an empty answer, with nobody else to ask
             yield Delta(final=self._complete(opened, trace))
             return
         broken: AttemptFailed | None = None
+        delta = Delta()
         with closing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
@@ -104,6 +102,8 @@ class Calls:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
                 broken = failed
+            finally:
+                self._count_unfinished(delta, trace)
         if broken is not None:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
@@ -113,25 +113,22 @@ class Calls:
         plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        async def send(model: str, limits: Limits, *, usage: bool) -> Opened[AsyncGenerator[Delta, None]]:
-            await self._atake_turn(limits)
-            body = self._stream_body(payload, model, options, usage=usage)
-            client = await self._aclient()
-            return await stream_async(client, self._url(CHAT, limits), body, options.headers, limits, n)
-
         async def attempt(model: str, limits: Limits) -> Opened[AsyncGenerator[Delta, None]]:
+            await self._atake_turn(limits)
+            body = self._stream_body(payload, model, options)
+            client = await self._aclient()
             try:
-                return await send(model, limits, usage=model not in self._no_stream_options)
+                return await stream_async(client, self._url(CHAT, limits), body, options.headers, limits, n)
             except AttemptFailed as failed:
-                if not self._refuses_stream_options(failed, model):
-                    raise
-                return await send(model, limits, usage=False)
+                self._mind_stream_options(failed, model, body)
+                raise
 
         opened, trace = await walk_async(plan, attempt)
         if isinstance(opened, Reply):
             yield Delta(final=self._complete(opened, trace))
             return
         broken: AttemptFailed | None = None
+        delta = Delta()
         async with aclosing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
@@ -140,29 +137,28 @@ class Calls:
                     yield self._pass_on(delta, plan, trace)
             except AttemptFailed as failed:
                 broken = failed
+            finally:
+                self._count_unfinished(delta, trace)
         if broken is not None:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
 
-    def _stream_body(
-        self, payload: Mapping[str, Any], model: str, options: CallOptions, *, usage: bool
-    ) -> dict[str, Any]:
+    def _stream_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
         body = self._body(payload, model, options)
         body["stream"] = True
         # Without it New API drops the usage, and may drop a finish_reason with it (read in its source).
         body.setdefault("stream_options", _USAGE_WANTED)
-        if not usage:
+        if model in self._no_stream_options:
             del body["stream_options"]
         return body
 
-    def _refuses_stream_options(self, failed: AttemptFailed, model: str) -> bool:
-        """True, and remembered, where a vendor knows no ``stream_options``; the request was not answered."""
+    def _mind_stream_options(self, failed: AttemptFailed, model: str, body: Mapping[str, Any]) -> None:
+        """Where the vendor refused ``stream_options``, leave it out from now on, and let the walk ask once more."""
         seen = failed.evidence
         said = f"{seen.param} {seen.message}"
-        if seen.status not in (400, 422) or "stream_options" not in said or model in self._no_stream_options:
-            return False
-        self._no_stream_options.add(model)
-        return True
+        if "stream_options" in body and seen.status in (400, 422) and "stream_options" in said:
+            self._no_stream_options.add(model)
+            failed.evidence = replace(seen, cause="stream_options")
 
     def _pass_on(self, delta: Delta, plan: Plan, trace: Trace) -> Delta:
         if delta.final is not None:
@@ -253,9 +249,12 @@ class Calls:
         self._record(trace, reply)
         return reply
 
-    def _record(self, trace: Trace, reply: Any) -> None:
-        from hubmix import spending
+    def _count_unfinished(self, last: Delta, trace: Trace) -> None:
+        """Count a stream that was left or cut off: hubs bill what they sent, and count it in the last piece."""
+        if last.final is None:
+            spending.record(self._connection.spending_key, trace.served or trace.requested, None, None)
 
+    def _record(self, trace: Trace, reply: Any) -> None:
         cost = getattr(reply, "cost", None)
         if cost is None and reply.usage is not None and trace.served is not None:
             cost = self._catalog.peek_cost(trace.served, reply.usage)

@@ -129,7 +129,7 @@ def retry_after_of(headers: Mapping[str, str], *, now: float | None = None) -> f
 def _parse_date(value: str) -> float | None:
     try:
         return parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last for a year or day of a hundred digits
         return None
 
 
@@ -174,6 +174,8 @@ def _action_in_words(means: Failure) -> str:
         if means.larger_window_only:
             return "NEXT, only to candidates whose window is larger or unknown; else FAIL"
         return "NEXT at once while one is healthy; else wait and RETRY" if means.waits else "NEXT, no retry"
+    if means.amended:
+        return "RETRY at once without it"
     if means.kind == "rate_account":
         return "wait, RETRY the same model; never NEXT"
     retry = "RETRY once" if means.retries == 1 else "RETRY"

@@ -35,16 +35,17 @@ _TELEMETRY = (
 )
 
 
-def async_http_client(*, fast: bool) -> Any:
+def async_http_client(*, fast: bool, local: bool = False) -> Any:
     """The HTTP client of the pool for async calls.
 
     Args:
         fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
+        local: for a hub that is asked over plain http; see `ClientPool.local`.
     """
     import openai
 
     make = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
-    return make(follow_redirects=False, limits=_limits())
+    return make(follow_redirects=False, limits=_limits(), trust_env=not local)
 
 
 def _limits() -> Any:
@@ -117,6 +118,11 @@ class ClientPool:
         self._lock = threading.Lock()
         self._forget()
 
+    @property
+    def local(self) -> bool:
+        """True for plain http, which is for this machine alone: HTTP_PROXY would carry the key off it in the open."""
+        return self.base_url.startswith("http://")
+
     def _arguments(self) -> dict[str, Any]:
         from openai import Omit
 
@@ -137,7 +143,9 @@ class ClientPool:
             if self._sync is None:
                 import openai
 
-                inner = self._user_sync or openai.DefaultHttpxClient(follow_redirects=False, limits=_limits())
+                inner = self._user_sync or openai.DefaultHttpxClient(
+                    follow_redirects=False, limits=_limits(), trust_env=not self.local
+                )
                 self._sync = openai.OpenAI(http_client=inner, **self._arguments())
             return self._sync
 
@@ -162,7 +170,7 @@ class ClientPool:
             self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments())
             return self._async
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
-        inner = async_http_client(fast=find_spec("httpx_aiohttp") is not None)
+        inner = async_http_client(fast=find_spec("httpx_aiohttp") is not None, local=self.local)
         client = openai.AsyncOpenAI(http_client=inner, **self._arguments())
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())

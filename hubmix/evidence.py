@@ -93,7 +93,8 @@ class Evidence:
         cause: "status" (an HTTP error status), "error_body" (an error object inside a 200 answer or a stream), "html",
             "undecodable", "no_choices", "empty_answer", "empty_stream", "no_finish" (a stream that ended without finish
             reason), "cut" (closed in the middle of an answer), "reset", "refused", "dns", "tls", "connect_timeout",
-            "pool_timeout", "read_timeout", "first_token_timeout", "idle_timeout" or "total_timeout".
+            "pool_timeout", "read_timeout", "first_token_timeout", "idle_timeout", "total_timeout" or "stream_options"
+            (the vendor refused that parameter, which is left out from now on).
         phase: "connect", "open" (sent, no headers yet), "body" (headers came) or "committed" (content reached the
             caller).
         status: the HTTP status, if any came.
@@ -143,6 +144,8 @@ class Failure:
         free_models_only: NEXT goes only to models that the catalog prices at 0.
         opt_in: NEXT where the policy says `fallback_on_content_filter`.
         keeps_answer: the answer is whole but empty; with nowhere to go it is returned as it came.
+        amended: the next request for the model will leave out what was refused, so it is made whatever the policy says
+            of retries.
     """
 
     kind: str
@@ -160,6 +163,7 @@ class Failure:
     free_models_only: bool = False
     opt_in: bool = False
     keeps_answer: bool = False
+    amended: bool = False
 
 
 def read_error_body(body: bytes | str | Any) -> dict[str, str | None]:
@@ -195,7 +199,7 @@ def _decode(body: Any) -> Any:
         return body
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
 
 

@@ -47,6 +47,7 @@ _TRANSPORT = (
         | _set("empty_stream empty_answer"),
         phases=_set("committed"),
     ),
+    Row("400, 422 that names `stream_options`, which we add", kind.STREAM_OPTIONS, causes=_set("stream_options")),
     Row("total_timeout", kind.TOTAL_TIMEOUT, causes=_set("total_timeout")),
     # Our own pool says nothing about the hub, so its breaker is left alone.
     Row(

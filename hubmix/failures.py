@@ -92,6 +92,15 @@ CAPABILITY = _of_model(
     "The model {model} cannot do what the request asks (a parameter, a tool or a kind of input it does not support).",
     "Leave that out, or use a model that has it: hub.models.list(supports=...).",
 )
+STREAM_OPTIONS = _of_model(
+    "capability",
+    Action.RETRY,
+    NONE,
+    Fault.VENDOR,
+    "The vendor of the model {model} does not take `stream_options`, which the hub needs to count tokens.",
+    "Ask again: it is left out from now on.",
+    amended=True,
+)
 NOT_FOUND = _of_model(
     "not_found",
     Action.NEXT,

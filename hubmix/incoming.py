@@ -11,6 +11,7 @@ from typing import Any
 
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
+from hubmix.plan import DEFAULT_TIMEOUT
 from hubmix.transport import Answer, Events, UnreadableBodyError
 from hubmix.wire import AnswerError, Delta, Reply, StreamReader
 
@@ -51,8 +52,9 @@ class Incoming:
         return self._events.done or self._failure is not None
 
     def _first_deadline(self) -> float:
-        waits = [w for w in (self._limits.first_token, self._limits.timeout) if w is not None]
-        return self._bounded(self._started + min(waits) if waits else float("inf"))
+        # Whoever sets no limit waits long, but not for ever: a stream that has begun is under no other watch.
+        wait = self._limits.timeout or DEFAULT_TIMEOUT
+        return self._bounded(self._started + min(wait, self._limits.first_token or wait))
 
     def _bounded(self, moment: float) -> float:
         return moment if self._limits.deadline is None else min(moment, self._limits.deadline)
@@ -70,11 +72,19 @@ class Incoming:
         if deltas:
             self.committed = self.committed or any(delta.has_content for delta in deltas)
         if deltas and self.committed:
-            idle = self._limits.idle
-            self.deadline = self._bounded(now + idle if idle is not None else float("inf"))
+            self.deadline = self._idle_deadline(now)
         if now >= self.deadline and not self.done:
             raise self.silence(now)
         return deltas
+
+    def passed_on(self) -> None:
+        """The caller comes back for more. The time he took is not the hub's: its silence begins now."""
+        if self.committed:
+            self.deadline = self._idle_deadline(self._clock())
+
+    def _idle_deadline(self, now: float) -> float:
+        idle = self._limits.idle
+        return self._bounded(now + idle if idle is not None else float("inf"))
 
     def raise_failure(self) -> None:
         """Raise what went wrong in the bytes read last, once what came before it has been passed on."""

@@ -17,13 +17,15 @@ from hubmix.needs import Needs
 from hubmix.policy import FailoverPolicy
 from hubmix.trace import Attempt
 
+DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of one attempt, in seconds; None is no limit.
 
     Args:
-        timeout: for the whole answer, or the silence before the first content of a stream.
+        timeout: for the whole answer, or the silence before the first content of a stream; None is the default.
         first_token: the wait for the first content of a stream.
         idle: the longest silence inside a stream.
         deadline: when the whole call is over, on the plan's clock (monotonic).

@@ -130,6 +130,8 @@ def decide(failure: Failure, policy: FailoverPolicy, left: Left, jitter: float =
         >>> decide(QUOTA, FailoverPolicy(), Left(tries=1, requests=5)).move
         <Move.FAIL: 'fail'>
     """
+    if failure.amended:
+        return Decision(Move.RETRY if left.requests > 0 else Move.NEXT)
     if failure.action is Action.FAIL:
         return Decision(_after_fail(failure, policy, left))
     if failure.action is Action.NEXT and not (failure.waits and not left.healthy):

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -33,7 +33,7 @@ class Credential:
         """The key, read again from its variable where it travelled without it."""
         if self.value is not None or self.variable is None:
             return self.value
-        found = environ.get(self.variable)
+        found = environ.get(self.variable, "").strip()  # as `settle_key` reads it: files of secrets end in a line break
         return SecretStr(found) if found else None
 
 
@@ -98,8 +98,8 @@ def normalise_base_url(url: str, *, origin: str = "base_url") -> str:
     Raises:
         ConfigurationError: If it is no usable URL.
     """
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _split(url.strip())
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{origin} must be an http(s) URL such as https://hub.example/v1, not {url!r}.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(f"{origin} must not hold credentials, a query or a fragment; pass the key as api_key.")
@@ -109,6 +109,16 @@ def normalise_base_url(url: str, *, origin: str = "base_url") -> str:
             "Use https; plain http is accepted for this machine only (127.0.0.1, ::1, localhost)."
         )
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/") or "/v1", "", ""))
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, or None where its host or its port cannot be one."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read only to have it checked
+    except ValueError:
+        return None
+    return None if any(character.isspace() for character in url) else parts
 
 
 def is_loopback(host: str) -> bool:
@@ -132,16 +142,22 @@ def settle_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Map
         text = secret.get_secret_value().strip()
         if not text:
             raise ConfigurationError("api_key is empty. Pass a key, or leave it out and set HUBMIX_API_KEY.")
-        if not text.isascii() or not text.isprintable() or " " in text:
-            raise ConfigurationError("api_key holds characters that no key has (spaces, line breaks, non-ASCII).")
-        return Credential(SecretStr(text))
-    for variable in ("HUBMIX_API_KEY", *endpoint.key_variables):
-        if environ.get(variable, "").strip():
-            return Credential(SecretStr(environ[variable].strip()), variable)
-    openai_host = urlsplit(environ.get("OPENAI_BASE_URL", "")).hostname
-    if openai_host and openai_host == urlsplit(endpoint.base_url).hostname and environ.get("OPENAI_API_KEY"):
-        return Credential(SecretStr(environ["OPENAI_API_KEY"].strip()), "OPENAI_API_KEY")
+        return Credential(_checked(text, "api_key"))
+    variables = ("HUBMIX_API_KEY", *endpoint.key_variables)
+    openai = _split(environ.get("OPENAI_BASE_URL", "").strip())
+    if openai is not None and openai.hostname and openai.hostname == urlsplit(endpoint.base_url).hostname:
+        variables += ("OPENAI_API_KEY",)
+    for variable in variables:
+        if text := environ.get(variable, "").strip():
+            return Credential(_checked(text, variable), variable)
     return Credential()
+
+
+def _checked(text: str, origin: str) -> SecretStr:
+    """A key that can stand in a header. The HTTP library would write any other into its log and its error."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigurationError(f"{origin} holds characters that no key has (spaces, line breaks, non-ASCII).")
+    return SecretStr(text)
 
 
 def missing_key(endpoint: Endpoint) -> ConfigurationError:

@@ -55,7 +55,8 @@ class Spending:
 
     def __init__(self) -> None:
         self._models: dict[str, ModelSpending] = {}
-        self._lock = threading.Lock()
+        # Reentrant: a stream that nobody holds any more is counted wherever the garbage collector finds it.
+        self._lock = threading.RLock()
 
     def add(self, model: str, usage: Usage | None, cost: Cost | None) -> None:
         """Count one call that `model` answered."""
@@ -80,7 +81,7 @@ class Spending:
 
     @property
     def calls(self) -> int:
-        """How many calls were answered."""
+        """How many calls were answered, to the end or in part."""
         return sum(spent.calls for spent in self.models.values())
 
     @property
@@ -100,7 +101,7 @@ class Spending:
 
     @property
     def complete(self) -> bool:
-        """False where the cost of some call is not known."""
+        """False where the cost of some call is not known, such as a stream that was left or cut off before its end."""
         return all(spent.complete for spent in self.models.values())
 
     def __repr__(self) -> str:

@@ -70,7 +70,7 @@ def decode(answer: Answer, body: bytes) -> Any:
     """
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         html = "html" in answer.content_type or body.lstrip()[:1] == b"<"
         what = "a web page" if html else "nothing" if not body.strip() else "text that is no JSON"
         raise UnreadableBodyError("html" if html else "undecodable", f"The hub answered with {what}.") from error
@@ -135,7 +135,7 @@ class Events:
                 continue
             try:
                 chunk = _loads(data)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self.done = True
                 chunks.append(UnreadableBodyError("undecodable", f"An event of the stream is no JSON: {error}"))
                 break
@@ -150,7 +150,7 @@ class Events:
         for line in self._decoder.stray:
             try:
                 found = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(found, dict) and found.get("error"):
                 return found

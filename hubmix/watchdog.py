@@ -7,6 +7,7 @@ it at once. The thread lives only while sync streams are open.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -16,12 +17,19 @@ _FAR = float("inf")
 
 
 class Watch:
-    """One open stream under watch; ``deadline`` (monotonic seconds) is moved by its reader, rarely with a lock."""
+    """One open stream under watch; ``deadline`` (monotonic seconds) is moved by its reader, rarely with a lock.
 
-    __slots__ = ("_deadline", "_wake", "expired", "watchdog")
+    Args:
+        wake: ends a blocked read.
+        deadline: when it is to do so.
+        holds: kept reachable while under watch, so that garbage collection does not close it before its reader.
+    """
 
-    def __init__(self, wake: Callable[[], None], deadline: float) -> None:
+    __slots__ = ("_deadline", "_wake", "expired", "holds", "watchdog")
+
+    def __init__(self, wake: Callable[[], None], deadline: float, holds: object = None) -> None:
         self._wake = wake
+        self.holds = holds
         self._deadline = deadline
         self.expired = False
         self.watchdog: Watchdog | None = None
@@ -48,6 +56,10 @@ class Watchdog:
     """Keeps the watches of a process and the thread that looks after them."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Watch nothing. A forked child does this first: the thread is not there, and the sockets are its parent's."""
         self._condition = threading.Condition()
         self._watches: set[Watch] = set()
         self._thread: threading.Thread | None = None
@@ -89,10 +101,10 @@ class Watchdog:
                 # Until the next wait begins, whoever moves a deadline asks for another look.
                 self.wakes_at = _FAR
                 now = time.monotonic()
-                for watch in [w for w in self._watches if w.deadline <= now]:
+                for watch in [w for w in tuple(self._watches) if w.deadline <= now]:
                     self._watches.discard(watch)
                     watch.expire()
-                earliest = min((w.deadline for w in self._watches), default=_FAR)
+                earliest = min([w.deadline for w in tuple(self._watches)], default=_FAR)
                 if self._watches:
                     self.wakes_at = earliest
                     self._condition.wait(None if earliest == _FAR else max(earliest - now, 0.001))
@@ -118,3 +130,6 @@ def socket_shutdown(response: object) -> Callable[[], None] | None:
 
 
 WATCHDOG = Watchdog()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=WATCHDOG.begin)

@@ -19,6 +19,8 @@ def cut_marker(arguments: str) -> str:
     Args:
         arguments: The JSON text as far as it came.
     """
+    if not arguments.strip():  # LangChain takes "" for an empty object, and a space for a mistake
+        return " "
     try:
         repaired = parse_partial_json(arguments)
     except ValueError:  # beyond repair: LangChain calls it invalid by itself
@@ -46,4 +48,4 @@ def uncut(arguments: str) -> str:
     for quote, note in _NOTES.items():
         if arguments.endswith(note):
             return arguments[: -len(note) - 1 - len(quote)]
-    return arguments
+    return arguments if arguments.strip() else ""

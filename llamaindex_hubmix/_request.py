@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
@@ -93,6 +94,8 @@ def _settle_tools(payload: dict[str, Any]) -> None:
 
 def _options(own: Mapping[str, Any], given: Mapping[str, Any], on_attempt: Callable[[Attempt], None]) -> CallOptions:
     fallbacks = _choose("fallbacks", given, own) or ()
+    if isinstance(fallbacks, str) and fallbacks != "auto":
+        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{fallbacks!r}].")
     return CallOptions(
         fallbacks="auto" if fallbacks == "auto" else tuple(fallbacks),
         policy=policy_of(_choose("failover", given, own), _choose("max_retries", given, own)),

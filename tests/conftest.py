@@ -24,19 +24,26 @@ def pytest_configure() -> None:
     network.install()
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, base URL, proxy or tracing of whoever runs the tests, and no model list kept on disk."""
-    for name in list(os.environ):
-        if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HUBMIX_CACHE_DIR", "")
-    # A test says which requests it means to make; those about the refresh beside a call turn it on.
-    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "0")
-    # A folder without certificates: no test speaks TLS to anyone but itself, and reading a bundle of them costs 25 ms a
-    # client.
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.setenv("SSL_CERT_DIR", os.path.dirname(__file__))
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """No key, base URL, proxy or tracing of whoever runs the tests, and no model list kept on disk.
+
+    For the whole session: what a module's tests share is made before anything that belongs to one test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_SETTINGS) or name.lower() in _PROXIES:
+                patch.delenv(name)
+        patch.setenv("HUBMIX_CACHE_DIR", "")
+        # LlamaIndex counts with the encoding that it brings along, and downloads one into any other folder.
+        patch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+        # A test says which requests it means to make; those about the refresh beside a call turn it on.
+        patch.setenv("HUBMIX_CATALOG_REFRESH", "0")
+        # A folder without certificates: no test speaks TLS to anyone but itself, and reading a bundle of them costs
+        # 25 ms a client.
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", os.path.dirname(__file__))
+        yield
 
 
 @pytest.fixture(autouse=True)

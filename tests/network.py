@@ -40,6 +40,8 @@ class _Guard:
             return
         if event in _LOOKUPS:
             self._check_host(event, args[0])
+        elif event == "socket.getnameinfo":
+            self._check_host(event, args[0][0])
         elif event in _CONNECTIONS and args[0].family in (socket.AF_INET, socket.AF_INET6) and args[1]:
             self._check_host(event, args[1][0])
 

@@ -277,10 +277,12 @@ class ModelCatalog:
         match = snapshot.index.match(model)
         if match.ambiguous:
             raise _ambiguous(model, match.choices)
-        near = snapshot.index.suggest(model)
+        meant = match.only or model
+        near = snapshot.index.suggest(meant)
         hint = f" Did you mean {_or(near)}?" if near else " hub.models.list() shows what it has."
+        alias = "" if meant == model else f", which your alias {model!r} names"
         raise ModelNotFoundError(
-            f"{self._state.settings.base_url} lists no model {model!r}.{hint}", model=model, suggestions=near
+            f"{self._state.settings.base_url} lists no model {meant!r}{alias}.{hint}", model=model, suggestions=near
         )
 
     def _resolved(self, snapshot: Snapshot, alias: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as WaitedTooLongError
 from dataclasses import dataclass, field
 
 from hubmix.catalog.snapshot import Document, RejectedError, read_document
@@ -91,36 +93,55 @@ class AbandonedError(Exception):
 
 
 class Flight:
-    """One refresh under way, and those who wait for it."""
+    """One refresh under way, and those who wait for it.
 
-    __slots__ = ("future", "thread")
+    It is lost after `patience` seconds: what flies it may stand in an event loop that does not run any more, and
+    nobody is to wait for that.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("future", "thread", "until")
+
+    def __init__(self, patience: float) -> None:
         self.future: Future[None] = Future()
         # A running future cannot be cancelled by one impatient waiter on behalf of all.
         self.future.set_running_or_notify_cancel()
         self.thread = threading.get_ident()
+        self.until = time.monotonic() + patience
 
     @property
     def in_this_thread(self) -> bool:
         """Whether this very thread has to finish it."""
         return self.thread == threading.get_ident()
 
+    @property
+    def left(self) -> float:
+        """Seconds until it is lost."""
+        return max(self.until - time.monotonic(), 0.0)
+
     def wait(self) -> None:
-        """Wait for its end. Raises `AbandonedError` where it did not come to one."""
-        self.future.result()
+        """Wait for its end. Raises `AbandonedError` where it does not come to one."""
+        try:
+            self.future.result(self.left)
+        except WaitedTooLongError:
+            raise AbandonedError from None
 
     async def wait_async(self) -> None:
         """`wait`, in any event loop, whichever thread or loop the refresh runs in."""
-        await asyncio.shield(asyncio.wrap_future(self.future))
+        if self.future.done():
+            return self.wait()
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self.future)), self.left)
+        except asyncio.TimeoutError:
+            raise AbandonedError from None
 
 
 class SingleFlight:
     """At most one refresh at a time in this process. The lock guards a reference; no I/O happens under it."""
 
-    __slots__ = ("_flight", "_lock", "_pid")
+    __slots__ = ("_flight", "_lock", "_patience", "_pid")
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         self._begin()
 
     def _begin(self) -> None:
@@ -134,9 +155,9 @@ class SingleFlight:
             # After a fork: the thread that flew it, and perhaps held the lock, is not in this process.
             self._begin()
         with self._lock:
-            if self._flight is not None:
+            if self._flight is not None and self._flight.left:
                 return self._flight, False
-            self._flight = Flight()
+            self._flight = Flight(self._patience)
             return self._flight, True
 
     def land(self, flight: Flight, mine: bool, *, abandoned: bool = False) -> None:
@@ -154,4 +175,5 @@ class SingleFlight:
     @property
     def busy(self) -> bool:
         """Whether a refresh is under way in this process."""
-        return self._flight is not None and self._pid == os.getpid()
+        flight = self._flight
+        return flight is not None and flight.left > 0 and self._pid == os.getpid()

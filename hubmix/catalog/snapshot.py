@@ -61,10 +61,9 @@ class Snapshot:
 
     def find(self, name: str) -> ModelInfo | None:
         """The one model that `name` means, else None."""
-        found = self.models.get(name)
-        if found is None and (only := self.index.match(name).only) is not None:
-            found = self.models.get(only)
-        return found
+        # Not `models` first: an alias of the user's may stand before an id that the hub lists too.
+        only = self.index.match(name).only
+        return None if only is None else self.models.get(only)
 
 
 def read_document(source: Source, fetched: Fetched, now: float) -> Document:

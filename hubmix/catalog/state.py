@@ -59,7 +59,8 @@ class CatalogState:
         self._warned = False
         self._disk_warned = False
         self._retry_at = float("-inf")
-        self._flights = SingleFlight()
+        # A request may take its timeout to connect and again to answer.
+        self._flights = SingleFlight(2 * settings.timeout * max(len(settings.sources), 1))
         self._tasks: set[asyncio.Task[None]] = set()
 
     def view(self) -> Snapshot:
@@ -207,11 +208,24 @@ class CatalogState:
         # Said before it starts, so that a hundred callers in the same moment start one.
         self._retry_at = self.settings.clock() + RETRY
         if not in_loop:
-            self.settings.background(self.refresh)
+            self._refresh_beside()
             return
         task = asyncio.get_running_loop().create_task(self.arefresh())
         self._tasks.add(task)  # the loop itself holds its tasks weakly
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._refreshed)
+
+    def _refreshed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            # Its loop ends, and with `asyncio.run` for each call every loop ends before the list is there.
+            self._refresh_beside()
+
+    def _refresh_beside(self) -> None:
+        try:
+            self.settings.background(self.refresh)
+        except RuntimeError as error:  # no thread is to be had where a process ends, or has too many
+            self._last_error = f"the list could not be asked for: {error}"
+            _log.debug("%s: %s", self.settings.base_url, self._last_error)
 
     def _asking(self, force: bool) -> Conversation[Outcome]:
         held = self.snapshot.documents if self.snapshot else {}

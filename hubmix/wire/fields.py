@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -148,7 +149,7 @@ def read_finish_reason(value: Any) -> tuple[str | None, str | None]:
 
 def _count(*values: Any) -> int | None:
     for value in values:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             return int(value)
     return None
 
@@ -233,7 +234,7 @@ def check_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
         return {}, None
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return None, f"the arguments are not valid JSON, probably cut short: {error}"
     if parsed is None:
         return {}, None

@@ -116,7 +116,7 @@ def _read_choice(choice: Mapping[str, Any], data: Mapping[str, Any]) -> Reply:
         raw=dict(data),
     )
     read_envelope(reply, data)
-    reply.tool_calls = read_tool_calls(message, reply.id)
+    reply.tool_calls = read_tool_calls(message, reply.id, cut=finish == "length")
     for key in CITATIONS:
         found = message.get(key) or data.get(key)
         if found:
@@ -151,11 +151,22 @@ def made_up_id(answer_id: str | None, index: int, name: str) -> str:
     """An id for a call that came without one: stable for one answer, different between answers."""
     if not answer_id:
         return f"call_{uuid.uuid4().hex[:24]}"
-    return "call_" + hashlib.sha256(f"{answer_id}:{index}:{name}".encode()).hexdigest()[:24]
+    return "call_" + hashlib.sha256(f"{answer_id}:{index}:{name}".encode(errors="replace")).hexdigest()[:24]
 
 
-def read_tool_calls(message: Mapping[str, Any], answer_id: str | None) -> list[ToolCall]:
-    """The tool calls of a message: function, custom and legacy ones; empty phantom calls are dropped."""
+def read_name(value: Any) -> str:
+    """The name of a tool; whatever is no text is no name."""
+    return value if isinstance(value, str) else ""
+
+
+def read_tool_calls(message: Mapping[str, Any], answer_id: str | None, *, cut: bool = False) -> list[ToolCall]:
+    """The tool calls of a message: function, custom and legacy ones; empty phantom calls are dropped.
+
+    Args:
+        message: The message as it came.
+        answer_id: The id of the answer, for calls without one.
+        cut: Whether the answer ended at its token limit, and its last call perhaps before its arguments.
+    """
     calls: list[ToolCall] = []
     raw_calls = message.get("tool_calls")
     for raw in raw_calls if isinstance(raw_calls, list) else ():
@@ -166,7 +177,18 @@ def read_tool_calls(message: Mapping[str, Any], answer_id: str | None) -> list[T
     legacy = message.get("function_call")
     if isinstance(legacy, dict):
         _add_call(calls, legacy, None, "legacy", answer_id, {})
+    if cut and calls and calls[-1].arguments.strip() in ("", "{}"):  # an empty object may be a gateway's word for none
+        never_began(calls[-1])
     return calls
+
+
+def never_began(call: ToolCall) -> None:
+    """Mark a call as broken: the answer was cut before its arguments, as DeepSeek and Mistral do it (recorded).
+
+    Elsewhere "" is how a call without arguments is written.
+    """
+    call.arguments, call.args = "", None
+    call.error = "the answer was cut at its token limit before the arguments"
 
 
 def _add_call(
@@ -178,7 +200,7 @@ def _add_call(
     extra: dict[str, Any],
 ) -> None:
     function = function if isinstance(function, dict) else {}
-    name = function.get("name") or ""
+    name = read_name(function.get("name"))
     text = arguments_text(function.get("arguments", function.get("input")))
     if not name and not text.strip(" {}"):
         return

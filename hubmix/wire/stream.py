@@ -17,7 +17,17 @@ from hubmix.wire.fields import (
     read_content,
     read_finish_reason,
 )
-from hubmix.wire.reply import _CALL, CITATIONS, ENVELOPE, MESSAGE, made_up_id, make_call, read_envelope
+from hubmix.wire.reply import (
+    _CALL,
+    CITATIONS,
+    ENVELOPE,
+    MESSAGE,
+    made_up_id,
+    make_call,
+    never_began,
+    read_envelope,
+    read_name,
+)
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta, Usage
 
 _PLAIN_ENVELOPE = ENVELOPE - {"error", "usage"}
@@ -251,8 +261,9 @@ class StreamReader:
         kind = "legacy" if raw.get("index") == "legacy" else "custom" if raw.get("custom") else "function"
         function = raw.get("function") or raw.get("custom")
         function = function if isinstance(function, dict) else {}
-        name = function.get("name") or ""
-        call = self._find_call(raw.get("index"), raw.get("id") or None, name, kind)
+        name = read_name(function.get("name"))
+        call_id = str(raw["id"]) if raw.get("id") else None
+        call = self._find_call(raw.get("index"), call_id, name, kind)
         call.name = call.name or name  # some vendors repeat the name on every piece
         call.extra.update((k, raw[k]) for k in raw.keys() - _CALL if raw[k] is not None)
         piece = arguments_text(function.get("arguments", function.get("input")))
@@ -331,10 +342,13 @@ class StreamReader:
         reply.refusal = "".join(self._refusal)
         reply.images = self._images or None
         reply.logprobs = dict(self._logprobs) or None
+        calls = [call for call in self._calls if call.name or call.arguments.strip(" {}")]
         reply.tool_calls = [
             make_call(position, call.id, call.name, call.arguments, call.kind, reply.id, call.extra)
-            for position, call in enumerate(c for c in self._calls if c.name or c.arguments.strip(" {}"))
+            for position, call in enumerate(calls)
         ]
+        if reply.finish_reason == "length" and calls and not calls[-1].arguments.strip():
+            never_began(reply.tool_calls[-1])
         reply.raw = {
             "id": reply.id,
             "object": "chat.completion",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 REQUEST_HEADERS = frozenset({"accept", "accept-language", "content-type"})
+CREDENTIALS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 RESPONSE_HEADERS = frozenset(
     {
         *("content-type", "location", "retry-after", "retry-after-ms", "x-should-retry"),
@@ -79,7 +80,8 @@ def dump(recording: Recording, name: str = "the cassette") -> str:
     }
     text = _to_yaml(document)
     # YAML quotes and folds: what the bodies say is scanned beside the text.
-    refuse_secrets("\n".join([text, *(body.decode("utf-8", "replace") for body in _bodies(recording))]), name)
+    said = "\n".join([text, *(body.decode("utf-8", "replace") for body in _bodies(recording))])
+    refuse_secrets(said, name, sent=_credentials(recording))
     if _from_yaml(text) != document:
         raise CassetteDamagedError(f"{name} would not read back as it was written")
     return f"{_CHECKSUM}{_digest(text)}\n{text}"
@@ -87,6 +89,14 @@ def dump(recording: Recording, name: str = "the cassette") -> str:
 
 def _bodies(recording: Recording) -> list[bytes]:
     return [body for each in recording.interactions for body in (each.request_body, each.response_body)]
+
+
+def _credentials(recording: Recording) -> set[str]:
+    """The keys that the requests were sent with, whatever they look like; their headers are not kept."""
+    values = [
+        value for each in recording.interactions for name in CREDENTIALS for value in each.request_headers.get(name, ())
+    ]
+    return {value.split()[-1] for value in values if value.strip()}
 
 
 def _interaction_document(interaction: Interaction) -> dict[str, Any]:

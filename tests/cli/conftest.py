@@ -68,9 +68,10 @@ def process(server: EmbeddedHub) -> Command:
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=60,
-            env={**os.environ, **variables},
+            # What is typed and read here is UTF-8, whatever the locale of whoever runs the tests.
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **variables},
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

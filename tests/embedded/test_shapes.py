@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ import pytest
 from hubmix.embedded import EmbeddedHub
 from tests.cassettes.shapes import difference, shape, stream_difference, stream_shape
 from tests.embedded.recordings import DIALECTS, Exchange, cases, recording
-from tests.embedded.situations import ELSEWHERE, SITUATIONS, SPECIAL, Situation
+from tests.embedded.situations import AIHUBMIX, ELSEWHERE, SITUATIONS, SPECIAL, Situation
 
 _CHAT_MODELS = ("gpt-4o-mini", "gpt-4o", "o3-mini", "claude-3-7-sonnet-20250219", "gemini-2.0-flash")
 _OTHERS = {
@@ -27,7 +28,8 @@ _OTHERS = {
     "jina-reranker-v2-base-multilingual": "rerank",
     "a-model-of-nobody": "extract",
 }
-_HEADERS = ("x-oneapi-request-id", "x-new-api-version", "retry-after", "location")
+_ONE_API_ID = "x-oneapi-request-id"
+_HEADERS = (_ONE_API_ID, "x-new-api-version", "retry-after", "location")
 
 
 def _replayed() -> list[tuple[str, str]]:
@@ -48,6 +50,20 @@ def test_the_embedded_hub_answers_as_the_gateway_did(dialect: Any, case: str) ->
             lines += _difference(exchange, *_ask(hub, exchange, situation.key))
     unexpected = [line for line in lines if not any(word in line for word in situation.differs)]
     assert not unexpected, "\n".join([f"{dialect}/{case}", *unexpected])
+
+
+@pytest.mark.parametrize("case", [case for dialect, case in _replayed() if dialect == "one-api"])
+def test_aihubmix_answers_as_one_api_but_for_what_it_documents(case: str) -> None:
+    situation = SPECIAL.get(("one-api", case), SITUATIONS[case])
+    faults = situation.by_dialect.get("one-api", situation.faults)
+    lines = []
+    with _hub("aihubmix", replace(situation, faults=faults, by_dialect={})) as hub:
+        for exchange in recording("one-api", case):
+            status, headers, answer = _ask(hub, exchange, situation.key)
+            assert "x-aihubmix-request-id" in headers
+            lines += _difference(exchange, status, {**headers, _ONE_API_ID: headers["x-request-id"]}, answer)
+    unexpected = [line for line in lines if not any(word in line for word in situation.differs)]
+    assert bool(unexpected) is (case in AIHUBMIX), "\n".join([case, *unexpected])
 
 
 @pytest.mark.parametrize("case", sorted({case for case in SITUATIONS if SITUATIONS[case].differs}))

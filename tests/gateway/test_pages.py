@@ -11,6 +11,7 @@ import pytest
 from hubmix import AuthenticationError, RateLimitedError
 from hubmix.balance import abalance, ask_balance, balance
 from hubmix.catalog.sources import converse
+from hubmix.wire import read_reply
 from tests.cassettes.playback import play
 from tests.gateway.pages import Pages, hub_for, recorded, request_id
 from tests.gateway.table import GATEWAYS, Case, table
@@ -108,6 +109,9 @@ def test_an_empty_account_behind_such_a_key_is_not_called_rich(case):
 @pytest.mark.parametrize("case", named("billing_metered"), ids=by_id)
 def test_what_is_left_on_a_limited_key_is_granted_less_used(case):
     pages = recorded(case)
+    paid = read_reply(json.loads(pages[2].response_body))
+    assert paid.text == case.steps[2].text
+    assert (paid.usage.input_tokens, paid.usage.output_tokens, paid.usage.total_tokens) == case.steps[2].usage[:3]
     for granted, used in ((0, 1), (3, 4)):
         found = balance(Pages([pages[granted], pages[used]]), dialect="generic", base_url="http://127.0.0.1:3000/v1")
         spent = Decimal(str(case.steps[used].spent))

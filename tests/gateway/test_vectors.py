@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import hubmix
 from hubmix import HubmixError
 from hubmix.options import CallOptions
+from hubmix.wire import read_embeddings
 from langchain_hubmix import HubmixEmbeddings
 from llamaindex_hubmix import HubmixEmbedding
 from tests.cassettes.playback import play
 from tests.gateway.pages import hub_for, recorded, request_id
 from tests.gateway.players import ONCE
-from tests.gateway.table import KINDS, Case, table
+from tests.gateway.table import KINDS, Case, Usage, table
 
 TABLE = table().values()
 EMBEDDINGS = [case for case in TABLE if recorded(case)[0].uri.endswith("/embeddings")]
@@ -32,6 +35,11 @@ async def langchain(hub, model, texts, waits):
 async def llamaindex(hub, model, texts, waits):
     embedder = HubmixEmbedding(model=model, hub=hub, failover=ONCE)
     return embedder.get_text_embedding_batch(texts) if waits else await embedder.aget_text_embedding_batch(texts)
+
+
+def counts(found) -> Usage:
+    beside = (found.cache_read, found.cache_creation, found.reasoning)
+    return Usage(found.input_tokens, found.output_tokens, found.total_tokens, *(each or 0 for each in beside))
 
 
 def check_failure(error: HubmixError, case: Case) -> None:
@@ -59,6 +67,12 @@ async def test_vectors_come_in_the_order_of_the_texts(case, embed, waits):
             assert [pytest.approx(vector) for vector in step.vectors] == vectors
 
 
+@pytest.mark.parametrize("case", [each for each in EMBEDDINGS if each.steps[0].vectors], ids=by_id)
+def test_embeddings_say_what_they_used(case):
+    [step], [came] = case.steps, recorded(case)
+    assert counts(read_embeddings(json.loads(came.response_body), len(TEXTS)).usage) == step.usage
+
+
 @pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
 @pytest.mark.parametrize("case", RERANKS, ids=by_id)
 async def test_documents_come_best_first(case, waits):
@@ -74,4 +88,4 @@ async def test_documents_come_best_first(case, waits):
         else:
             reply = hub.rerank(payload, options) if waits else await hub.arerank(payload, options)
             assert [[each.index, each.score] for each in reply.results] == step.ranked
-            assert reply.usage.total_tokens == step.usage.total
+            assert counts(reply.usage) == step.usage

@@ -75,7 +75,9 @@ def test_what_our_classes_never_ask_for_is_read_all_the_same(case):
     evidence = evidence_of(interaction)
     if step.text is not None:
         assert evidence is None
-        assert read_reply(json.loads(interaction.response_body)).text == step.text
+        reply = read_reply(json.loads(interaction.response_body))
+        assert reply.text == step.text
+        assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.total_tokens) == step.usage[:3]
     elif step.fails:
         failure = classify(evidence)
         assert (failure.kind, failure.scope.value) == (step.fails, KINDS[step.fails].scope)

@@ -159,3 +159,15 @@ async def test_the_fast_extra_uses_aiohttp(hub: Hub) -> None:
     assert "aiohttp" in type((await hub.pool.current())._client).__mro__[1].__name__.lower()
     assert (await hub.achat(PAYLOAD)).text == "hello"
     await hub.aclose()
+
+
+def test_a_hub_on_this_machine_is_not_asked_through_a_proxy(
+    server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with Hub(base_url=server.base_url, api_key=server.api_key) as made:
+        assert made.chat(PAYLOAD).text == "hello"
+        assert asyncio.run(made.achat(PAYLOAD)).text == "hello"

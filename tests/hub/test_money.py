@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from contextvars import copy_context
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, Hub, RateLimitedError
+from hubmix import CallOptions, Hub, RateLimitedError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
@@ -56,6 +57,30 @@ def test_spending_counts_what_was_called_inside(hub: Hub) -> None:
     assert spent.total > 0
     assert set(spent.by_model) == {PRICED}
     assert hub.spending().calls >= 6
+
+
+def test_a_stream_that_does_not_end_is_a_call_of_unknown_cost(hub: Hub, server: EmbeddedHub) -> None:
+    hub.models.refresh()
+    chat = ChatHubmix(model="embedded/lorem", hub=hub)
+
+    async def leave() -> None:
+        async with aclosing(hub.astream_chat({**PAYLOAD, "model": "embedded/lorem"})) as deltas:
+            async for _ in deltas:
+                break
+
+    with hub.spending() as left:
+        for _ in chat.stream("hello"):
+            break
+        asyncio.run(leave())
+    with hub.spending() as cut:
+        server.fault("embedded/lorem", Fault.cut(after=3, polite=False))
+        with pytest.raises(StreamInterruptedError):
+            list(chat.stream("hello"))
+    with hub.spending() as whole:
+        list(chat.stream("hello"))
+    assert (left.calls, left.complete, left.total) == (2, False, 0)
+    assert (cut.calls, cut.complete) == (1, False)
+    assert (whole.calls, whole.complete) == (1, True)
 
 
 def test_what_is_left_on_the_key() -> None:

@@ -11,13 +11,18 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
+from hubmix import CallOptions, CapabilityError, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
+from hubmix.incoming import Incoming
+from hubmix.plan import Limits
 from hubmix.watchdog import WATCHDOG
 from hubmix.wire import Delta, Reply
 from tests.hub.conftest import MODEL, OTHER
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me something long."}]}
+NO_STREAM_OPTIONS = Fault.answer(
+    400, {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
+)
 SHORT = 0.15  # seconds; long beside a loopback answer, short beside a test
 
 
@@ -93,6 +98,34 @@ def test_no_first_word_in_time_goes_on_to_the_next_model(hub: Hub, server: Embed
 def test_a_slow_middle_is_not_the_first_tokens_business(hub: Hub, server: EmbeddedHub, way: str) -> None:
     server.fault(MODEL, Fault.slow(2 * SHORT, after=4))
     assert either(hub, way, PAYLOAD, options(first_token_timeout=SHORT, idle_timeout=5.0)).finish_reason == "stop"
+
+
+def test_a_stream_without_any_limit_is_not_waited_for_for_ever() -> None:
+    answer: Any = None
+    assert Incoming(answer, 1, Limits(), 7.0, lambda: 7.0).deadline == 607.0
+    assert Incoming(answer, 1, Limits(first_token=5.0), 7.0, lambda: 7.0).deadline == 12.0
+
+
+def test_nobody_watches_the_hub_while_the_caller_holds_a_delta(hub: Hub) -> None:
+    deltas = hub.stream_chat(PAYLOAD, options(first_token_timeout=5.0, idle_timeout=5.0))
+    next(deltas)
+    assert [watch.deadline for watch in WATCHDOG._watches] == [float("inf")]
+    assert read(deltas).finish_reason == "stop"
+
+
+async def test_the_time_the_caller_takes_is_no_silence_of_the_hub(
+    hub: Hub, server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.fault(MODEL, Fault.slow(0.03, after=6))
+    taken = 0.0
+    monkeypatch.setattr("hubmix.attempts.monotonic", lambda: time.monotonic() + taken)
+    final = None
+    async for delta in hub.astream_chat(PAYLOAD, options(idle_timeout=30.0)):
+        taken += 60.0
+        final = delta.final
+    assert final is not None
+    assert not final.incomplete
+    await hub.aclose()
 
 
 @WAYS
@@ -181,11 +214,28 @@ async def test_leaving_an_async_stream_closes_the_connection(hub: Hub) -> None:
 
 @WAYS
 def test_stream_options_are_left_out_where_a_vendor_refuses_them(hub: Hub, server: EmbeddedHub, way: str) -> None:
-    refusal = {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
-    server.fault(MODEL, Fault.answer(400, refusal))
-    assert either(hub, way, PAYLOAD, CallOptions()).finish_reason == "stop"
+    server.fault(MODEL, NO_STREAM_OPTIONS)
+    first = either(hub, way, PAYLOAD, options())
+    assert first.finish_reason == "stop"
+    assert first.trace is not None
+    assert [(attempt.outcome, attempt.status) for attempt in first.trace.attempts] == [("error", 400), ("ok", 200)]
     assert either(hub, way, PAYLOAD, CallOptions()).finish_reason == "stop"
     assert ["stream_options" in (request.json or {}) for request in server.requests] == [True, False, False]
+
+
+async def test_streams_begun_together_all_leave_the_refused_stream_options_out(hub: Hub, server: EmbeddedHub) -> None:
+    server.fault(MODEL, NO_STREAM_OPTIONS, times=3)
+    replies = await asyncio.gather(*(aread(hub.astream_chat(PAYLOAD)) for _ in range(3)))
+    assert [reply.finish_reason for reply in replies] == ["stop"] * 3
+    await hub.aclose()
+
+
+@WAYS
+def test_the_request_without_stream_options_counts_like_any_other(hub: Hub, server: EmbeddedHub, way: str) -> None:
+    server.fault(MODEL, NO_STREAM_OPTIONS)
+    with pytest.raises(CapabilityError, match="stream_options"):
+        either(hub, way, PAYLOAD, options(max_attempts=1))
+    assert len(server.requests) == 1
 
 
 @WAYS
@@ -194,3 +244,26 @@ def test_events_under_another_content_type_are_read(hub: Hub, server: EmbeddedHu
     text = f"data: {chunk}\n\ndata: [DONE]\n\n"
     server.fault(MODEL, Fault.answer(200, text=text, headers={"Content-Type": "application/json"}))
     assert either(hub, way, PAYLOAD, CallOptions()).text == "Hello"
+
+
+class Ring:
+    """Something that only garbage collection frees."""
+
+    def __init__(self, held: Any) -> None:
+        self.me = self
+        self.held = held
+
+
+def test_streams_dropped_in_cycles_do_not_lock_this_thread(hub: Hub) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(50, 5, 5)  # so that a collection falls into the HTTP library's pool
+    try:
+        for _ in range(40):
+            deltas = hub.stream_chat(PAYLOAD)
+            next(deltas)
+            Ring(deltas)
+            del deltas
+    finally:
+        gc.set_threshold(*before)
+        gc.collect()
+    assert read(hub.stream_chat(PAYLOAD)).text

@@ -309,7 +309,7 @@ class _Hub(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        said = self.headers["authorization"] if "leak" in self.path else "Hi"
+        said = self.headers["authorization"].split()[1] if "leak" in self.path else "Hi"
         answer = {"id": "1", "object": "chat.completion", "created": time.time_ns(), "model": "m"}
         message = {"role": "assistant", "content": said}
         answer["choices"] = [{"index": 0, "finish_reason": "stop", "message": message}]
@@ -347,9 +347,10 @@ def test_what_is_recorded_is_readable_and_holds_no_key(tmp_path, hub_port):
         assert ask(sender).choices[0].message.content == "Hi"
 
 
-def test_an_answer_that_says_the_key_back_is_not_saved_and_leaves_nothing_patched(tmp_path, hub_port):
+@pytest.mark.parametrize("key", ["sk-" + LONG, "0123456789ab"], ids=["a key by its looks", "only by its use"])
+def test_an_answer_that_says_the_key_back_is_not_saved_and_leaves_nothing_patched(tmp_path, hub_port, key):
     path = tmp_path / "leak.yaml"
-    sender = openai.OpenAI(base_url=f"http://127.0.0.1:{hub_port}/leak/v1", api_key="sk-" + LONG, max_retries=0)
+    sender = openai.OpenAI(base_url=f"http://127.0.0.1:{hub_port}/leak/v1", api_key=key, max_retries=0)
     send = type(sender._client._transport).handle_request
     with pytest.raises(SecretFoundError), record(path, PROVENANCE):
         ask(sender)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hubmix.catalog import Fetched, ModelCatalog
+from hubmix.catalog.refresh import AbandonedError, SingleFlight
 from hubmix.errors import AuthenticationError, CatalogError, ConfigurationError, HubConnectionError, ModelNotFoundError
 from tests.unit.catalog_fakes import FakeClock, FakeFetch, ids_answer, ok, recorded, sample, thousand
 
@@ -335,6 +336,21 @@ class TestNames:
         with pytest.raises(ConfigurationError, match="per 1,000,000 tokens"):
             ids(overrides={"gpt-4o": {"pricing": {"input": "cheap"}}})
 
+    def test_an_alias_may_stand_before_an_id_of_the_hub(self) -> None:
+        overrides = {"gpt-4o-mini": {"pricing": {"input": 1, "output": 2}}}
+        models = ids("gpt-4o", "gpt-4o-mini", "gpt-5", aliases={"gpt-4o": "gpt-4o-mini"}, overrides=overrides)
+        found = models.find("gpt-4o")
+        assert found is not None
+        assert (models.resolve("gpt-4o"), models.peek_id("gpt-4o")) == ("gpt-4o-mini", "gpt-4o-mini")
+        assert (models.get("gpt-4o").id, found.id) == ("gpt-4o-mini", "gpt-4o-mini")
+        assert models.cost("gpt-4o", {"prompt_tokens": 1_000_000, "completion_tokens": 0}).total == 1
+        away = ids("gpt-5", "gpt-5-mini", aliases={"gpt-5": "gpt-5-minii"})
+        assert (away.find("gpt-5"), away.resolve("gpt-5")) == (None, "gpt-5-minii")
+        with pytest.raises(
+            ModelNotFoundError, match=r"no model 'gpt-5-minii', which your alias 'gpt-5' names.*'gpt-5-mini'"
+        ):
+            away.get("gpt-5")
+
     def test_aliases_of_the_user(self) -> None:
         models = ids("gpt-4o", aliases={"best": "openai/gpt-4o", "mine": "not-listed"})
         assert models.get("best").id == "gpt-4o"
@@ -493,6 +509,72 @@ class TestTogether:
                 break
         assert (await models.alist()).ids == ["new"]
         assert later.work == []
+
+    def test_a_loop_that_ends_with_its_call_leaves_the_refresh_to_a_thread(self) -> None:
+        class Slow(FakeFetch):
+            async def aget(self, *args: Any, **kwargs: Any) -> Fetched:
+                await asyncio.sleep(60)
+                raise AssertionError
+
+        async def call() -> None:
+            models.warm()
+            await asyncio.sleep(0)
+
+        later = Later()
+        models = catalog(Slow({MODELS: ids_answer("gpt-4o")}), background=later)
+        asyncio.run(call())
+        later.run()
+        assert models.peek("gpt-4o") is not None
+
+    def test_a_loop_that_stands_still_keeps_nobody_from_asking(self) -> None:
+        class Slow(FakeFetch):
+            async def aget(self, *args: Any, **kwargs: Any) -> Fetched:
+                await asyncio.sleep(60)
+                raise AssertionError
+
+        async def call() -> None:
+            models.warm()
+            await asyncio.sleep(0)
+
+        found: list[list[str]] = []
+
+        def others() -> None:
+            found.append(models.list().ids)
+            found.append(asyncio.run(models.alist()).ids)
+
+        models = catalog(Slow({MODELS: ids_answer("gpt-4o")}), timeout=0.01)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(call())
+        try:
+            other = threading.Thread(target=others, daemon=True)
+            other.start()
+            other.join(5)
+            assert found == [["gpt-4o"]] * 2
+        finally:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+    async def test_a_lost_refresh_is_waited_for_no_longer_than_it_may_take(self) -> None:
+        flights = SingleFlight(0.01)
+        flight, mine = flights.take_off()
+        assert mine
+        with pytest.raises(AbandonedError):
+            await flight.wait_async()
+        assert not flights.busy
+        assert flights.take_off()[1]
+        flights.land(flight, True)  # it came to an end after all, and nobody minds
+        await flight.wait_async()
+
+    def test_no_thread_to_be_had_is_no_error_of_a_call(self) -> None:
+        def none_left(work: Callable[[], None]) -> None:
+            raise RuntimeError("can't start new thread")
+
+        models = ids("gpt-4o", background=none_left)
+        models.warm()
+        assert "can't start new thread" in str(models.info().last_error)
+        assert models.list().ids == ["gpt-4o"]
 
     def test_a_refresh_that_was_cut_off_by_a_fork_does_not_block_the_child(self) -> None:
         models = ids("gpt-4o")

@@ -427,6 +427,7 @@ def test_no_row_stands_in_the_shadow_of_another() -> None:
     reached = set()
     evidences = [evidence for evidence, _ in SAYINGS]
     evidences += [Evidence(cause, phase) for cause, phase, *_ in TRANSPORT]
+    evidences.append(Evidence("stream_options", "body", status=400))
     evidences += [Evidence("empty_answer", "body", finish_reason=r) for r in ("stop", "length", "content_filter")]
     for path in (p.values[0] for p in _cases()):
         evidences += _recorded(path)
@@ -508,3 +509,7 @@ def test_a_failure_says_whose_fault_it_is() -> None:
     assert classify(said(401, type="invalid_request_error", code="invalid_api_key")).fault is Fault.VENDOR
     assert classify(said(429, code="insufficient_quota", type="insufficient_quota")).fault is Fault.VENDOR
     assert isinstance(classify(said(500)), Failure)
+
+
+def test_a_date_beyond_all_years_is_no_date() -> None:
+    assert retry_after_of({"retry-after": "Mon, 99999999999999999999 Jan 2026 00:00:00 GMT"}, now=60.0) is None

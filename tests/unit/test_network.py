@@ -16,12 +16,25 @@ from tests import network
     [
         lambda: socket.create_connection(("192.0.2.1", 443), timeout=0.01),
         lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 53)),
+        lambda: socket.create_connection(("2001:db8::1", 443), timeout=0.01),
         lambda: socket.getaddrinfo("hub.internal", 443),
+        lambda: socket.gethostbyaddr("192.0.2.1"),
+        lambda: socket.getnameinfo(("192.0.2.1", 443), 0),
         lambda: socket.gethostbyname("hub.internal"),
         lambda: urllib.request.urlopen("https://hub.internal/v1/models"),
         lambda: asyncio.run(_open("192.0.2.1")),
     ],
-    ids=["connect", "datagram", "lookup", "lookup by name", "urllib", "asyncio"],
+    ids=[
+        "connect",
+        "datagram",
+        "IPv6",
+        "lookup",
+        "reverse lookup",
+        "name of an address",
+        "lookup by name",
+        "urllib",
+        "asyncio",
+    ],
 )
 def test_hosts_beyond_loopback_are_refused_and_noted(reach):
     with pytest.raises(network.NetworkBlockedError, match="nothing beyond loopback"):

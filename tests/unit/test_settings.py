@@ -147,3 +147,27 @@ def test_no_text_of_a_hub_holds_its_key() -> None:
         hub.key_id,
     ):
         assert "sk-test-secret" not in text
+
+
+@pytest.mark.parametrize("variable", ["HUBMIX_API_KEY", "AIHUBMIX_API_KEY"])
+@pytest.mark.parametrize("key", ["sk-\ntest", "sk test", "sk-tést"])
+def test_a_key_of_the_environment_that_no_header_can_carry(variable: str, key: str) -> None:
+    with pytest.raises(ConfigurationError, match=variable) as raised:
+        key_for({variable: key})
+    assert key not in str(raised.value)
+
+
+def test_a_blank_openai_key_is_none() -> None:
+    assert key_for({"OPENAI_BASE_URL": "https://aihubmix.com/v1", "OPENAI_API_KEY": " \n"}) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "https://hub.example:port/v1", "https://hub.example:99999", "https://a b/v1"]
+)
+def test_a_url_that_cannot_be_one(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be an http"):
+        normalise_base_url(url)
+
+
+def test_another_providers_malformed_url_is_no_error() -> None:
+    assert key_for({"OPENAI_BASE_URL": "http://[::1", "OPENAI_API_KEY": "sk-test"}) is None

@@ -51,3 +51,12 @@ def test_a_web_page_is_noticed_and_does_not_fill_the_memory() -> None:
 
 def test_a_byte_order_mark_is_no_part_of_the_first_event() -> None:
     assert decoded([b"\xef\xbb\xbfdata: 1\n\n"])[0] == [(b"", b"1")]
+
+
+def test_a_long_line_is_joined_once() -> None:
+    line = b"data: " + b"x" * 1_000_000 + b"\n\n"
+    decoder = EventDecoder()
+    for start in range(0, len(line), 1000):
+        assert len(decoder._rest) <= 1000  # what is joined at every piece would grow with the line
+        events = decoder.feed(line[start : start + 1000])
+    assert events == [(b"", b"x" * 1_000_000)]

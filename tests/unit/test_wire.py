@@ -263,7 +263,7 @@ def test_arguments_are_json_text(arguments: Any, text: str) -> None:
     assert (found.arguments, found.error) == (text, None)
 
 
-@pytest.mark.parametrize("arguments", ['{"city": "Par', '{"city": "Paris"', "[1]", '"text"', "nonsense"])
+@pytest.mark.parametrize("arguments", ["", '{"city": "Par', '{"city": "Paris"', "[1]", '"text"', "nonsense"])
 def test_broken_arguments_are_never_executable(arguments: str) -> None:
     for reply in (
         whole({"tool_calls": [call(0, "a", "f", arguments)]}, "length"),
@@ -273,6 +273,19 @@ def test_broken_arguments_are_never_executable(arguments: str) -> None:
         assert found.args is None
         assert found.error
         assert found.arguments == arguments
+
+
+@pytest.mark.parametrize("arguments", ["", None, {}, "{}"])
+def test_only_the_last_call_of_an_answer_that_was_cut_may_lack_its_arguments(arguments: Any) -> None:
+    calls = [call(0, "a", "f", arguments), call(1, "b", "g", arguments)]
+    for finish in ("length", "tool_calls"):
+        # Streamed, an empty object is what the model wrote; in a whole answer it may be a gateway's word for nothing.
+        for reply, cut in (
+            (whole({"tool_calls": calls}, finish), True),
+            (streamed(chunk({"tool_calls": calls}), chunk({}, finish=finish)), not arguments and arguments != {}),
+        ):
+            executable = [found.args is not None for found in reply.tool_calls]
+            assert executable == [True, not (cut and finish == "length")]
 
 
 def test_a_phantom_call_is_dropped() -> None:
