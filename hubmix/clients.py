@@ -130,7 +130,9 @@ class ClientPool:
         headers: dict[str, Any] = {"OpenAI-Organization": None, "OpenAI-Project": None}
         headers.update(dict.fromkeys(_TELEMETRY), **self._headers)
         headers = {name: Omit() if value is None else value for name, value in headers.items()}
-        return {"base_url": self.base_url, "api_key": self._key, "max_retries": 0, "default_headers": headers}
+        # The SDK makes no client without a key. Without one only public pages are asked, and this is not sent there.
+        key = self._key or "no-key"
+        return {"base_url": self.base_url, "api_key": key, "max_retries": 0, "default_headers": headers}
 
     def sync(self) -> openai.OpenAI:
         """The client for sync calls; thread-safe."""

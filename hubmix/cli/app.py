@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,6 +15,16 @@ from hubmix import __version__
 from hubmix.cli import chat, compare, doctor, models, screen, server, vectors
 from hubmix.cli.connection import BaseUrl, HubName, Named
 from hubmix.cli.guard import PIPE_CLOSED, STOPPED, guarded
+
+
+def help_of(text: str) -> str:
+    """A docstring as help: paragraphs as long lines for the terminal to break, examples one a line.
+
+    Typer's own reading joins the examples into one line, or wraps them; which, depends on its version.
+    """
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(part if part.startswith(" ") else part.replace("\n", " ") for part in paragraphs)
+
 
 HELP = """\
 Every model of an OpenAI-compatible hub, from the command line.
@@ -27,11 +39,11 @@ EPILOG = (
 
 app = typer.Typer(
     name="hubmix",
-    help=HELP,
+    help=help_of(HELP),
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
@@ -65,13 +77,14 @@ for _name, _command in (
     ("serve-embedded", server.serve_embedded),
     ("demo", server.demo),
 ):
-    app.command(_name)(guarded(_command))
+    app.command(_name, help=help_of(_command.__doc__ or ""))(guarded(_command))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code."""
     # A breaker that opens is told by the command itself, in its own words.
     logging.getLogger("hubmix").addHandler(logging.NullHandler())
+    _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal or pipe that cannot show a character shows a question mark, and the command goes on.
         if hasattr(stream, "reconfigure"):
@@ -90,3 +103,10 @@ def run(arguments: Sequence[str]) -> int:
         screen.forget_stdout()
         return PIPE_CLOSED
     return code
+
+
+def _stand_in_for_closed_streams() -> None:
+    """A shell's `>&-` leaves Python without the stream; the command goes on as if it led nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process

@@ -44,6 +44,7 @@ def stream(
     from hubmix.wire import Reply
 
     hub.models.warm()  # for the cost; the call does not wait for it
+    hub.pool.sync()  # the import of the SDK is no time of the model's
     started, first, reply = time.monotonic(), None, Reply()
     with closing(hub.stream_chat(payload, options)) as deltas:
         for delta in deltas:
@@ -59,7 +60,8 @@ def stream(
 
 
 def get_ready(hub: Hub) -> None:
-    """Make the client, a connection and the list of prices, so that none of it counts as a model's time."""
+    """Make the client and have the list of prices, so that neither counts as a model's time."""
+    hub.pool.sync()
     with contextlib.suppress(CatalogError):
         hub.models.list(kind=None)
 

@@ -97,8 +97,11 @@ def piped_input() -> str:
     if not (stat.S_ISFIFO(kind) or stat.S_ISREG(kind)):
         return ""
     try:
-        return source.read().strip()
-    except UnicodeDecodeError as error:
+        text = source.read().strip()
+        # In the C locale Python reads any byte, as half a character that cannot be sent.
+        text.encode()
+        return text
+    except UnicodeError as error:
         raise ConfigurationError("The piped input is not text; attach files with --attach.") from error
     except OSError:
         return ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,12 +148,27 @@ def ask_all(hub: Hub, names: Sequence[str], body: dict[str, Any], options: CallO
             return Result(name, error=message_of(error))
         return Result(name, timed, cost_of(hub, timed.reply))
 
-    executor = ThreadPoolExecutor(max_workers=len(names))
-    try:
-        return list(executor.map(ask, names))
-    finally:
-        # After Ctrl-C nobody waits for the others: their connections are closed with the hub.
-        executor.shutdown(wait=False, cancel_futures=True)
+    def work(name: str, result: Future[Result]) -> None:
+        try:
+            result.set_result(ask(name))
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
+            result.set_exception(error)
+
+    results: list[Future[Result]] = [Future() for _ in names]
+    for name, result in zip(names, results, strict=True):
+        # Daemons: the interpreter waits for a pool's threads, and after Ctrl-C nobody shall wait for a silent model.
+        threading.Thread(target=work, args=(name, result), daemon=True).start()
+    return [_wait(result) for result in results]
+
+
+def _wait(result: Future[Result]) -> Result:
+    # Never without a timeout: Windows does not let Ctrl-C through to a thread that waits for ever.
+    while True:
+        try:
+            return result.result(timeout=0.2)
+        except NotYet:
+            if result.done():
+                raise
 
 
 def show(results: Sequence[Result]) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from hubmix.errors import HubmixError
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -27,11 +29,18 @@ class PipeClosedError(Exception):
 
 def write(text: str) -> None:
     """Write a piece of the answer at once."""
+    _put(_CONTROL.sub("", text) if on_terminal(sys.stdout) else text)
+
+
+def _put(text: str) -> None:
     try:
-        sys.stdout.write(_CONTROL.sub("", text) if on_terminal(sys.stdout) else text)
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise PipeClosedError from error
+    except OSError as error:
+        forget_stdout()
+        raise HubmixError(f"The output cannot be written: {error.strerror or error}.") from error
 
 
 def line(text: str = "") -> None:
@@ -68,11 +77,7 @@ def show(what: RenderableType) -> None:
     console = _console(sys.stdout)
     with console.capture() as captured:
         console.print(what)
-    try:
-        sys.stdout.write(captured.get())
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise PipeClosedError from error
+    _put(captured.get())
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = ()) -> None:

@@ -78,7 +78,7 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
 
 def rerank(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(help="What the documents are judged by.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the documents are judged by.")],
     document: Annotated[
         list[str] | None, typer.Argument(metavar="DOCUMENT", help="Texts; without them, lines of stdin.")
     ] = None,

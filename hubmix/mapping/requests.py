@@ -60,7 +60,9 @@ class Maker:
         """The request for one row; what goes wrong here is the row's error, as a failed call would be."""
         try:
             payload = self._payload(self._content(row))
-            key = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:32]
+            # As strict as what sends it: half a character (a lone surrogate) or a NaN would end the whole map there.
+            body = json.dumps(payload, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+            key = hashlib.sha256(body).hexdigest()[:32]
         except Exception as error:  # noqa: BLE001 - the prompt is the user's code; one bad row must not lose the others
             message = f"Row {index}: its request could not be made: {type(error).__name__}: {error}. Nothing was sent."
             made = ConfigurationError(message, kind="prompt", model=self.model)

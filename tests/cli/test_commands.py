@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -206,6 +207,37 @@ def test_every_command_explains_itself(hubmix: Command, command: str) -> None:
     assert f"Usage: hubmix {command}" in done.out
     assert command == "demo" or "Examples:" in done.out
     assert command in hubmix("--help").out
+
+
+@pytest.mark.parametrize("command", ["balance", "doctor", "rerank"])
+def test_each_example_of_the_help_is_a_line(hubmix: Command, command: str) -> None:
+    lines = [line.strip() for line in hubmix(command, "--help").out.splitlines()]
+    examples = [line for line in lines if line.startswith("hubmix ")]
+    assert len(examples) >= 2
+    assert all(line.count("hubmix ") == 1 for line in examples)
+
+
+def test_the_import_of_the_sdk_is_no_time_of_a_models(server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hubmix import Hub
+    from hubmix.cli.asking import stream
+    from hubmix.clients import ClientPool
+    from hubmix.options import CallOptions
+
+    hub, clock = Hub(), [0.0]
+    make = ClientPool.sync
+
+    def slowly(pool: ClientPool) -> object:
+        clock[0] += 3.0 if pool._sync is None else 0.0
+        return make(pool)
+
+    monkeypatch.setattr(ClientPool, "sync", slowly)
+    monkeypatch.setattr("hubmix.cli.asking.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(hub.models, "warm", lambda: None)
+    body = {"model": "embedded/echo", "messages": [{"role": "user", "content": "Hello"}]}
+    timed = stream(hub, body, CallOptions(), on_text=lambda text: None)
+    assert clock[0] == 3.0
+    assert timed.first == timed.total == 0.0
+    hub.close()
 
 
 def test_the_help_names_the_exit_codes(hubmix: Command) -> None:

@@ -131,3 +131,62 @@ def test_help_asks_for_no_sdk() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+
+
+@posix
+def test_ctrl_c_while_the_compared_models_are_silent() -> None:
+    with EmbeddedHub(models=["one", "two"]) as silent:
+        for model in ("one", "two"):
+            silent.fault(model, "stall", times=None)
+        running = subprocess.Popen(
+            [*HUBMIX, "compare", "Hello", "-m", "one,two", "--base-url", silent.base_url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "HUBMIX_API_KEY": silent.api_key},
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while sum(one.path.endswith("/chat/completions") for one in silent.requests) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            running.send_signal(signal.SIGINT)
+            out, said = running.communicate(timeout=30)
+        finally:
+            running.kill()
+    assert (running.returncode, out, said.strip()) == (130, b"", b"stopped")
+
+
+@posix
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", [["models"], ["chat", "Hello", "-m", "embedded/echo"]])
+def test_a_full_disk_is_a_message(server: EmbeddedHub, command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*HUBMIX, *command], stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: The output cannot be written: ")
+    assert "Traceback" not in done.stderr
+
+
+@posix
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_leads_nowhere(server: EmbeddedHub, closed: str) -> None:
+    line = f'exec "$0" -m hubmix chat Hello -m embedded/echo {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, timeout=60, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert done.stdout == ("" if closed == ">&-" else "Hello\n")
+
+
+@posix
+def test_piped_bytes_that_are_no_text_are_refused(server: EmbeddedHub) -> None:
+    done = subprocess.run(
+        [*HUBMIX, "chat", "-m", "embedded/echo"],
+        input=b"\xff\xfe\x01",
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:surrogateescape"},
+    )
+    assert done.returncode == 2
+    assert b"is not text" in done.stderr
