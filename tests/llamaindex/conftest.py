@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import multiprocessing
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +19,20 @@ from llama_index_instrumentation import get_dispatcher
 from hubmix.embedded import EmbeddedHub
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 
-# A pickled SentenceSplitter brings a tiktoken encoding that a worker process would download anew; core ships the file.
-os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"))
-
 _PATIENCE = 2.0
 # Threads of a pool that belongs to the process and not to a test: the event loop's own, and the workflows'.
 _SHARED = ("asyncio_", "ThreadPoolExecutor")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def encodings_of_core(clean_environment: None) -> Iterator[None]:
+    """A pickled SentenceSplitter brings a tiktoken encoding that a worker process would download; core ships the file.
+
+    Its pool waits for ever for a worker whose download failed.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", str(Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"))
+        yield
 
 
 @pytest.fixture(scope="session")
