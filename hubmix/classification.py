@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import replace
@@ -20,6 +21,8 @@ HUB_TYPES: frozenset[str] = frozenset({"new_api_error", "new_api_panic", "one_ap
 
 # Codes that only a gateway itself gives, without a type beside them (recorded: user_self_with_key).
 _OWN_CODES = frozenset({"auth_unauthorized"})
+
+_LONGEST_WAIT = 31 * 86400.0  # seconds; a quota is renewed within a month
 
 # The status that an error type stands for, where the error came inside a 200 answer or a stream without a status.
 _STATUS_OF_TYPE = {
@@ -107,23 +110,34 @@ def retry_after_of(headers: Mapping[str, str], *, now: float | None = None) -> f
         now: seconds since the epoch; by default the `date` header, else the system's clock.
 
     Returns:
-        Seconds, never negative, or None where the headers say nothing that can be read.
+        Seconds, from 0 to the 31 days of a monthly quota, or None where the headers say nothing that can be read.
     """
-    try:
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except (KeyError, ValueError):
-        pass
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return _believed(milliseconds / 1000)
     value = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    seconds = _number(value)
+    if seconds is not None:
+        return _believed(seconds)
     until = _parse_date(value)
     if until is None:
         return None
     if now is None:
         now = _parse_date(headers.get("date", "")) or time.time()
-    return max(0.0, until - now)
+    return _believed(until - now)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number
+
+
+def _believed(seconds: float) -> float:
+    # "inf", or a number too large for a float, would be handed to clocks and sleeps, and into JSON, which has no inf.
+    return min(max(0.0, seconds), _LONGEST_WAIT)
 
 
 def _parse_date(value: str) -> float | None:
@@ -145,7 +159,7 @@ def _retry_after_in_words(message: str) -> float | None:
     if found is None or not any(found.groupdict().values()):
         return None
     minutes, seconds, milliseconds = (float(found[name] or 0) for name in ("m", "s", "ms"))
-    return minutes * 60 + seconds + milliseconds / 1000
+    return _believed(minutes * 60 + seconds + milliseconds / 1000)
 
 
 def render_table() -> str:

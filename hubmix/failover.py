@@ -99,27 +99,29 @@ async def walk_async(plan: Plan, attempt: Callable[[str, Limits], Awaitable[T]])
 
 def _send(walk: Walk, step: Try, attempt: Callable[[str, Limits], T]) -> T:
     try:
-        value = attempt(step.model, step.limits)
-    except AttemptFailed as failed:
-        walk.failed(step, failed)
-        raise
-    except BaseException:
+        try:
+            value = attempt(step.model, step.limits)
+        except AttemptFailed as failed:
+            walk.failed(step, failed)
+            raise
+        walk.succeeded(step, value)
+    except BaseException:  # Ctrl-C in a hook of the user too: a permit that is not given back is a probe lost for ever
         walk.abandoned(step)
         raise
-    walk.succeeded(step, value)
     return value
 
 
 async def _send_async(walk: Walk, step: Try, attempt: Callable[[str, Limits], Awaitable[T]]) -> T:
     try:
-        value = await attempt(step.model, step.limits)
-    except AttemptFailed as failed:
-        walk.failed(step, failed)
-        raise
-    except BaseException:
+        try:
+            value = await attempt(step.model, step.limits)
+        except AttemptFailed as failed:
+            walk.failed(step, failed)
+            raise
+        walk.succeeded(step, value)
+    except BaseException:  # Ctrl-C in a hook of the user too: a permit that is not given back is a probe lost for ever
         walk.abandoned(step)
         raise
-    walk.succeeded(step, value)
     return value
 
 

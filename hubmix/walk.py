@@ -88,9 +88,7 @@ class Walk:
                 continue
             entered = self._candidates.enter(candidate)
             if isinstance(entered, Permit):
-                for other, block in blocked:
-                    self._skip_blocked(other, block)
-                return self._try(candidate, entered)
+                return self._try_past(blocked, candidate, entered)
             blocked.append((candidate, entered))
         return self._wait_for(blocked)
 
@@ -115,6 +113,15 @@ class Walk:
                 self._fatal = self._verdict(self._candidates.all[0], failures.TOTAL_TIMEOUT, evidence)
             return True
         return False
+
+    def _try_past(self, blocked: list[tuple[Candidate, Block]], candidate: Candidate, permit: Permit) -> Try:
+        try:
+            for other, block in blocked:
+                self._skip_blocked(other, block)
+            return self._try(candidate, permit)
+        except BaseException:  # Ctrl-C in `on_attempt`: nobody else would give the permit back
+            self._registry.released(permit)
+            raise
 
     def _try(self, candidate: Candidate, permit: Permit) -> Try:
         if self._last is not None and self._last is not candidate:
@@ -187,7 +194,7 @@ class Walk:
         self._obey(candidate, verdict)
 
     def abandoned(self, step: Try) -> None:
-        """The attempt was cancelled, or broke for a reason that is no failure of the hub."""
+        """The attempt was cancelled, or broke for a reason that is no failure of the hub. Harmless after its end."""
         self._registry.released(step.permit)
 
     def tried_again(self, step: Try) -> None:

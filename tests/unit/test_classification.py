@@ -366,6 +366,9 @@ def test_a_hub_behind_a_hub_is_a_vendor() -> None:
     assert classify(behind, frozenset({"Aihubmix_api_error"})).kind == "quota"
 
 
+MONTH = 31 * 86400.0
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -377,6 +380,12 @@ def test_a_hub_behind_a_hub_is_a_vendor() -> None:
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:27:30 GMT"}, 30.0),
         ({"retry-after": "Wed, 21 Oct 2020 07:28:00 GMT"}, 0.0),
         ({"retry-after": "later"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, MONTH),
+        ({"retry-after": "1e400"}, MONTH),
+        ({"retry-after": "9" * 400}, MONTH),
+        ({"retry-after-ms": "Infinity"}, MONTH),
+        ({"retry-after": "Wed, 21 Oct 9998 07:28:00 GMT"}, MONTH),
         ({}, None),
     ],
 )
@@ -396,6 +405,7 @@ def test_a_date_is_read_against_the_given_clock() -> None:
         ("Please try again in 6.5s. Visit https://x", 6.5),
         ("Please try again in 250ms.", 0.25),
         ("Please retry in 3 seconds", 3.0),
+        (f"Please try again in {'9' * 400}s.", MONTH),
         ("please try again later", None),
     ],
 )

@@ -228,6 +228,24 @@ def test_what_is_no_failure_of_the_hub_propagates_and_gives_the_probe_back(
     assert time.waits == []
 
 
+@pytest.mark.parametrize("hook", ["classify", "on_attempt"])
+def test_ctrl_c_in_a_hook_gives_the_probe_back(walk: Walker, time: FakeTime, hook: str) -> None:
+    def interrupt(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    health = time.health()
+    health.record("b", failures.NO_CHANNEL, DOWN)
+    time.now += 60
+    if hook == "on_attempt":  # told that "a" is passed over, when the probe of "b" is already held
+        health.record("a", failures.NO_CHANNEL, DOWN)
+        plan = time.plan("a", "b", health=health, on_attempt=interrupt)
+    else:
+        plan = time.plan("b", health=health, policy=FailoverPolicy(classify=interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        walk(plan, script(b=OOPS))
+    assert health.registry.block(health.keys("b")) is None
+
+
 async def test_a_cancelled_wait_ends_the_walk(time: FakeTime) -> None:
     entered = asyncio.Event()
 
