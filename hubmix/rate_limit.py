@@ -47,7 +47,7 @@ class SharedRateLimit:
     Args:
         rate: as for `rate_limit`, such as "180/min".
         sqlite: a file on a local disk, for the processes of one machine.
-        redis: a Redis URL, for several machines; their clocks should agree to a fraction of the rate's time.
+        redis: a Redis URL (Redis 5 or newer), for several machines; the clock is the server's.
 
     Example:
         ```python
@@ -240,7 +240,6 @@ def _after_fork() -> None:
     # A lock that another thread held in the parent would stay locked here for ever. The turns taken stay known.
     for limiter in _limiters.values():
         limiter._after_fork()
-    _shared.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pickle
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -307,6 +309,28 @@ print(got)
 """
 
 
+def check_a_fork(limiter: StoredRateLimiter) -> None:
+    """A child counts on, though a thread of its parent was counting when it was made."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    limiter.acquire()
+    store = limiter._store
+    with getattr(store, "_lock", contextlib.nullcontext()):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            try:
+                limiter.acquire(timeout=0)
+                limiter.acquire(timeout=0)
+            except RateLimitedError:
+                os._exit(7)
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert limiter._store is store
+    with pytest.raises(RateLimitedError):
+        limiter.acquire(timeout=0)
+
+
 def check_processes(**where: str) -> None:
     """Four processes that want 12 each get 20 together."""
     workers = [
@@ -335,7 +359,7 @@ class TestSQLite:
 
         def nap(seconds: float) -> None:
             naps.append(seconds)
-            limiter._bucket.flush()
+            limiter._store._bucket.flush()
 
         limiter._sleep = nap
         limiter.acquire(timeout=2)
@@ -356,6 +380,9 @@ class TestSQLite:
             for job in [pool.submit(work) for _ in range(16)]:
                 job.result(10)
         assert [refused.acquire(blocking=False) for _ in range(7)] == [True] * 6 + [False]
+
+    def test_a_child_process_counts_on(self, tmp_path: Path) -> None:
+        check_a_fork(StoredRateLimiter(SharedRateLimit("2/hour", sqlite=tmp_path / "l"), "k", "http://h/v1"))
 
     def test_processes(self, tmp_path: Path) -> None:
         check_processes(sqlite=str(tmp_path / "limits.sqlite"))
@@ -403,6 +430,56 @@ class TestRedis:
 
     def test_processes(self, redis_url: str) -> None:
         check_processes(redis=redis_url)
+
+    def test_clocks_that_differ_give_no_permit_more(self, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        limiter = StoredRateLimiter(SharedRateLimit("3/hour", redis=redis_url), "clocks", "http://h/v1")
+        for ahead in (50_000_000, 20_000_000, 30_000_000):
+            nanoseconds = time.time_ns() + ahead
+            monkeypatch.setattr("pyrate_limiter.buckets.redis_bucket.time_ns", lambda at=nanoseconds: at)
+            limiter.acquire(timeout=0)
+        monkeypatch.undo()
+        with pytest.raises(RateLimitedError):
+            limiter.acquire(timeout=0)
+
+    def test_waiting_ends_when_the_oldest_permit_is_old_enough(self, redis_url: str) -> None:
+        limiter = StoredRateLimiter(SharedRateLimit("2 per 1 s, 9/hour", redis=redis_url), "wait", "http://h/v1")
+        naps: list[float] = []
+        limiter._sleep = naps.append
+        limiter.acquire()
+        limiter.acquire()
+        with pytest.raises(RateLimitedError) as error:
+            limiter.acquire(timeout=0.1)
+        assert 0.5 < (error.value.retry_after or 0) <= 1
+
+    def test_a_slow_answer_holds_up_nobody_else(self, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        limiter = StoredRateLimiter(SharedRateLimit("9/hour", redis=redis_url), "slow", "http://h/v1")
+        both = threading.Barrier(2, timeout=5)
+        store = limiter._store
+        assert isinstance(store, shared_rate_limit._RedisStore)
+        script = store._script
+
+        def slow(**given: object) -> object:
+            both.wait()  # each waits until the other asks too
+            return script(**given)
+
+        monkeypatch.setattr(store, "_script", slow)
+        with ThreadPoolExecutor(2) as pool:
+            for job in [pool.submit(limiter.acquire, 0) for _ in range(2)]:
+                job.result(10)
+
+    def test_a_child_process_counts_on(self, redis_url: str) -> None:
+        check_a_fork(StoredRateLimiter(SharedRateLimit("2/hour", redis=redis_url), "fork", "http://h/v1"))
+
+    def test_the_server_forgets_what_is_over(self, redis_url: str) -> None:
+        import redis
+
+        limiter = StoredRateLimiter(SharedRateLimit("3/min", redis=redis_url), "forget", "http://h/v1")
+        limiter.acquire()
+        assert 0 < redis.Redis.from_url(redis_url).pttl(limiter._key) <= 60_000
+
+    def test_what_is_no_url_says_so(self) -> None:
+        with pytest.raises(ConfigurationError, match="no Redis URL"):
+            limiter_for(SharedRateLimit("1/s", redis="127.0.0.1:6379"), fingerprint="k", base_url="http://h/v1")
 
     def test_a_server_that_forgot_its_scripts_is_served_again(self, redis_url: str) -> None:
         import redis
