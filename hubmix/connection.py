@@ -7,11 +7,11 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from hubmix.settings import Credential, Endpoint, fingerprint, missing_key
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from hubmix.clients import ClientPool
     from hubmix.rate_limit import Limiter, SharedRateLimit
 
@@ -67,6 +67,11 @@ class Connection:
     def key_id(self) -> str:
         """A salted hash that tells this key from others."""
         return fingerprint(self._key())
+
+    @property
+    def headers_id(self) -> str:
+        """A salted hash that tells these headers from others, whose values may be secrets."""
+        return fingerprint(SecretStr(repr(sorted(self._headers.items()))))
 
     @property
     def key_source(self) -> str:

@@ -150,6 +150,11 @@ class Hub(MapsRows):
         return self._connection.key_id
 
     @property
+    def headers_id(self) -> str:
+        """The same for the headers that go with every request."""
+        return self._connection.headers_id
+
+    @property
     def key_source(self) -> str:
         """Where the key came from: a variable's name, ``"argument"`` or ``"none"``."""
         return self._connection.key_source

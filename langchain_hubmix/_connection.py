@@ -24,7 +24,8 @@ class HubConnection(BaseModel):
     base_url: str | None = None
     api_key: SecretStr | None = None
     app_code: str | None = None
-    default_headers: dict[str, str] | None = Field(default=None, repr=False)
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """Not in `model_dump` or `repr`: they may hold secrets."""
     http_client: Any = Field(default=None, exclude=True, repr=False)
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
 

@@ -27,7 +27,8 @@ SENT = tuple(name for name in MODEL_SETTINGS if name != "stop")
 _STEERING = frozenset(
     {"model", "fallbacks", "timeout", "total_timeout", "max_retries", "failover", "stream_usage", "extra_body"}
 )
-HEADERS = frozenset({"extra_headers", "default_headers"})
+HEADERS = frozenset({"extra_headers", "default_headers", "default_header"})
+"""What a call may hold secrets in, under all its names."""
 # Put into a call by LangChain itself (whether to stream, what tracers show of a schema) and by structured output.
 _INTERNAL = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "schema_in_words"})
 PER_CALL = REQUEST_PARAMETERS | _STEERING | HEADERS | _INTERNAL

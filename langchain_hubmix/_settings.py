@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -66,6 +67,12 @@ class ChatSettings(HubConnection, BaseChatModel):
     def _policy_from_dict(cls, value: Any) -> Any:
         return FailoverPolicy(**value) if isinstance(value, dict) else value
 
+    @field_validator("default_headers", mode="before")
+    @classmethod
+    def _headers_from_json(cls, value: Any) -> Any:
+        # A secret that `load` reads from the environment is a string.
+        return json.loads(value) if isinstance(value, str) else value
+
     @property
     def model_name(self) -> str:
         """The same as `model`, under the name that other LangChain classes give it."""
@@ -90,6 +97,7 @@ class ChatSettings(HubConnection, BaseChatModel):
         # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
         for name in HEADERS & kwargs.keys():
             kwargs[name] = hashlib.sha256(repr(kwargs[name]).encode()).hexdigest()
+        kwargs["hub"] = (self.hub.base_url, self.hub.headers_id)  # the environment and a shared hub set them too
         return super()._get_llm_string(stop=stop, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -116,8 +124,8 @@ class ChatSettings(HubConnection, BaseChatModel):
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Where a serialized model finds its key again."""
-        return {"api_key": "HUBMIX_API_KEY"}
+        """Where a serialized model finds its key and its headers again, which it does not hold."""
+        return {"api_key": "HUBMIX_API_KEY", "default_headers": "HUBMIX_DEFAULT_HEADERS"}
 
     @property
     def lc_attributes(self) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Everything(BaseCallbackHandler):
 def test_the_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with EmbeddedHub(keys=[KEY]) as server:
-        given = {"base_url": server.base_url, "api_key": KEY}
+        given = {"base_url": server.base_url, "api_key": KEY, "default_headers": {"X-Secret-Too": HEADER}}
         llm = ChatHubmix(model="embedded/extract", cache=InMemoryCache(), **given)
         embeddings, rerank = (
             HubmixEmbeddings(model="embedded/embed", **given),
@@ -161,7 +161,40 @@ def test_the_key_is_nowhere(caplog: pytest.LogCaptureFixture) -> None:
 def test_headers_of_a_call_are_in_no_trace() -> None:
     llm = ChatHubmix(model="m", base_url=URL, api_key=KEY, default_headers={"X-Secret": "hush"})
     assert "hush" not in repr(llm)
-    assert "hush" not in repr(llm._get_invocation_params(extra_headers={"X-Secret": "hush"}))
+    for name in ("extra_headers", "default_headers", "default_header"):
+        assert "hush" not in repr(llm._get_invocation_params(**{name: {"X-Secret": "hush"}}))
+        assert "hush" not in llm._get_llm_string(**{name: {"X-Secret": "hush"}})
+
+
+@pytest.mark.filterwarnings("ignore:The function `load` is in beta")
+def test_headers_of_a_model_come_back_as_its_key_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_API_KEY", KEY)
+    llm = ChatHubmix(model="m", base_url=URL, default_headers={"X-Secret": HEADER})
+    held = dumpd(llm)["kwargs"]["default_headers"]
+    assert held == {"lc": 1, "type": "secret", "id": ["HUBMIX_DEFAULT_HEADERS"]}
+    monkeypatch.setenv("HUBMIX_DEFAULT_HEADERS", json.dumps({"X-Secret": HEADER}))
+    assert revived(llm).default_headers == {"X-Secret": HEADER}
+    assert "default_headers" not in dumpd(ChatHubmix(model="m", base_url=URL))["kwargs"]
+
+
+def test_a_cache_tells_apart_what_is_sent_elsewhere_or_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(**given: Any) -> str:
+        return ChatHubmix(model="m", **{"base_url": URL, "api_key": KEY, **given})._get_llm_string()
+
+    shared = {"base_url": None, "api_key": None}
+    entries = [
+        entry(),
+        entry(extra_body={"top_k": 1}),
+        entry(extra_body={"top_k": 2}),
+        entry(default_headers={"X-Region": "eu"}),
+        entry(default_headers={"X-Region": "us"}),
+        entry(**shared, hub=Hub(base_url=URL, api_key=KEY, default_headers={"X-Region": "cn"})),
+    ]
+    for number in (7, 8):
+        monkeypatch.setenv("HUBMIX_BASE_URL", f"http://127.0.0.1:{number}/v1")
+        entries.append(entry(base_url=None))
+    assert len(set(entries)) == len(entries)
+    assert entry(default_headers={"X-Region": "eu"}) == entries[3]
 
 
 def test_traces_name_the_model_that_was_asked(chat: Callable[..., ChatHubmix]) -> None:
