@@ -53,6 +53,8 @@ _WORD = re.compile(r"[a-z]+")
 _QUOTA_PER_CALL = 1
 _ABSURD = 10**9  # tokens; no window is that large, and a plot or a sum should not have to cope with one
 _BEYOND = 10**12
+_BELOW = Decimal("1e-12")
+_LONGEST_NUMBER = 64  # characters; "1e-999999" is short, and a million digits when it is printed
 _USD_PER_RATIO = Decimal(
     2
 )  # New API: 500,000 quota units are 1 USD, and ratio 1 is 1 unit a token: 2 USD per 1M tokens.
@@ -196,14 +198,15 @@ def _aihubmix_pricing(value: Any, kind: str | None) -> Pricing | None:
 def _new_api_pricing(item: Mapping[str, Any], group: Decimal) -> Pricing | None:
     if item.get("quota_type") == _QUOTA_PER_CALL:
         price = number(item.get("model_price"))
-        return None if price is None else Pricing(per_call=tidy(price * group))
+        price = None if price is None else _price(price * group)
+        return None if price is None else Pricing(per_call=price)
     ratio = number(item.get("model_ratio"))
-    if ratio is None:
+    base = None if ratio is None else _price(ratio * _USD_PER_RATIO * group)
+    if base is None:
         return None
-    base = ratio * _USD_PER_RATIO * group
     audio = _times(base, item.get("audio_ratio"))
     return Pricing(
-        input=tidy(base),
+        input=base,
         output=_times(base, item.get("completion_ratio")),
         cache_read=_times(base, item.get("cache_ratio")),
         cache_write=_times(base, item.get("create_cache_ratio")),
@@ -229,14 +232,19 @@ def _group_ratio(item: Mapping[str, Any], groups: Mapping[str, Any]) -> Decimal:
 
 def _times(base: Decimal, ratio: Any) -> Decimal | None:
     factor = number(ratio)
-    return None if factor is None else tidy(base * factor)
+    return None if factor is None else _price(base * factor)
+
+
+def _price(amount: Decimal) -> Decimal | None:
+    # Each ratio may be a number that one would believe, and their product none.
+    return tidy(amount) if amount < _BEYOND else None
 
 
 def tidy(amount: Decimal) -> Decimal:
     """The same number without trailing zeros and without a positive exponent: 0.150 is 0.15, 1E+1 is 10."""
     short = amount.normalize()
     exponent = short.as_tuple().exponent
-    return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
+    return Decimal(int(short)) if isinstance(exponent, int) and exponent > 0 else short
 
 
 def _items(payload: Any) -> Iterable[Mapping[str, Any]]:
@@ -282,7 +290,7 @@ def _count(value: Any) -> int | None:
 def number(value: Any) -> Decimal | None:
     """A number that is not negative, exactly as it was written; None for anything else.
 
-    -1 is how some lists write "it depends", and what is beyond all prices and windows is a broken cell.
+    -1 is how some lists write "it depends", and what is beyond or below all prices and windows is a broken cell.
     """
     if value is None or isinstance(value, bool):
         return None
@@ -293,8 +301,10 @@ def number(value: Any) -> Decimal | None:
         value = value.strip().replace(",", "").lstrip("$")
     elif not isinstance(value, int):
         return None
+    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
+        return None
     try:
         amount = Decimal(value)
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and 0 <= amount < _BEYOND else None
+    return amount if amount.is_finite() and (amount == 0 or _BELOW <= amount < _BEYOND) else None

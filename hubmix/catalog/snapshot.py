@@ -80,10 +80,20 @@ def parse_document(source: Source, body: bytes, etag: str | None, now: float) ->
     if body.lstrip()[:1] == b"<":
         raise RejectedError("it answered with a web page; is the base URL complete?")
     try:
-        payload = json.loads(body)
+        payload = _decoded(body)
     except (ValueError, RecursionError):
         raise RejectedError("its answer is not JSON" if body.strip() else "its answer is empty") from None
     return document_of(source, payload, etag, now)
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:
+        # An integer of more digits than Python reads. It is one broken cell, and not the end of the list.
+        return json.loads(body, parse_int=lambda digits: int(digits) if len(digits) < 100 else float(digits))
 
 
 def document_of(source: Source, payload: Any, etag: str | None, now: float) -> Document:

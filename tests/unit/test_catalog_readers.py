@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import time
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hubmix.catalog.models import Pricing
 from hubmix.catalog.readers import guess_kind, number, read_aihubmix, read_new_api, read_openai
 from hubmix.catalog.snapshot import Document, RejectedError, merge, parse_document, read_document
 from hubmix.catalog.sources import SOURCES, Fetched
@@ -289,7 +291,13 @@ _UGLY = st.sampled_from(
         -1,
         10**400,
         1.5,
+        9e11,
+        "999999999999.99",
+        5e-324,
+        "1e-9999999",
+        "0." + "1" * 5_000,
         float("nan"),
+        float("-inf"),
         "",
         "m",
         " , ,a,",
@@ -300,6 +308,8 @@ _UGLY = st.sampled_from(
         [None, "x", 3],
         {},
         {"a": []},
+        {"input": 9e11, "output": "1e-400", "default": 9e11},
+        reduce(lambda inner, _: [{"data": inner}], range(40), []),
     ]
 ) | st.text(max_size=6)
 _KEYS = [
@@ -315,6 +325,7 @@ _KEYS = [
         "max_output",
     ),
     *("endpoints", "desc", "developer_name", "quota_type", "model_ratio", "model_price", "completion_ratio"),
+    *("audio_ratio", "audio_completion_ratio", "create_cache_ratio", "type", "modalities", "developer", "description"),
     *("cache_ratio", "enable_groups", "vendor_id", "owner_by", "owned_by", "supported_endpoint_types"),
 ]
 _ENTRY = st.dictionaries(st.sampled_from(_KEYS), _UGLY, max_size=8)
@@ -331,3 +342,47 @@ def test_whatever_a_hub_writes_into_its_fields_a_reader_reads_on(entries: Any, g
             assert repr(model)
             assert model._repr_html_()
             assert hash(model) == hash(model)
+
+
+_GOOD = {"id": "good", "model_id": "good", "model_name": "good", "quota_type": 0, "model_ratio": 1.25}
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    broken=st.fixed_dictionaries({"id": st.just("bad"), "model_id": st.just("bad"), "model_name": st.just("bad")})
+    .flatmap(lambda named: _ENTRY.map(lambda entry: entry | named))
+    .map(lambda entry: {"quota_type": 0} | entry),
+    group=_UGLY,
+)
+def test_a_broken_entry_loses_no_other(broken: dict[str, Any], group: Any) -> None:
+    body = json.dumps({"data": [broken, _GOOD], "group_ratio": {"default": group}}).encode()
+    for name, source in SOURCES.items():
+        document = parse_document(source, body, None, 0.0)
+        models = merge({name: document}, aliases={}, overrides={}, checked_at=0.0, notes={}).models
+        assert list(models) == ["bad", "good"]
+        for model in models.values():
+            assert len(str(model.pricing)) < 500
+
+
+@pytest.mark.parametrize(
+    "ratios",
+    [
+        {"model_ratio": 9e11, "completion_ratio": 9e11},
+        {"model_ratio": "999999999999", "completion_ratio": 1},
+        {"model_ratio": 1, "completion_ratio": 9e11, "audio_ratio": 9e11, "audio_completion_ratio": 9e11},
+        {"quota_type": 1, "model_price": 9e11},
+    ],
+)
+def test_absurd_ratios_give_no_price(ratios: dict[str, Any]) -> None:
+    broken = {"model_name": "bad", "quota_type": 0} | ratios
+    read = read_new_api({"data": [broken, _GOOD], "group_ratio": {"default": 9e11, "vip": 1}})
+    prices = read["bad"].get("pricing") or Pricing()
+    assert prices.output is prices.audio_output is prices.per_call is None
+    assert "good" in read
+
+
+def test_a_number_that_is_too_long_to_read_is_one_broken_cell() -> None:
+    entry = b'{"id": "bad", "context_length": ' + b"9" * 5_000 + b'}, {"id": "good", "context_length": 8192}'
+    document = parse_document(SOURCES["aihubmix"], b'{"data": [' + entry + b"]}", None, 0.0)
+    assert document.entries["good"]["context_window"] == 8192
+    assert "context_window" not in document.entries["bad"]
