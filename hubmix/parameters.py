@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hubmix.errors import ConfigurationError
@@ -59,6 +59,11 @@ ALIASES: dict[str, str] = {
     "async_http_client": "http_async_client",
 }
 
+# What ChatOpenAI takes as `model_kwargs` and LlamaIndex's OpenAI as `additional_kwargs` goes to the SDK's `create`, so
+# the SDK's own arguments stand there beside fields of the body.
+_FOR_THE_SDK = ("model_kwargs", "additional_kwargs")
+_SDK_ARGUMENTS = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
+
 
 def canonical(values: Mapping[str, Any], aliases: Mapping[str, str] = ALIASES) -> dict[str, Any]:
     """The same values under the names used here.
@@ -68,18 +73,39 @@ def canonical(values: Mapping[str, Any], aliases: Mapping[str, str] = ALIASES) -
         aliases: Other name to name.
 
     Raises:
-        ConfigurationError: If two names for one thing carry different values.
+        ConfigurationError: If two names for one thing carry different values, or there is no such thing here.
     """
     if aliases.keys().isdisjoint(values):
         return dict(values)
     result: dict[str, Any] = {}
-    for given, value in values.items():
+    written: dict[str, str] = {}
+    for given, value in _without_sdk_arguments(values):
         name = aliases.get(given, given)
-        if name in result and result[name] is not value and result[name] != value:
-            raise ConfigurationError(f"{given!r} and {name!r} are the same parameter and have different values.")
+        before = result.get(name)
+        if before is not None and value is not None and before is not value and before != value:
+            raise ConfigurationError(
+                f"{written[name]!r} and {given!r} are the same parameter and have different values."
+            )
         if name not in result or value is not None:
-            result[name] = value
+            result[name], written[name] = value, given
     return result
+
+
+def _without_sdk_arguments(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for given, value in values.items():
+        if given not in _FOR_THE_SDK or not isinstance(value, Mapping) or _SDK_ARGUMENTS.isdisjoint(value):
+            yield given, value
+            continue
+        if value.get("extra_query"):
+            raise ConfigurationError(
+                f"{given} holds extra_query, but the URL of a call takes no query: use extra_body."
+            )
+        fields = {name: field for name, field in value.items() if name not in _SDK_ARGUMENTS}
+        yield given, {**fields, **(value.get("extra_body") or {})}
+        if "extra_headers" in value:  # which not every class knows by this name
+            yield "default_headers", value["extra_headers"]
+        if "timeout" in value:
+            yield "timeout", value["timeout"]
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str) -> None:

@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 
 _CLIENTS = ("http_client", "http_async_client")
 
+_SDK_CLIENT = "the SDK's client is made here; pass base_url and api_key, and its HTTP client as "
+OPENAI_ONLY: Mapping[str, str] = {
+    "openai_client": f"{_SDK_CLIENT}http_client",
+    "async_openai_client": f"{_SDK_CLIENT}http_async_client",
+    "reuse_client": "clients are made once and belong to the hub; leave it out",
+    "api_version": "the hubs have none; leave it out",
+    "deployment_name": "a hub has no deployments; name its model as model",
+    "engine": "a hub has no engines; name its model as model",
+}
+"""What LlamaIndex's OpenAI classes take and nothing here does."""
+
 
 class HubConnection(BaseComponent):
     """The connection's fields, and the hub that they settle. Nothing is sent until a call is made.
@@ -51,9 +62,9 @@ class HubConnection(BaseComponent):
     # A failed validation must not print what it was given: the key is among it.
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
 
-    names: ClassVar[Mapping[str, str]] = ALIASES
+    names: ClassVar[Mapping[str, str]] = {**ALIASES, "extra_headers": "default_headers"}
     """Other names of the class's parameters."""
-    elsewhere: ClassVar[Mapping[str, str]] = {}
+    elsewhere: ClassVar[Mapping[str, str]] = OPENAI_ONLY
     """Parameters of the classes that this one replaces which it does not have, and what to do instead."""
 
     def __init__(self, **kwargs: Any) -> None:

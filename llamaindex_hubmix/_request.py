@@ -16,8 +16,9 @@ from llamaindex_hubmix._tools import wire_tool_choice, wire_tools
 if TYPE_CHECKING:
     from hubmix.failover import Attempt
 
-# OpenAILike's names beside those that both frameworks share.
-NAMES = {**ALIASES, "additional_kwargs": "extra_body", "extra_headers": "headers"}
+# The names of LlamaIndex's OpenAI classes beside those that both frameworks share.
+NAMES = {**ALIASES, "additional_kwargs": "extra_body", "extra_headers": "default_headers"}
+_NAMES_OF_A_CALL = {**NAMES, "extra_headers": "headers", "default_headers": "headers", "audio_config": "audio"}
 
 _OPTIONS = frozenset(
     {
@@ -62,7 +63,7 @@ def build(
     Raises:
         ConfigurationError: a parameter that does not exist, naming the near one.
     """
-    given = canonical(per_call, NAMES)
+    given = canonical(per_call, _NAMES_OF_A_CALL)
     reject_unknown(given, _PER_CALL, where="A call of Hubmix")
     payload: dict[str, Any] = {"model": given.get("model") or own["model"], "messages": messages}
     payload.update((name, own[name]) for name in MODEL_SETTINGS if own.get(name) is not None)

@@ -16,9 +16,8 @@ from pydantic import Field, field_serializer
 from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
-from hubmix.parameters import ALIASES
-from llamaindex_hubmix._connection import HubConnection
-from llamaindex_hubmix._request import policy_of, policy_to_dict
+from llamaindex_hubmix._connection import OPENAI_ONLY, HubConnection
+from llamaindex_hubmix._request import NAMES, policy_of, policy_to_dict
 
 dispatcher = get_dispatcher(__name__)
 
@@ -68,11 +67,14 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
     failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
 
     names: ClassVar[Mapping[str, str]] = {
-        **{name: meant for name, meant in ALIASES.items() if meant != "model"},
+        **{name: meant for name, meant in NAMES.items() if meant != "model"},
         "model": "model_name",
-        "additional_kwargs": "extra_body",
     }
-    elsewhere: ClassVar[Mapping[str, str]] = {"mode": "one model serves texts and queries; leave it out"}
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **OPENAI_ONLY,
+        "mode": "one model serves texts and queries; leave it out",
+        "fallbacks": "vectors of two models cannot be compared; leave it out",
+    }
 
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:
         if model is not None:

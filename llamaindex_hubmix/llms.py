@@ -19,7 +19,7 @@ from llama_index.core.llms.llm import ToolSelection
 from pydantic import Field, field_serializer, field_validator
 
 from hubmix.failover import FailoverPolicy
-from llamaindex_hubmix._connection import HubConnection
+from llamaindex_hubmix._connection import OPENAI_ONLY, HubConnection
 from llamaindex_hubmix._events import failover_reporter
 from llamaindex_hubmix._messages import RemoteContent, to_wire
 from llamaindex_hubmix._prediction import StructuredPrediction
@@ -131,12 +131,13 @@ class Hubmix(HubConnection, StructuredPrediction):
 
     names: ClassVar[Mapping[str, str]] = NAMES
     elsewhere: ClassVar[Mapping[str, str]] = {
+        **OPENAI_ONLY,
         "is_chat_model": "every model is asked through chat completions; leave it out",
         "should_use_structured_outputs": 'use structured_output_method="json_schema"',
         "strict": 'use structured_output_method="json_schema"',
-        "reuse_client": "clients are made once and belong to the hub; leave it out",
         "tokenizer": "nothing is counted here; leave it out",
-        "api_version": "the hubs have none; leave it out",
+        "modalities": 'pass it to a call, or use extra_body={"modalities": […]}',
+        "audio_config": 'pass audio={…} to a call, or use extra_body={"audio": {…}}',
     }
 
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:

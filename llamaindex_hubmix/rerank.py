@@ -15,10 +15,9 @@ from pydantic import Field, field_serializer
 from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
-from hubmix.parameters import ALIASES
 from hubmix.wire import RerankReply
-from llamaindex_hubmix._connection import HubConnection
-from llamaindex_hubmix._request import policy_of, policy_to_dict
+from llamaindex_hubmix._connection import OPENAI_ONLY, HubConnection
+from llamaindex_hubmix._request import NAMES, policy_of, policy_to_dict
 
 dispatcher = get_dispatcher(__name__)
 
@@ -60,7 +59,11 @@ class HubmixRerank(HubConnection, BaseNodePostprocessor):
     max_retries: int | None = Field(default=None, description="Further attempts at a failed request.")
     failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
 
-    names: ClassVar[Mapping[str, str]] = {**ALIASES, "additional_kwargs": "extra_body"}
+    names: ClassVar[Mapping[str, str]] = NAMES
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        **OPENAI_ONLY,
+        "fallbacks": "scores of two models cannot be compared; leave it out",
+    }
 
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:
         if model is not None:

@@ -100,6 +100,13 @@ def test_names_of_other_classes_are_understood() -> None:
         ChatHubmix(model="a", model_name="b", base_url=URL, api_key=KEY)
 
 
+def test_what_chat_openai_hands_on_to_the_sdk_gets_where_the_sdk_would_put_it() -> None:
+    given = {"extra_body": {"top_k": 3}, "min_p": 0.1, "extra_headers": {"X-A": "1"}, "timeout": 7}
+    model = ChatHubmix(model="m", base_url=URL, api_key=KEY, model_kwargs=given)
+    assert model.extra_body == {"min_p": 0.1, "top_k": 3}
+    assert (model.default_headers, model.timeout) == ({"X-A": "1"}, 7)
+
+
 def test_an_unknown_parameter_names_the_near_one() -> None:
     with pytest.raises(ConfigurationError, match=r"temprature.*'temperature'"):
         llm(temprature=1)

@@ -23,6 +23,7 @@ from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugH
 from llama_index.core.llms import LLMMetadata
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
+from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import BaseModel
 
 from hubmix import FailoverPolicy, Hub
@@ -34,7 +35,7 @@ from hubmix.errors import (
     ServerError,
     StreamInterruptedError,
 )
-from llamaindex_hubmix import Hubmix
+from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 from tests.llamaindex.conftest import chats, until
 
 QUESTION = "What is the capital of France? Context: Paris is the capital of France."
@@ -191,9 +192,10 @@ def test_extra_body_is_merged_last_and_the_calls_wins(make: Make, server: Embedd
 
 
 def test_headers_of_the_model_and_of_a_call(make: Make, server: EmbeddedHub) -> None:
-    make(default_headers={"X-Team": "a"}, app_code="CODE").chat(MESSAGES, extra_headers={"X-Trace": "b"})
-    headers = server.requests[-1].headers
-    assert (headers["x-team"], headers["x-trace"], headers["app-code"]) == ("a", "b", "CODE")
+    for own, of_call in (("default_headers", "extra_headers"), ("extra_headers", "default_headers")):
+        make(**{own: {"X-Team": "a"}}, app_code="CODE").chat(MESSAGES, **{of_call: {"X-Trace": "b"}})
+        headers = server.requests[-1].headers
+        assert (headers["x-team"], headers["x-trace"], headers["app-code"]) == ("a", "b", "CODE")
 
 
 def test_no_discount_code_is_sent_unasked(llm: Hubmix, server: EmbeddedHub) -> None:
@@ -214,6 +216,50 @@ def test_names_of_other_classes_are_understood(server: EmbeddedHub) -> None:
     assert chats(server)[0]["top_k"] == 1
 
 
+# As LlamaIndex's OpenAI classes take them: they hand them on to the SDK's `create`.
+FOR_THE_SDK: dict[str, Any] = {
+    "extra_body": {"top_k": 3},
+    "min_p": 0.1,
+    "extra_headers": {"X-Trace": "b"},
+    "timeout": 7,
+}
+
+
+def test_what_is_meant_for_the_sdk_gets_where_the_sdk_would_put_it(make: Make, server: EmbeddedHub) -> None:
+    llm = make(additional_kwargs=FOR_THE_SDK)
+    llm.chat(MESSAGES)
+    make().chat(MESSAGES, additional_kwargs=FOR_THE_SDK)
+    for request in server.requests:
+        assert request.json == {
+            "model": "embedded/extract",
+            "messages": request.json["messages"],
+            "min_p": 0.1,
+            "top_k": 3,
+        }
+        assert request.headers["x-trace"] == "b"
+    assert llm.timeout == 7
+
+
+def test_an_embedding_and_a_rerank_put_it_there_too(server: EmbeddedHub) -> None:
+    HubmixEmbedding("embedded/embed", additional_kwargs=FOR_THE_SDK).get_text_embedding("a")
+    rerank = HubmixRerank("embedded/rerank", additional_kwargs=FOR_THE_SDK)
+    rerank.postprocess_nodes([NodeWithScore(node=TextNode(text="a"))], query_str="b")
+    for request in server.requests:
+        assert request.json.items() >= {"min_p": 0.1, "top_k": 3}.items()
+        assert request.json.keys().isdisjoint(FOR_THE_SDK.keys() - {"min_p"})
+        assert request.headers["x-trace"] == "b"
+
+
+def test_a_query_in_the_url_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="extra_query"):
+        Hubmix(model="m", additional_kwargs={"extra_query": {"a": 1}})
+
+
+def test_audio_may_be_asked_for_under_the_name_of_llama_index(llm: Hubmix, server: EmbeddedHub) -> None:
+    llm.chat(MESSAGES, modalities=["text", "audio"], audio_config={"voice": "alloy", "format": "wav"})
+    assert chats(server)[0]["audio"] == {"voice": "alloy", "format": "wav"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
@@ -221,11 +267,24 @@ def test_names_of_other_classes_are_understood(server: EmbeddedHub) -> None:
         ({"fallback": ["m"]}, "Did you mean 'fallbacks'"),
         ({"is_chat_model": True}, "leave it out"),
         ({"should_use_structured_outputs": True}, "structured_output_method"),
+        ({"openai_client": object()}, "http_client"),
+        ({"async_openai_client": object()}, "http_async_client"),
+        ({"audio_config": {"voice": "alloy"}}, "audio=.* to a call"),
+        ({"modalities": ["text"]}, "a call"),
+        ({"api_version": "1"}, "leave it out"),
+        ({"deployment_name": "m"}, "as model"),
     ],
 )
-def test_an_unknown_parameter_names_the_near_one(server: EmbeddedHub, wrong: dict[str, Any], hint: str) -> None:
+def test_an_unknown_parameter_says_what_to_do(server: EmbeddedHub, wrong: dict[str, Any], hint: str) -> None:
     with pytest.raises(ConfigurationError, match=hint):
         Hubmix(model="m", **wrong)
+
+
+@pytest.mark.parametrize("kind", [HubmixEmbedding, HubmixRerank])
+@pytest.mark.parametrize("name", ["reuse_client", "api_version", "deployment_name", "openai_client", "fallbacks"])
+def test_so_do_embeddings_and_rerank(kind: Any, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{kind.__name__} has no parameter '{name}': "):
+        kind("m", **{name: "x"})
 
 
 def test_an_unknown_parameter_of_a_call_names_the_near_one(llm: Hubmix, server: EmbeddedHub) -> None:
@@ -237,8 +296,17 @@ def test_an_unknown_parameter_of_a_call_names_the_near_one(llm: Hubmix, server: 
 
 
 def test_two_names_for_one_thing_must_agree() -> None:
-    with pytest.raises(ConfigurationError, match="same parameter"):
+    with pytest.raises(ConfigurationError, match="'model_name' and 'model' are the same parameter"):
         Hubmix(model="a", model_name="b")
+    with pytest.raises(ConfigurationError, match="'api_base' and 'base_url' are the same parameter"):
+        Hubmix(model="a", api_base="http://127.0.0.1:1/v1", base_url="http://127.0.0.1:2/v1")
+
+
+@pytest.mark.parametrize("names", [("api_base", "base_url"), ("base_url", "api_base")])
+def test_a_name_without_a_value_contradicts_nothing(names: tuple[str, str], server: EmbeddedHub) -> None:
+    empty, set_ = names
+    assert Hubmix(**{"model": "m", empty: None, set_: server.base_url}).base_url == server.base_url
+    assert Hubmix(**{"model": "m", set_: server.base_url, empty: None}).base_url == server.base_url
 
 
 def test_the_hub_may_be_given(server: EmbeddedHub) -> None:
