@@ -84,7 +84,7 @@ def canonical(values: Mapping[str, Any], aliases: Mapping[str, str] = ALIASES) -
         before = result.get(name)
         if before is not None and value is not None and before is not value and before != value:
             raise ConfigurationError(
-                f"{written[name]!r} and {given!r} are the same parameter and have different values."
+                f"{given!r} and {written[name]!r} are the same parameter and have different values."
             )
         if name not in result or value is not None:
             result[name], written[name] = value, given

@@ -296,9 +296,9 @@ def test_an_unknown_parameter_of_a_call_names_the_near_one(llm: Hubmix, server: 
 
 
 def test_two_names_for_one_thing_must_agree() -> None:
-    with pytest.raises(ConfigurationError, match="'model_name' and 'model' are the same parameter"):
+    with pytest.raises(ConfigurationError, match="'model' and 'model_name' are the same parameter"):
         Hubmix(model="a", model_name="b")
-    with pytest.raises(ConfigurationError, match="'api_base' and 'base_url' are the same parameter"):
+    with pytest.raises(ConfigurationError, match="'base_url' and 'api_base' are the same parameter"):
         Hubmix(model="a", api_base="http://127.0.0.1:1/v1", base_url="http://127.0.0.1:2/v1")
 
 
