@@ -75,7 +75,7 @@ def map_rows(
         progress: True for a progress line on stderr or in the notebook, or a function that is called with a `Progress`
             whenever a row is finished.
         resume: a file (JSON lines) that keeps each row as it is finished. Run again with the same rows, finished ones
-            are read from it and not asked again; a row whose request has changed is asked anew.
+            are read from it and not asked again; a row whose place or request has changed is asked anew.
         retry_errors: ask again for rows that the file has as failed.
         options: timeouts, failover policy and the rest; `fallbacks` above wins over its own.
         parameters: sent with every request: temperature, max_tokens, response_format, ...
@@ -84,7 +84,8 @@ def map_rows(
         The rows, a sequence of `Row`.
 
     Raises:
-        ConfigurationError: if an argument cannot be used, there is no key, or `resume` names a file of another kind.
+        ConfigurationError: if an argument cannot be used, there is no key, or `resume` names a file that cannot be
+            used or is of another kind.
         HubmixError: the first row's error, with `on_error="raise"`.
 
     Example:
@@ -161,7 +162,13 @@ def _prepare(
 
 
 def _journal(path: str | PathLike[str], retry_errors: bool) -> Journal:
-    return Journal(Path(path).expanduser(), retry_errors=retry_errors)
+    try:
+        file = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # no path at all, or the home of a user who is unknown
+        raise ConfigurationError(
+            f"resume={str(path)!r} cannot be used: {str(error).rstrip('.')}. Nothing was sent."
+        ) from error
+    return Journal(file, retry_errors=retry_errors)
 
 
 def _checked(row: Row, on_error: OnError) -> Row:

@@ -42,15 +42,14 @@ class Journal:
         retry_errors: ask again for rows that failed in an earlier run.
 
     Raises:
-        ConfigurationError: the file holds something else, and is left as it is.
+        ConfigurationError: the file cannot be read and written, or holds something else and is left as it is.
     """
 
     def __init__(self, path: Path, *, retry_errors: bool = True) -> None:
         self.path = path
         self._retry_errors = retry_errors
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = path.open("a+b")
+        self._file = _opened(path)
         try:
             self._known = self._read()
         except BaseException:
@@ -114,6 +113,17 @@ class Journal:
             if not line.endswith(b"\n"):
                 self._file.write(b"\n")
         return known
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.is_file():
+            return path.open("a+b")
+    except (OSError, ValueError) as error:  # ValueError: a null character or half a character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"resume={str(path)!r} cannot be used: {reason}. Nothing was sent.") from error
+    raise ConfigurationError(f"resume={str(path)!r} cannot be used: it is no regular file. Nothing was sent.")
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -439,6 +440,37 @@ def test_a_file_of_another_kind_is_left_alone(hub: Hub, tmp_path: Path, content:
     with pytest.raises(ConfigurationError, match="not a resume file"):
         hub.map(["a"], model=ECHO, resume=file)
     assert file.read_text() == content
+
+
+def test_an_answer_is_taken_over_only_at_its_place_and_for_its_request(
+    run: Mapper, server: EmbeddedHub, tmp_path: Path
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    run(["a", "b", "c"], model=ECHO, resume=file)
+    server.clear()
+    rows = run(["b", "a", "c", "d"], model=ECHO, resume=file)
+    assert rows.texts == ["b", "a", "c", "d"]
+    assert [row.resumed for row in rows] == [False, False, True, False]
+    assert len(sent(server)) == 3
+
+
+def unusable(name: str, folder: Path) -> Path:
+    (folder / "file").write_text("")
+    paths = {
+        "a folder": folder,
+        "below a file": folder / "file" / "a.jsonl",
+        "a null character": folder / "a\0b",
+        "nobody's home": Path("~no-such-user-here/a.jsonl"),
+        "a device": Path(os.devnull),
+    }
+    return paths[name]
+
+
+@pytest.mark.parametrize("name", ["a folder", "below a file", "a null character", "nobody's home", "a device"])
+def test_a_file_that_cannot_be_used(run: Mapper, server: EmbeddedHub, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^resume='.+' cannot be used: .+ Nothing was sent"):
+        run(["a"], model=ECHO, resume=unusable(name, tmp_path))
+    assert sent(server) == []
 
 
 def test_failed_rows_are_asked_again_unless_that_is_not_wanted(
