@@ -20,6 +20,7 @@ from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
 from hubmix.plan import DEFAULT_TIMEOUT
 from hubmix.release import release_elsewhere
+from hubmix.sendable import unsendable
 from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
 from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
 from hubmix.wire import AnswerError, Delta, Reply, read_reply
@@ -66,11 +67,10 @@ def _untold() -> dict[str, Any]:
     return {"x-stainless-retry-count": Omit(), "x-stainless-read-timeout": Omit()}
 
 
-def _opening_failure(error: Exception, limits: Limits, started: float, *, stream: bool) -> AttemptFailed | None:
+def _opening_failure(error: Exception, body: Any, limits: Limits, started: float, *, stream: bool) -> Exception | None:
     """What a failure before the first header means, or None if it is a fault of the program."""
-    evidence = failure_evidence(error, "open")
-    if evidence is None:
-        return None
+    if (evidence := failure_evidence(error, "open")) is None:
+        return unsendable(error, body)
     if evidence.cause == "read_timeout":
         evidence = _timeout_evidence(evidence, limits, started, stream=stream)
     return AttemptFailed(evidence)
@@ -148,7 +148,7 @@ def open_sync(
             stream_cls=openai.Stream[Any],
         )
     except Exception as error:
-        failure = _opening_failure(error, limits, started, stream=stream)
+        failure = _opening_failure(error, body, limits, started, stream=stream)
         if failure is None:
             raise
         raise failure from error
@@ -294,7 +294,7 @@ async def open_async(
                 stream_cls=openai.AsyncStream[Any],
             )
     except Exception as error:
-        failure = _opening_failure(error, limits, started, stream=stream)
+        failure = _opening_failure(error, body, limits, started, stream=stream)
         if failure is None:
             raise
         raise failure from error

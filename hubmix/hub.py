@@ -14,6 +14,7 @@ from hubmix.maps_rows import MapsRows
 from hubmix.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.pages import Pages
 from hubmix.planning import Planning
+from hubmix.sendable import check_headers
 from hubmix.settings import Endpoint, settle_endpoint, settle_key
 
 if TYPE_CHECKING:
@@ -376,4 +377,5 @@ def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> di
         for known in [h for h in headers if h.lower() == name.lower()]:
             del headers[known]
         headers[name] = value
+    check_headers(headers)
     return headers

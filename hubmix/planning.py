@@ -12,6 +12,7 @@ from hubmix.errors import BadRequestError
 from hubmix.failover import Needs, Plan, needs_of
 from hubmix.health import HubHealth
 from hubmix.options import CallOptions
+from hubmix.sendable import check_chat, check_headers
 
 if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
@@ -50,13 +51,19 @@ class Planning:
 
     async def prepare_auto(self, payload: Mapping[str, Any], options: CallOptions) -> None:
         """Ask for the catalog where ``fallbacks="auto"`` needs one, without blocking the event loop."""
+        if options.fallbacks != "auto":
+            return
+        check_chat(payload)
         model = payload.get("model")
-        if options.fallbacks == "auto" and model and self._catalog.peek(model) is None:
+        if model and self._catalog.peek(model) is None:
             await self._catalog.afind(model)
 
     def plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
         hub = self._connection
         hub.require_key()
+        check_chat(payload)
+        if options.headers:
+            check_headers(options.headers)
         if not payload.get("model"):
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         return Plan(

@@ -125,6 +125,7 @@ SAID: dict[str, list[Callable[[EmbeddedHub], object]]] = {
             model="embedded/embed", base_url=hub.base_url, api_key=hub.api_key
         ).embed_documents(["a", ""])
     ],
+    "A request that cannot be sent": [lambda hub: chat(hub).invoke("\ud800")],
     "No structured output with that method": [lambda hub: chat(hub).with_structured_output(Person, method="regex")],
     "The model gave no structured output": [
         lambda hub: (
