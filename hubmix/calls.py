@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix import spending
 from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
-from hubmix.failover import AttemptFailed, Limits, Plan, Trace, interrupted, walk_async, walk_sync
+from hubmix.failover import AttemptFailed, Limits, Plan, Trace, ended, interrupted, walk_async, walk_sync
 from hubmix.options import CallOptions
 from hubmix.shaping import shape
 from hubmix.transport import Answer, monotonic
@@ -162,8 +162,7 @@ class Calls:
 
     def _pass_on(self, delta: Delta, plan: Plan, trace: Trace) -> Delta:
         if delta.final is not None:
-            served = trace.attempts[-1]
-            plan.health.record(served.model, base_url=served.base_url)
+            ended(plan, trace, incomplete=delta.final.incomplete)
             self._complete(delta.final, trace)
         return delta
 

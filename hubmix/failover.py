@@ -14,7 +14,7 @@ from hubmix.needs import Needs, needs_of
 from hubmix.plan import AttemptFailed, Limits, Plan
 from hubmix.policy import Decision, FailoverPolicy, Left, Move, decide
 from hubmix.trace import Attempt, Trace
-from hubmix.walk import Try, Wait, Walk, interrupted
+from hubmix.walk import Try, Wait, Walk, ended, interrupted
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -36,6 +36,7 @@ __all__ = [
     "Wait",
     "Walk",
     "decide",
+    "ended",
     "interrupted",
     "needs_of",
     "walk_async",

@@ -362,6 +362,16 @@ def interrupted(plan: Plan, trace: Trace, error: AttemptFailed) -> HubmixError:
     return broken
 
 
+def ended(plan: Plan, trace: Trace, *, incomplete: bool) -> None:
+    """Report to the breakers that a stream came to its end. Text without a finish reason is passed on as it came, but
+    it counts against its model: gateways end a cut stream in perfect order.
+    """
+    last = trace.attempts[-1]
+    evidence = Evidence("no_finish", "committed", last.status, request_id=last.request_id) if incomplete else None
+    failure = classify(evidence, plan.hub_types) if evidence else None
+    plan.health.record(last.model, failure, evidence, base_url=last.base_url)
+
+
 def _before(trace: Trace) -> str:
     earlier = [f"{attempt.model!r} ({attempt.facts()})" for attempt in trace.attempts[:-1]]
     return f"Before it: {', '.join(earlier)}." if earlier else ""

@@ -213,6 +213,9 @@ async def test_a_text_without_a_finish_reason_is_whole_but_marked(
     assert answer.incomplete
     assert answer.text
     assert [request.model for request in server.requests] == [FIRST]
+    assert [(state.model, state.failures, state.kind) for state in hub.health()] == [(FIRST, 1, "interrupted")]
+    await way.ask(hub, FIRST)
+    assert hub.health() == []
 
 
 @pytest.mark.parametrize("way", EVERY, ids=str)
