@@ -175,7 +175,7 @@ def judge(reply: Reply, answer: Answer, phase: str) -> Reply:
     if reply.finish_reason == "length":
         logger.warning("%s used up its token limit before its first word; raise max_tokens.", reply.model)
         return reply
-    if reply.finish_reason in ("stop", "error", None) and phase != "committed":
+    if reply.finish_reason in ("stop", "error", "content_filter", None) and phase != "committed":
         evidence = answer.evidence(
             "empty_answer", phase, "The answer holds nothing.", finish_reason=reply.finish_reason
         )

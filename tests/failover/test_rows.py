@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,14 @@ def said(status: int, message: str, **error: Any) -> Fault:
     return Fault.answer(status, {"error": {"message": message, **error}})
 
 
+def silent(finish_reason: str, *, stream: bool) -> Fault:
+    """A whole answer without a word."""
+    choice = {"index": 0, "finish_reason": finish_reason}
+    if not stream:
+        return Fault.answer(200, {"choices": [{**choice, "message": {"role": "assistant", "content": ""}}]})
+    return Fault.answer(200, text=f"data: {json.dumps({'choices': [{**choice, 'delta': {}}]})}\n\ndata: [DONE]\n\n")
+
+
 HUB = "new_api_error"
 OPTED_IN = ("failover", FailoverPolicy(fallback_on_content_filter=True))
 ROWS = {
@@ -46,6 +55,12 @@ ROWS = {
     "policy": Row(Fault.error("vendor_400_filter"), "policy", error=errors.ContentFilterError),
     "policy, opted in": Row(
         Fault.error("vendor_400_filter"), "policy", options=(OPTED_IN,)
+    ),
+    "policy, empty, opted in": Row(
+        silent("content_filter", stream=False), "policy", ways=tuple(WHOLE), options=(OPTED_IN,)
+    ),
+    "policy, empty stream, opted in": Row(
+        silent("content_filter", stream=True), "policy", ways=tuple(STREAMS), options=(OPTED_IN,)
     ),
     "sensitive words": Row(
         said(500, "sensitive words detected", type=HUB, code="sensitive_words_detected"),
@@ -234,6 +249,19 @@ async def test_an_empty_answer_of_the_only_model_is_returned(way: Way, server: E
     answer = await way.ask(hub, FIRST)
     assert answer.text == ""
     assert answer.asked == [(FIRST, "empty")] * 2
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+@pytest.mark.parametrize("finish_reason", ["length", "content_filter"])
+async def test_an_answer_without_room_or_leave_to_speak_is_returned_at_once(
+    finish_reason: str, way: Way, server: EmbeddedHub, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.fault(FIRST, silent(finish_reason, stream=way.stream))
+    answer = await way.ask(hub, FIRST, SECOND)
+    assert answer.text == ""
+    assert answer.trace["served"] == FIRST
+    assert [request.model for request in server.requests] == [FIRST]
+    assert [record.levelname for record in caplog.records if record.name.startswith("hubmix")] == ["WARNING"]
 
 
 @pytest.mark.parametrize("way", EVERY, ids=str)
