@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -43,11 +43,12 @@ def _restore_credential(value: str | None, variable: str | None) -> Credential:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A hub as settled: its preset, its base URL, and the variables that may hold its key."""
+    """A hub as settled: its preset, its base URL, the variables that may hold its key, and the one that named it."""
 
     preset: Preset
     base_url: str
     key_variables: tuple[str, ...]
+    variable: str | None = field(default=None, compare=False)
 
     @property
     def base_urls(self) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def settle_endpoint(name: str | None, base_url: str | None, environ: Mapping[str
             url = normalise_base_url(environ[variable], origin=variable)
             preset = preset_for(url)
             named = AIHUBMIX.key_variables if variable.startswith("AIHUBMIX") else ()
-            return Endpoint(preset, url, tuple(dict.fromkeys((*preset.key_variables, *named))))
+            return Endpoint(preset, url, tuple(dict.fromkeys((*preset.key_variables, *named))), variable)
     return Endpoint(AIHUBMIX, AIHUBMIX.base_url, AIHUBMIX.key_variables)
 
 

@@ -131,9 +131,15 @@ def _skipped(name: str, why: str) -> Check:
 def _settings(what: Surroundings) -> Check:
     hub = what.hub
     known = f"{hub.name}, " if hub.name != "custom" else ""
-    variables = [name for name in ("HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL") if os.environ.get(name)]
-    said = f" ({' and '.join(variables)} is set)" if variables else ""
-    return Check("settings", Outcome.OK, f"{known}{hub.base_url}{said}")
+    return Check("settings", Outcome.OK, f"{known}{hub.base_url}{_origin(hub.endpoint.variable)}")
+
+
+def _origin(used: str | None) -> str:
+    """Which variable named the hub, or that one that is set does not count."""
+    if used is not None:
+        return f" (from {used})"
+    ignored = [name for name in ("HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL") if os.environ.get(name)]
+    return f" (named on the command line; {' and '.join(ignored)} not used)" if ignored else ""
 
 
 def _dns(what: Surroundings) -> Check:

@@ -47,6 +47,21 @@ def test_the_call_can_be_left_out_or_sent_to_a_model(hubmix: Command, server: Em
     assert "embedded/extract answered" in hubmix("doctor", "-m", "embedded/extract").out
 
 
+def test_it_says_which_variable_named_the_hub(
+    hubmix: Command, server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settings(*arguments: str) -> str:
+        return str(json.loads(hubmix("doctor", "--no-call", "--json", *arguments).out)["checks"][0]["found"])
+
+    assert settings() == f"{server.base_url} (from HUBMIX_BASE_URL)"
+    given = settings("--base-url", server.base_url)
+    assert given == f"{server.base_url} (named on the command line; HUBMIX_BASE_URL not used)"
+    monkeypatch.delenv("HUBMIX_BASE_URL")
+    assert settings("--base-url", server.base_url) == server.base_url
+    monkeypatch.setenv("AIHUBMIX_BASE_URL", server.base_url)
+    assert settings().endswith(f"{server.base_url} (from AIHUBMIX_BASE_URL)")
+
+
 def test_nothing_listens(hubmix: Command) -> None:
     done = hubmix("doctor", "--base-url", "http://127.0.0.1:1/v1", "--json")
     assert done.code == 1
