@@ -365,3 +365,4 @@ _BY_STATUS = (
 )
 
 TABLE: tuple[Row, ...] = _TRANSPORT + _CODES_BEFORE_STATUS + _WHOSE_KEY + _WHAT_IS_WRONG + _HOW_MUCH + _BY_STATUS
+"""The rows in the order in which they are tried: the first that fits an evidence says what the failure is."""

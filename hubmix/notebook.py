@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hubmix.health import BreakerState
     from hubmix.hub import Hub
 
+__all__ = ["start"]
+
 _EMBEDDED = (
     "No key in the environment, so this is the embedded hub: a real server on this machine whose models are rules "
     "without intelligence under well-known names. Prices are examples, and nothing is charged. "

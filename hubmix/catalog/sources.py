@@ -16,7 +16,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One HTTP answer, read to its end. Header names are lower case."""
+    """One HTTP answer, read to its end.
+
+    Args:
+        status: the HTTP status.
+        headers: by name, in lower case.
+        body: the bytes, decompressed.
+    """
 
     status: int
     headers: Mapping[str, str]

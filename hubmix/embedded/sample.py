@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from hubmix.embedded.models import EmbeddedModel, Registry
 
+__all__ = ["sample_models"]
+
 _CHAT = ("tools", "function_calling", "structured_outputs")
 _THINKING = ("thinking", *_CHAT)
 _IMAGES = ("text", "image")
