@@ -237,7 +237,7 @@ class Calls:
 
     def _complete(self, reply: Reply, trace: Trace) -> Reply:
         reply.trace, reply.served = trace, trace.served
-        if reply.usage is not None and trace.served is not None:
+        if trace.served is not None:  # a price by the call needs no usage
             reply.cost = self._catalog.peek_cost(trace.served, reply.usage)
         self._record(trace, reply)
         if self._refresh_catalog:
@@ -255,7 +255,7 @@ class Calls:
 
     def _record(self, trace: Trace, reply: Any) -> None:
         cost = getattr(reply, "cost", None)
-        if cost is None and reply.usage is not None and trace.served is not None:
+        if cost is None and trace.served is not None:
             cost = self._catalog.peek_cost(trace.served, reply.usage)
         spending.record(self._connection.spending_key, trace.served or trace.requested, reply.usage, cost)
 

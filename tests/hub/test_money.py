@@ -42,6 +42,22 @@ def test_an_unknown_price_is_never_zero(hub: Hub) -> None:
     assert (cost["complete"], cost["total"]) == (False, None)
 
 
+def test_a_price_by_the_call_needs_no_usage(server: EmbeddedHub) -> None:
+    prices = {PRICED: {"pricing": {"per_call": 0.04}}, "embedded/rerank": {"pricing": {"per_call": 0.01}}}
+    bare = {"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}]}
+    server.fault(PRICED, Fault.answer(200, bare), times=2)
+    server.fault("/v1/rerank", Fault.answer(200, {"results": [{"index": 0, "relevance_score": 0.5}]}))
+    made = Hub(base_url=server.base_url, api_key=server.api_key, model_overrides=prices)
+    with made as hub, hub.spending() as spent:
+        replies = [hub.chat(PAYLOAD), asyncio.run(hub.achat(PAYLOAD))]
+        hub.rerank({"model": "embedded/rerank", "query": "a", "documents": ["b"]})
+    for reply in replies:
+        assert reply.usage is None
+        assert reply.cost is not None
+        assert reply.cost.total == Decimal("0.04")
+    assert (spent.calls, spent.total, spent.complete) == (3, Decimal("0.09"), True)
+
+
 def test_spending_counts_what_was_called_inside(hub: Hub) -> None:
     hub.models.refresh()
     chat, llm = ChatHubmix(model=PRICED, hub=hub), Hubmix(model=PRICED, hub=hub)
