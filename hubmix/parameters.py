@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from hubmix.errors import ConfigurationError
@@ -106,6 +106,41 @@ def _without_sdk_arguments(values: Mapping[str, Any]) -> Iterator[tuple[str, Any
             yield "default_headers", value["extra_headers"]
         if "timeout" in value:
             yield "timeout", value["timeout"]
+
+
+def opened(values: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
+    """:func:`canonical`, and what `model_kwargs` holds in the place where it belongs.
+
+    Args:
+        values: Keyword arguments as a user wrote them.
+        known: The names that are parameters of their own; the others are a vendor's and go into `extra_body`, whose own
+            values win.
+
+    Raises:
+        ConfigurationError: If a parameter has different values in two places.
+    """
+    held = values.get("model_kwargs")
+    if held is None:
+        return canonical(values)
+    if not isinstance(held, Mapping):
+        raise ConfigurationError(f"model_kwargs is a dict of parameters, not a {type(held).__name__}.")
+    result = canonical({name: value for name, value in values.items() if name != "model_kwargs"})
+    inner = canonical({"model_kwargs": held})
+    vendors = {}
+    for given, value in inner.pop("extra_body").items():
+        if (name := ALIASES.get(given, given)) in known:
+            inner[name] = value
+        else:
+            vendors[given] = value
+    for name, value in inner.items():
+        before = result.get(name)
+        if before is None:
+            result[name] = value
+        elif value is not None and before != value:
+            raise ConfigurationError(f"{name!r} has one value as a parameter and another in model_kwargs.")
+    if vendors:
+        result["extra_body"] = {**vendors, **(result.get("extra_body") or {})}
+    return result
 
 
 def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from hubmix.hub import Hub
-from hubmix.parameters import canonical, reject_unknown
+from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
 from hubmix.sharing import resolve_hub
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class HubConnection(BaseModel):
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     def __init__(self, **kwargs: Any) -> None:
-        values = canonical(kwargs)
         cls = type(self)
+        # A field of LangChain's own (`metadata`, for tracing) is not the request's parameter of the same name.
+        values = opened(kwargs, cls.model_fields.keys() - (REQUEST_PARAMETERS - set(MODEL_SETTINGS)))
         if not values.keys() <= cls.model_fields.keys():
             reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
         if isinstance(key := values.get("api_key"), str):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
-from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
+from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
 
@@ -20,15 +20,11 @@ if TYPE_CHECKING:
     from hubmix.failover import Attempt
     from langchain_hubmix._settings import ChatSettings
 
-# LangChain hands `stop` to every call by itself.
-SENT = tuple(name for name in MODEL_SETTINGS if name != "stop")
-"""The fields of the model that stand in the body under their own names."""
-
 _STEERING = frozenset(
     {"model", "fallbacks", "timeout", "total_timeout", "max_retries", "failover", "stream_usage", "extra_body"}
 )
-HEADERS = frozenset({"extra_headers", "default_headers", "default_header"})
-"""What a call may hold secrets in, under all its names."""
+HEADERS = frozenset({"extra_headers", "default_headers"})
+"""What a call may hold secrets in."""
 # Put into a call by LangChain itself (whether to stream, what tracers show of a schema) and by structured output.
 _INTERNAL = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "schema_in_words"})
 PER_CALL = REQUEST_PARAMETERS | _STEERING | HEADERS | _INTERNAL
@@ -59,18 +55,21 @@ def request_of(
     Raises:
         ConfigurationError: an unknown parameter, with the near one named, or one that cannot be sent.
     """
-    call = canonical(kwargs) if kwargs else {}
+    call = opened(kwargs, PER_CALL) if kwargs else {}
     if not call.keys() <= PER_CALL:
         reject_unknown(call, PER_CALL, where="A call of ChatHubmix")
+    if stop is not None:
+        call["stop"] = stop
     body: dict[str, Any] = {"model": call.get("model") or llm.model, "messages": to_wire(messages)}
-    for name in SENT:
+    for name in MODEL_SETTINGS:
         if (value := getattr(llm, name)) is not None:
             body[name] = value
     # In the order of the call: that of a set changes from process to process, and with it the bytes of the body.
     for name in call:
         if name in REQUEST_PARAMETERS:
             body[name] = call[name]
-    body["stop"] = stop or call.get("stop") or llm.stop
+    if not body.get("stop"):  # an empty list says that this call has none, and hubs differ in taking one
+        body.pop("stop", None)
     _settle_tools(body)
     if schema := call.get("schema_in_words"):
         _tell_schema(body["messages"], schema)
@@ -118,6 +117,8 @@ def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[A
         name: value for key in ("default_headers", "extra_headers") for name, value in (call.get(key) or {}).items()
     }
     extra_body = llm.extra_body
+    if extra_body:  # what the call itself says is meant for this call
+        extra_body = {name: value for name, value in extra_body.items() if ALIASES.get(name, name) not in call}
     if given := call.get("extra_body"):
         extra_body = {**(extra_body or {}), **given}
     return CallOptions(

@@ -16,10 +16,10 @@ from pydantic import field_validator
 
 from hubmix import __version__
 from hubmix.failover import FailoverPolicy
-from hubmix.parameters import canonical
+from hubmix.parameters import MODEL_SETTINGS, opened
 from langchain_hubmix._connection import HubConnection
 from langchain_hubmix._messages import PROVIDER
-from langchain_hubmix._params import HEADERS, SENT
+from langchain_hubmix._params import HEADERS, PER_CALL
 from langchain_hubmix._profile import profile_of
 from langchain_hubmix._tools import wire_tool
 
@@ -85,23 +85,24 @@ class ChatSettings(HubConnection, BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         params: dict[str, Any] = {"model": self.model, "model_name": self.model, "base_url": self.hub.base_url}
-        names = ("fallbacks", *SENT, "stop", "timeout", "total_timeout", "max_retries", "extra_body", "stream_usage")
+        names = ("fallbacks", *MODEL_SETTINGS, "timeout", "total_timeout", "max_retries", "extra_body", "stream_usage")
         return params | {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They end up in traces, and a header may be a key.
-        shown = {name: value for name, value in kwargs.items() if name not in HEADERS}
+        shown = {name: value for name, value in opened(kwargs, PER_CALL).items() if name not in HEADERS}
         return super()._get_invocation_params(stop=stop, **shown)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
+        kwargs = opened(kwargs, PER_CALL)
         for name in HEADERS & kwargs.keys():
             kwargs[name] = hashlib.sha256(repr(kwargs[name]).encode()).hexdigest()
         kwargs["hub"] = (self.hub.base_url, self.hub.headers_id)  # the environment and a shared hub set them too
         return super()._get_llm_string(stop=stop, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **canonical(kwargs))
+        params = super()._get_ls_params(stop=stop, **opened(kwargs, PER_CALL))
         params["ls_provider"] = PROVIDER
         return params
 

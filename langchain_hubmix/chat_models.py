@@ -62,7 +62,8 @@ class ChatHubmix(ChatSettings):
         max_retries: further attempts at the same model while another candidate remains. Default: 1.
         failover: a `FailoverPolicy` for everything else about retries and fallbacks.
         default_headers: sent with every request.
-        extra_body: fields merged into every request's body last: a vendor's own parameters.
+        extra_body: fields merged into every request's body last: a vendor's own parameters. What a single call says of
+            the same field wins. `model_kwargs` goes here too, but for names that are parameters of their own.
         app_code: AIHubMix's discount code, sent as `APP-Code` when set.
         stream_usage: ask for token counts in streams. Default: True.
         streaming: let `invoke` stream too.

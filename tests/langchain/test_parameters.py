@@ -63,6 +63,7 @@ def test_stop_sequences_have_an_order() -> None:
     assert body(model)["stop"] == "field"
     assert body(model, stop=["given"])["stop"] == ["given"]
     assert body(llm(stop_sequences=["alias"]))["stop"] == ["alias"]
+    assert "stop" not in body(model, stop=[])
 
 
 def test_streams_ask_for_one_choice_and_may_leave_usage_out() -> None:
@@ -105,6 +106,33 @@ def test_what_chat_openai_hands_on_to_the_sdk_gets_where_the_sdk_would_put_it() 
     model = ChatHubmix(model="m", base_url=URL, api_key=KEY, model_kwargs=given)
     assert model.extra_body == {"min_p": 0.1, "top_k": 3}
     assert (model.default_headers, model.timeout) == ({"X-A": "1"}, 7)
+
+
+def test_model_kwargs_go_where_they_belong() -> None:
+    given = {"temperature": 1, "max_completion_tokens": 9, "top_k": 4, "metadata": {"a": "b"}, "verbosity": "low"}
+    model = llm(model_kwargs=given, extra_body={"top_k": 5, "min_p": 0.1})
+    assert (model.temperature, model.max_tokens, model.metadata.get("a")) == (1, 9, None)
+    assert model.extra_body == {"top_k": 5, "metadata": {"a": "b"}, "verbosity": "low", "min_p": 0.1}
+    assert body(model, temperature=0)["temperature"] == 0
+    assert llm(model_kwargs=None).extra_body is llm(model_kwargs={}).extra_body is None
+    sdk = llm(model_kwargs={"extra_headers": {"X-A": "1"}, "timeout": 3, "extra_body": {"top_k": 1}})
+    assert (sdk.default_headers, sdk.timeout, sdk.extra_body) == ({"X-A": "1"}, 3, {"top_k": 1})
+    with pytest.raises(ConfigurationError, match="'temperature' has one value .* another in model_kwargs"):
+        llm(temperature=0, model_kwargs={"temperature": 1})
+    with pytest.raises(ConfigurationError, match="model_kwargs is a dict"):
+        llm(model_kwargs="temperature")
+    assert HubmixEmbeddings(model="m", base_url=URL, api_key=KEY, model_kwargs={"dimensions": 3}).dimensions == 3
+    sent, options = request_of(llm(), HELLO, None, {"model_kwargs": {"seed": 1, "top_k": 2}})
+    assert (sent["seed"], options.extra_body) == (1, {"top_k": 2})
+
+
+def test_what_a_call_says_beats_the_extra_body_of_the_model() -> None:
+    model = llm(extra_body={"temperature": 1, "max_completion_tokens": 9, "top_k": 4, "tools": [], "stop": ["x"]})
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    options = request_of(model, HELLO, ["y"], {"temperature": 0, "max_tokens": 5, "tools": [tool]})[1]
+    assert options.extra_body == {"top_k": 4}
+    assert request_of(model, HELLO, None, {})[1].extra_body == model.extra_body
+    assert request_of(model, HELLO, None, {"extra_body": {"top_k": 5}})[1].extra_body["top_k"] == 5
 
 
 def test_an_unknown_parameter_names_the_near_one() -> None:

@@ -164,6 +164,8 @@ def test_headers_of_a_call_are_in_no_trace() -> None:
     for name in ("extra_headers", "default_headers", "default_header"):
         assert "hush" not in repr(llm._get_invocation_params(**{name: {"X-Secret": "hush"}}))
         assert "hush" not in llm._get_llm_string(**{name: {"X-Secret": "hush"}})
+    inside = {"model_kwargs": {"extra_headers": {"X-Secret": "hush"}}}
+    assert "hush" not in repr(llm._get_invocation_params(**inside)) + llm._get_llm_string(**inside)
 
 
 @pytest.mark.filterwarnings("ignore:The function `load` is in beta")
