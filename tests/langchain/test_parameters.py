@@ -117,7 +117,7 @@ def test_model_kwargs_go_where_they_belong() -> None:
     assert llm(model_kwargs=None).extra_body is llm(model_kwargs={}).extra_body is None
     sdk = llm(model_kwargs={"extra_headers": {"X-A": "1"}, "timeout": 3, "extra_body": {"top_k": 1}})
     assert (sdk.default_headers, sdk.timeout, sdk.extra_body) == ({"X-A": "1"}, 3, {"top_k": 1})
-    with pytest.raises(ConfigurationError, match="'temperature' has one value .* another in model_kwargs"):
+    with pytest.raises(ConfigurationError, match=r"'temperature' has one value .* another in model_kwargs"):
         llm(temperature=0, model_kwargs={"temperature": 1})
     with pytest.raises(ConfigurationError, match="model_kwargs is a dict"):
         llm(model_kwargs="temperature")
