@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import anyio
 
 from hubmix._compat import http
+from hubmix.bodies import body_async, body_sync, read_evidence, set_read_timeout, timeout_evidence
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
@@ -51,7 +52,8 @@ def http_timeout(limits: Limits, *, stream: bool) -> Any:
     if limits.deadline is not None:
         left = max(limits.deadline - monotonic(), 0.001)
         silence, first = min(silence, left), min(first, left)
-    connect = min(CONNECT_TIMEOUT, first)
+    # Less than the wait for the answer, so that a hub that cannot be reached is told apart from one that says nothing.
+    connect = min(CONNECT_TIMEOUT, 0.8 * first)
     return http().Timeout(connect=connect, read=first, write=silence, pool=connect)
 
 
@@ -72,16 +74,8 @@ def _opening_failure(error: Exception, body: Any, limits: Limits, started: float
     if (evidence := failure_evidence(error, "open")) is None:
         return unsendable(error, body)
     if evidence.cause == "read_timeout":
-        evidence = _timeout_evidence(evidence, limits, started, stream=stream)
+        evidence = timeout_evidence(evidence, limits, started, stream=stream)
     return AttemptFailed(evidence)
-
-
-def _timeout_evidence(evidence: Any, limits: Limits, started: float, *, stream: bool) -> Any:
-    now = monotonic()
-    if limits.deadline is not None and now >= limits.deadline - 0.01:
-        return replace(evidence, cause="total_timeout", message="The time given to the whole call was over.")
-    cause = "first_token_timeout" if stream and limits.first_token else "read_timeout"
-    return replace(evidence, cause=cause, message=f"No answer came within {now - started:.3g} s.")
 
 
 def read_whole(body: bytes, answer: Answer, read: Read) -> Any:
@@ -155,30 +149,11 @@ def open_sync(
     return Answer.of(response)
 
 
-def _body_sync(answer: Answer, limits: Limits) -> bytes:
-    parts: list[bytes] = []
-    try:
-        for piece in answer.response.iter_bytes():
-            parts.append(piece)
-            if limits.deadline is not None and monotonic() >= limits.deadline:
-                raise AttemptFailed(answer.evidence("total_timeout", "body", "The time given was over."))
-    except http().RequestError as error:
-        raise AttemptFailed(_read_evidence(error, answer)) from error
-    finally:
-        answer.response.close()
-    return b"".join(parts)
-
-
-def _read_evidence(error: Exception, answer: Answer, phase: str = "body") -> Any:
-    found = failure_evidence(error, phase)
-    cause = found.cause if found is not None else "cut"
-    return answer.evidence(cause, phase, str(error) or type(error).__name__)
-
-
 def whole_sync(client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, read: Read) -> Any:
     """One attempt at a whole answer."""
+    started = monotonic()
     answer = open_sync(client, url, body, headers, limits, stream=False)
-    return read_whole(_body_sync(answer, limits), answer, read)
+    return read_whole(body_sync(answer, limits, started, stream=False), answer, read)
 
 
 def stream_sync(
@@ -190,7 +165,7 @@ def stream_sync(
     incoming = Incoming(answer, n, limits, started, monotonic)
     if not _is_whole_body(answer):
         return _commit_sync(answer, _deltas_sync(answer, incoming, answer.response.iter_bytes()))
-    body = _body_sync(answer, limits)
+    body = body_sync(answer, limits, started, stream=True)
     if not _looks_like_events(body):
         raise _no_stream(answer, body)
     return _commit_sync(answer, _deltas_sync(answer, incoming, iter((body,))))  # events under another content type
@@ -210,7 +185,7 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
     shut = socket_shutdown(response)
     watch = None
     if shut is not None:
-        _lift_read_timeout(response)
+        set_read_timeout(response, None)
         watch = Watch(shut, incoming.deadline, holds=(response, pieces))
         WATCHDOG.add(watch)
     try:
@@ -251,17 +226,10 @@ def _drain_sync(pieces: Any, watch: Watch | None) -> None:
             pass
 
 
-def _lift_read_timeout(response: Any) -> None:
-    """Let reads wait as long as the watchdog lets them: the library's own limit is fixed for headers and body alike."""
-    timeouts = response.request.extensions.get("timeout")
-    if isinstance(timeouts, dict):
-        timeouts["read"] = None
-
-
 def _broken(error: Exception, answer: Answer, incoming: Incoming, watch: Watch | None) -> AttemptFailed:
     if watch is not None and watch.expired:
         return incoming.silence(monotonic())
-    evidence = _read_evidence(error, answer, incoming.phase)
+    evidence = read_evidence(error, answer, incoming.phase)
     if evidence.cause == "read_timeout":
         return incoming.silence(monotonic())
     return incoming.broken(evidence)
@@ -278,9 +246,9 @@ async def open_async(
 
     started = monotonic()
     timeout = http_timeout(limits, stream=stream)
-    # Not every backend lets the limit on reads change between headers and body (aiohttp's does not): for a stream the
-    # wait for the headers is timed here, and so are the pieces that follow.
-    wait = anyio.move_on_after(timeout.read if stream else None)
+    # Not every backend lets the limit on reads change between headers and body (aiohttp's does not), and none limits
+    # them together: the wait for the headers is timed here, and so are the pieces that follow.
+    wait = anyio.move_on_after(timeout.read)
     if stream:
         timeout.read = None
     try:
@@ -300,30 +268,17 @@ async def open_async(
         raise failure from error
     if wait.cancelled_caught:
         silence = Evidence(cause="read_timeout", phase="open")
-        raise AttemptFailed(_timeout_evidence(silence, limits, started, stream=stream))
+        raise AttemptFailed(timeout_evidence(silence, limits, started, stream=stream))
     return Answer.of(response)
-
-
-async def _body_async(answer: Answer, limits: Limits) -> bytes:
-    parts: list[bytes] = []
-    try:
-        async for piece in answer.response.aiter_bytes():
-            parts.append(piece)
-            if limits.deadline is not None and monotonic() >= limits.deadline:
-                raise AttemptFailed(answer.evidence("total_timeout", "body", "The time given was over."))
-    except http().RequestError as error:
-        raise AttemptFailed(_read_evidence(error, answer)) from error
-    finally:
-        await answer.response.aclose()
-    return b"".join(parts)
 
 
 async def whole_async(
     client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, read: Read
 ) -> Any:
     """One attempt at a whole answer."""
+    started = monotonic()
     answer = await open_async(client, url, body, headers, limits, stream=False)
-    return read_whole(await _body_async(answer, limits), answer, read)
+    return read_whole(await body_async(answer, limits, started, stream=False), answer, read)
 
 
 async def stream_async(
@@ -335,7 +290,7 @@ async def stream_async(
     incoming = Incoming(answer, n, limits, started, monotonic)
     if not _is_whole_body(answer):
         return await _commit_async(answer, _deltas_async(answer, incoming, answer.response.aiter_bytes()))
-    body = await _body_async(answer, limits)
+    body = await body_async(answer, limits, started, stream=True)
     if not _looks_like_events(body):
         raise _no_stream(answer, body)
     return await _commit_async(answer, _deltas_async(answer, incoming, _one_piece(body)))

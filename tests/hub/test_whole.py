@@ -1,0 +1,106 @@
+"""Whole answers that take too long: the time of an attempt is the time of all of it, however the bytes come."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hubmix import FailoverPolicy, Hub
+from hubmix.attempts import http_timeout
+from hubmix.bodies import body_sync
+from hubmix.errors import HubTimeoutError
+from hubmix.options import CallOptions
+from hubmix.plan import Limits
+from hubmix.transport import Answer
+from hubmix.watchdog import WATCHDOG
+from tests.hub.conftest import MODEL
+
+PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+SHORT = 0.3
+
+
+# The SDK reads the body of an error status itself; in sync code nobody holds the connection meanwhile.
+CASES = [
+    ("200 OK", False, "sync"),
+    ("200 OK", False, "async"),
+    ("200 OK", True, "sync"),
+    ("200 OK", True, "async"),
+    ("500 Oops", False, "async"),
+]
+
+
+@pytest.fixture
+def dripping(status: str) -> Iterator[str]:
+    """A hub that sends the head of its answer, and then a byte now and then for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+
+    def serve() -> None:
+        with listener, listener.accept()[0] as connection:
+            connection.recv(65536)
+            try:
+                connection.sendall(head.encode())
+                while not over.wait(0.01):
+                    connection.sendall(b" ")
+            except OSError:
+                pass  # the client has gone, as it should
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    address = listener.getsockname()
+    yield f"http://127.0.0.1:{address[1]}/v1"
+    over.set()
+    with suppress(OSError):
+        socket.create_connection(address, 1).close()  # where nobody had come yet
+    thread.join(10)
+
+
+@pytest.mark.parametrize(("status", "stream", "way"), CASES)
+@pytest.mark.parametrize("limit", ["timeout", "total_timeout"])
+def test_a_body_that_comes_byte_by_byte_is_ended(dripping: str, stream: bool, way: str, limit: str) -> None:
+    asked = CallOptions(**{limit: SHORT}, policy=FailoverPolicy(max_retries=0))
+
+    def call(hub: Hub) -> None:
+        if way == "sync":
+            list(hub.stream_chat(PAYLOAD, asked)) if stream else hub.chat(PAYLOAD, asked)
+        else:
+            asyncio.run(acall(hub))
+
+    async def acall(hub: Hub) -> None:
+        if stream:
+            _ = [delta async for delta in hub.astream_chat(PAYLOAD, asked)]
+        else:
+            await hub.achat(PAYLOAD, asked)
+
+    started = time.monotonic()
+    with Hub(base_url=dripping, api_key="sk-test") as hub, pytest.raises(HubTimeoutError) as caught:
+        call(hub)
+    assert time.monotonic() - started < 60  # where nothing ended it, it would last for ever
+    assert caught.value.scope.value == ("model" if limit == "timeout" else "request")
+    assert not WATCHDOG._watches
+
+
+def test_a_silence_in_a_body_has_only_the_time_that_is_left() -> None:
+    timeouts: dict[str, Any] = {"read": 10.0}
+    response = SimpleNamespace(
+        request=SimpleNamespace(extensions={"timeout": timeouts}), iter_bytes=lambda: iter([b"{}"]), close=lambda: None
+    )
+    answer = Answer(response, 200, "application/json", None, {})
+    started = time.monotonic() - 9
+    assert body_sync(answer, Limits(timeout=10.0), started, stream=False) == b"{}"
+    assert timeouts["read"] <= 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_unreachable_hub_is_noticed_before_the_time_of_the_attempt_is_over(stream: bool) -> None:
+    timeout = http_timeout(Limits(timeout=5.0), stream=stream)
+    assert timeout.connect < timeout.read == 5.0
