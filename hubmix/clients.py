@@ -42,10 +42,18 @@ def async_http_client(*, fast: bool, local: bool = False) -> Any:
         fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
         local: for a hub that is asked over plain http; see `ClientPool.local`.
     """
+    from urllib.request import getproxies
+
     import openai
 
-    make = openai.DefaultAioHttpClient if fast else openai.DefaultAsyncHttpxClient
-    return make(follow_redirects=False, limits=_limits(), trust_env=not local)
+    shared: dict[str, Any] = {"follow_redirects": False, "trust_env": not local}
+    if fast:
+        return openai.DefaultAioHttpClient(limits=_limits(), **shared)
+    if getproxies() and not local:  # a client that was given a transport asks no proxy of the environment
+        return openai.DefaultAsyncHttpxClient(limits=_limits(), **shared)
+    from hubmix.lanes import Lanes
+
+    return openai.DefaultAsyncHttpxClient(transport=Lanes(), **shared)
 
 
 def _limits() -> Any:

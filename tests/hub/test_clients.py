@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, Hub, HubConnectionError
+from hubmix import CallOptions, FailoverPolicy, Hub, HubConnectionError
 from hubmix._compat import http
 from hubmix.embedded import EmbeddedHub, refused_url
 from hubmix.settings import Endpoint
@@ -171,3 +171,23 @@ def test_a_hub_on_this_machine_is_not_asked_through_a_proxy(
     with Hub(base_url=server.base_url, api_key=server.api_key) as made:
         assert made.chat(PAYLOAD).text == "hello"
         assert asyncio.run(made.achat(PAYLOAD)).text == "hello"
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+async def test_a_hub_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    proxy = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    host, port = proxy.sockets[0].getsockname()
+    monkeypatch.setenv(variable, f"http://{host}:{port}")
+    with Hub(base_url="https://hub.example/v1", api_key="sk-test") as made:
+        with pytest.raises(HubConnectionError):
+            await made.achat(PAYLOAD, CallOptions(policy=FailoverPolicy(max_retries=0)))
+        await made.aclose()
+    assert asked == [b"CONNECT hub.example:443 HTTP/1.1\r\n"]
+    proxy.close()

@@ -14,6 +14,7 @@ import pytest
 from hubmix import CallOptions, CapabilityError, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.incoming import Incoming
+from hubmix.lanes import Lanes
 from hubmix.plan import Limits
 from hubmix.watchdog import WATCHDOG
 from hubmix.wire import Delta, Reply
@@ -132,7 +133,7 @@ async def test_the_time_the_caller_takes_is_no_silence_of_the_hub(
 def test_the_time_for_everything_ends_a_stream(hub: Hub, server: EmbeddedHub, way: str) -> None:
     server.fault(MODEL, Fault.stall(4, every=0.02))
     with pytest.raises(StreamInterruptedError):
-        either(hub, way, PAYLOAD, CallOptions(total_timeout=SHORT))
+        either(hub, way, PAYLOAD, CallOptions(total_timeout=4 * SHORT))
 
 
 @WAYS
@@ -178,10 +179,11 @@ async def test_the_same_in_async(hub: Hub) -> None:
 def connections(client: Any) -> tuple[int, int]:
     """(in use, idle) connections of an SDK client, on either HTTP backend."""
     transport = client._client._transport
-    if not hasattr(transport, "_pool"):  # aiohttp's
+    if hasattr(transport, "client"):  # aiohttp's
         connector = transport.client.connector
         return len(connector._acquired), sum(map(len, connector._conns.values()))
-    idle = [connection.is_idle() for connection in transport._pool.connections]
+    lanes = [lane.transport for lane in transport._lanes] if isinstance(transport, Lanes) else [transport]
+    idle = [connection.is_idle() for lane in lanes for connection in lane._pool.connections]
     return len(idle) - sum(idle), sum(idle)
 
 
