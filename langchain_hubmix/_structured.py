@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration
+from langchain_core.runnables import AddableDict, RunnableConfig, RunnableGenerator
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_json_markdown
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -120,7 +121,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
             return found
         try:
             return _validated(self.target, found)
-        except (ValidationError, ValidationErrorV1):
+        except Exception:  # noqa: BLE001 - a validator of the user's may stumble over what is not whole yet
             return None
 
     def _found(self, message: BaseMessage) -> dict[str, Any]:
@@ -207,6 +208,51 @@ class _Streamed:
             parsed = self._parser.parse_result([ChatGeneration(message=self._whole)])
             if parsed != self._last:
                 yield parsed
+
+
+class WithRaw(RunnableGenerator[Any, Any]):
+    """An answer beside the object in it (`raw`, `parsed`), or beside the reason for there being none (`parsing_error`).
+
+    A stream brings the answer's chunks as they come, then the other two.
+
+    Args:
+        parser: what reads the object.
+    """
+
+    def __init__(self, parser: StructuredParser) -> None:
+        self._parser = parser
+        pieces: tuple[Any, Any] = (self._pieces, self._apieces)  # LangChain's annotations leave out the config
+        super().__init__(*pieces, name="StructuredOutputWithRaw")
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:
+        """The three of a whole answer."""
+        return dict(super().invoke(input, config, **kwargs))
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:
+        """The same without blocking the event loop."""
+        return dict(await super().ainvoke(input, config, **kwargs))
+
+    def _pieces(self, answer: Iterator[BaseMessage], config: RunnableConfig) -> Iterator[AddableDict]:
+        whole: Any = None
+        for piece in answer:
+            whole = piece if whole is None else whole + piece
+            yield AddableDict(raw=piece)
+        try:
+            found = AddableDict(parsed=self._parser.invoke(whole, config), parsing_error=None)
+        except Exception as error:  # noqa: BLE001 - it is handed to the caller, whose own validators may raise anything
+            found = AddableDict(parsed=None, parsing_error=error)
+        yield found
+
+    async def _apieces(self, answer: AsyncIterator[BaseMessage], config: RunnableConfig) -> AsyncIterator[AddableDict]:
+        whole: Any = None
+        async for piece in answer:
+            whole = piece if whole is None else whole + piece
+            yield AddableDict(raw=piece)
+        try:
+            found = AddableDict(parsed=await self._parser.ainvoke(whole, config), parsing_error=None)
+        except Exception as error:  # noqa: BLE001 - as above
+            found = AddableDict(parsed=None, parsing_error=error)
+        yield found
 
 
 def _raise_if_refused(message: BaseMessage) -> None:

@@ -6,13 +6,12 @@ import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, closing
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatResult
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
@@ -23,7 +22,7 @@ from langchain_hubmix._messages import chat_result
 from langchain_hubmix._params import request_of
 from langchain_hubmix._retries import retry_state
 from langchain_hubmix._settings import ChatSettings
-from langchain_hubmix._structured import Method, StructuredParser, required_keys, structured_request
+from langchain_hubmix._structured import Method, StructuredParser, WithRaw, required_keys, structured_request
 from langchain_hubmix._tools import wire_tool, wire_tool_choice
 
 if TYPE_CHECKING:
@@ -289,12 +288,7 @@ class ChatHubmix(ChatSettings):
             name_of_tool=wire_tools[0]["function"]["name"] if how == "function_calling" else None,
             required=required_keys(schema) if how != "json_mode" else (),
         )
-        chain: Runnable[LanguageModelInput, Any] = llm | parser
-        if include_raw:
-            parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-            unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
-            chain = RunnableMap(raw=llm) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
-        return chain
+        return llm | (WithRaw(parser) if include_raw else parser)
 
     def _method_of(self, model: str) -> Method:
         """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""

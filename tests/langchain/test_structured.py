@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from pydantic.v1 import BaseModel as BaseModelV1
 from typing_extensions import TypedDict
 
@@ -210,6 +210,32 @@ def test_include_raw(server: EmbeddedHub, chat: Chat) -> None:
     assert result["parsed"] == Person(name="Anna", age=42)
     assert result["raw"].tool_calls
     assert result["parsing_error"] is None
+
+
+async def test_include_raw_streams_the_answer_and_never_raises(server: EmbeddedHub, chat: Chat) -> None:
+    for model in ("embedded/extract", "embedded/refuse"):
+        llm = chat(model=model).with_structured_output(Person, method="json_schema", include_raw=True)
+        whole = llm.invoke(ANNA)
+        assert (await llm.ainvoke(ANNA))["parsed"] == whole["parsed"]
+        for pieces in (list(llm.stream(ANNA)), [piece async for piece in llm.astream(ANNA)]):
+            assert sum("raw" in piece for piece in pieces) > 2
+            result = sum(pieces[1:], pieces[0])
+            assert (result["raw"].text, result["parsed"]) == (whole["raw"].text, whole["parsed"])
+            assert type(result["parsing_error"]) is type(whole["parsing_error"])
+        assert type(whole) is dict
+        assert isinstance(whole["parsing_error"], RefusalError if model == "embedded/refuse" else type(None))
+
+
+def test_a_validator_that_stumbles_over_a_half_object(server: EmbeddedHub, chat: Chat) -> None:
+    class Checked(Person):
+        @model_validator(mode="before")
+        @classmethod
+        def _whole(cls, found: dict[str, Any]) -> dict[str, Any]:
+            return {"name": found["name"].strip(), "age": found["age"]}
+
+    for method in METHODS:
+        llm = chat().with_structured_output(Checked, method=method)
+        assert list(llm.stream(ANNA))[-1] == Checked(name="Anna", age=42)
 
 
 def test_the_method_comes_from_the_catalog_where_it_is_known() -> None:
