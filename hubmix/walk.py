@@ -327,6 +327,9 @@ class Walk:
         verdicts = [candidate.verdict for candidate in candidates if candidate.verdict]
         if len(candidates) == 1:
             return self._own_error(verdicts[-1].coming_back_in(self._retry_after()))
+        if len(verdicts) == 1 and verdicts[0].failure.larger_window_only and not self._note:
+            # The others were passed over for their windows: the request is at fault, as with one candidate.
+            return self._own_error(verdicts[0])
         return all_failed(verdicts, self.trace, self.plan.suggest, self._retry_after(), self._note)
 
     def _own_error(self, verdict: Verdict) -> HubmixError:

@@ -239,9 +239,24 @@ def test_a_longer_context_goes_only_to_larger_or_unknown_windows(walk: Walker, t
     windows.pop("a")
     with pytest.raises(ContextLengthError):
         walk(time.plan("a", window=windows.get), play)
-    with pytest.raises(AllModelsFailedError):
+    with pytest.raises(ContextLengthError) as caught:
         walk(time.plan("a", "small", window=windows.get), play)
     assert "small" not in play.asked
+    assert [(attempt.model, attempt.outcome) for attempt in caught.value.attempts] == [
+        ("a", "error"),
+        ("small", "skipped"),
+    ]
+
+
+def test_a_longer_context_with_a_larger_window_that_is_not_to_be_had_lists_both(walk: Walker, time: FakeTime) -> None:
+    play = script(a=TOO_LONG, large=DOWN)
+    with pytest.raises(AllModelsFailedError, match="2 requests"):
+        walk(time.plan("a", "large", health=(health := time.health())), play)
+    assert health.registry.block(health.keys("large"))
+    with pytest.raises(AllModelsFailedError, match="skipped"):
+        walk(time.plan("a", "large", health=health), play)
+    with pytest.raises(AllModelsFailedError, match="max_attempts"):
+        walk(time.plan("a", "large", policy=FailoverPolicy(max_attempts=1)), play)
 
 
 def test_a_content_filter_hands_on_only_where_the_user_said_so(walk: Walker, time: FakeTime) -> None:
