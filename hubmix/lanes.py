@@ -1,9 +1,10 @@
 """Many async calls at once over several small connection pools.
 
-httpcore's pool walks over all its connections for every request that begins or ends, and for every idle one of them over
-all of them again (read in 1.0.9, `_assign_requests_to_connections`): measured with 256 calls at once, a call cost 10 times
-the CPU of one over pools of 16. Here the pools are lanes. A call takes the first with room, so that few calls share
-few connections and keep them warm; lanes that a burst opened are closed again when they have been idle for a while.
+httpcore's pool walks over all its connections for every request that begins or ends, and for every idle one of them
+over all of them again (read in 1.0.9, `_assign_requests_to_connections`): in the first of several bursts of 256 calls a
+call cost 51 ms of CPU, over pools of 16 it costs 3. Here the pools are lanes. A call takes the first with room, so
+that few calls share few connections and keep them warm; lanes that a burst opened are closed again when they have been
+idle for a while.
 """
 
 from __future__ import annotations
