@@ -22,6 +22,7 @@ _FAULT = {
 }
 
 _REQUEST_ID = re.compile(r"\s*\((?:request id|tid): *[^)]*\)", re.IGNORECASE)
+_OF_THE_MODEL = re.compile(r" (?:for|of|with) the model \{model\}")
 _ENGLISH = re.compile(r"[\x20-\x7e\u00a0-\u024f\u2010-\u203a\u20ac\s]*")
 
 
@@ -65,8 +66,10 @@ def compose(
 
 
 def what_happened(failure: Failure, model: str) -> str:
-    """What happened, to which model, in one sentence."""
-    return failure.what.replace("{model}", repr(model))
+    """What happened, to which model, in one sentence; with no model, as for a list of models, to the hub."""
+    if model:
+        return failure.what.replace("{model}", repr(model))
+    return _OF_THE_MODEL.sub("", failure.what).replace("he model {model}", "he hub")
 
 
 def fault_of(failure: Failure) -> str:

@@ -14,7 +14,7 @@ from hubmix.candidates import Candidate, Candidates
 from hubmix.classification import classify
 from hubmix.error_text import what_happened
 from hubmix.errors import HubmixError
-from hubmix.evidence import Evidence, Failure, Target, find_request_id
+from hubmix.evidence import Evidence, Failure, Fault, Target, find_request_id
 from hubmix.health import Block, Permit
 from hubmix.plan import AttemptFailed, Limits, Plan
 from hubmix.policy import Decision, Left, Move, decide
@@ -287,7 +287,7 @@ class Walk:
         if candidate.verdict is None:
             # To a call that was not even sent, the streams that broke off before it are no interruption of its own.
             seen = failures.UNSTEADY if block.failure.kind == "interrupted" else block.failure
-            failure = replace(seen, retry_after=block.seconds)
+            failure = replace(seen, retry_after=_back_in(block))
             candidate.verdict = replace(self._verdict(candidate, failure, block.evidence), asked=False)
         until = "another call is trying it" if block.probing else f"{block.seconds:.3g} s more"
         whose = "model" if block.target is Target.MODEL else block.target.value
@@ -341,8 +341,13 @@ class Walk:
         """Seconds until the first candidate may be asked again."""
         failed = [candidate for candidate in self._candidates.all if candidate.verdict]
         waits = [candidate.verdict.failure.retry_after for candidate in failed if candidate.verdict]
-        waits += [block.seconds for candidate in failed if (block := self._candidates.block(candidate))]
+        waits += [_back_in(block) for candidate in failed if (block := self._candidates.block(candidate))]
         return min((seconds for seconds in waits if seconds is not None), default=None)
+
+
+def _back_in(block: Block) -> float | None:
+    """Seconds after which another try makes sense; None where waiting mends nothing, as with a mistyped model ID."""
+    return None if block.failure.fault is Fault.REQUEST else block.seconds
 
 
 def interrupted(plan: Plan, trace: Trace, error: AttemptFailed) -> HubmixError:

@@ -234,7 +234,7 @@ class CatalogState:
     def _adopt(self, outcome: Outcome) -> None:
         now, trouble = self.settings.clock(), outcome.failed or outcome.partial
         self._refused = outcome.failed and outcome.refused
-        self._last_error = "; ".join(f"{name}: {note}" for name, note in outcome.notes.items()) if trouble else None
+        self._last_error = _in_words(outcome.notes) if trouble else None
         self._retry_at = now + RETRY if trouble else float("-inf")
         if not outcome.failed:
             self.snapshot = self._merged(outcome.documents, now, outcome.notes, outcome.partial)
@@ -344,3 +344,11 @@ class CatalogState:
                 _log.warning(
                     "%s. Set HUBMIX_CACHE_DIR to a directory that can be written.", self._disk_note.capitalize()
                 )
+
+
+def _in_words(notes: Mapping[str, str]) -> str:
+    """What each source said instead of a list; once, where several said the same."""
+    saying: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        saying.setdefault(note, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {note}" for note, names in saying.items())

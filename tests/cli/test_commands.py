@@ -91,6 +91,13 @@ def test_no_model_is_no_failure_and_says_so(hubmix: Command) -> None:
     assert json.loads(hubmix("models", "nothing-like-this", "--json").out) == []
 
 
+def test_a_mistyped_capability_names_the_known_ones(hubmix: Command, rich_hub: EmbeddedHub) -> None:
+    done = hubmix("models", "--supports", "tools,visoin", *AIHUBMIX_DIALECT, "--base-url", rich_hub.base_url)
+    assert (done.code, done.out) == (2, "")
+    assert "'visoin'" in done.err
+    assert "tools, vision, audio, pdf, reasoning, structured_output" in done.err
+
+
 def test_a_plot_is_saved(hubmix: Command, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     picture = tmp_path / "prices.png"

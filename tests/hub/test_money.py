@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, Hub, RateLimitedError, StreamInterruptedError
-from hubmix.embedded import EmbeddedHub, Fault
+from hubmix import CallOptions, Hub, HubmixError, RateLimitedError, StreamInterruptedError
+from hubmix.embedded import EmbeddedHub, Fault, refused_url
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
 
@@ -107,6 +107,15 @@ def test_what_is_left_on_the_key() -> None:
         with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
             assert hub.balance().unlimited
             assert "not visible" in str(hub.balance())
+
+
+def test_a_page_that_cannot_be_fetched_is_about_no_model() -> None:
+    with Hub(base_url=refused_url(), api_key="sk-test") as hub:
+        for ask in (hub.models.list, hub.balance):
+            with pytest.raises(HubmixError) as caught:
+                ask()
+            assert "The hub could not be reached (127.0.0.1" in str(caught.value)
+            assert str(caught.value).count("Check the base URL, the network") == 1
 
 
 def test_a_limit_is_shared_by_all_hubs_of_a_key(server: EmbeddedHub) -> None:

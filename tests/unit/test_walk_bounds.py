@@ -138,6 +138,20 @@ def test_a_call_that_is_not_sent_because_streams_broke_off_is_not_called_interru
     assert time.waits == [5.0]
 
 
+def test_nobody_is_told_to_come_back_with_a_mistyped_model(walk: Walker, time: FakeTime) -> None:
+    unknown = said(404, "no such model", type="invalid_request_error", code="model_not_found")
+    health = time.health()
+    for _ in range(2):  # asked, and then blocked by its breaker
+        with pytest.raises(ModelNotFoundError) as own:
+            walk(time.plan("gpt-99", health=health), script(**{"gpt-99": unknown}))
+        assert own.value.retry_after is None
+        assert "Come back" not in str(own.value)
+    health.record("b", failures.NO_CHANNEL, DOWN)
+    with pytest.raises(AllModelsFailedError) as both:
+        walk(time.plan("gpt-99", "b", health=health), script(**{"gpt-99": unknown, "b": "never"}))
+    assert both.value.retry_after == 60
+
+
 def test_if_no_wait_fits_the_error_says_when_to_come_back(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     health.record("a", failures.CHANNEL_AUTH, WRONG_KEY)
