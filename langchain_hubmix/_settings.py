@@ -73,6 +73,11 @@ class ChatSettings(HubConnection, BaseChatModel):
         # A secret that `load` reads from the environment is a string.
         return json.loads(value) if isinstance(value, str) else value
 
+    @field_validator("logit_bias", mode="before")
+    @classmethod
+    def _token_ids_as_json_has_them(cls, value: Any) -> Any:
+        return {str(token): bias for token, bias in value.items()} if isinstance(value, dict) else value
+
     @property
     def model_name(self) -> str:
         """The same as `model`, under the name that other LangChain classes give it."""

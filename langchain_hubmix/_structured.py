@@ -17,7 +17,7 @@ from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputError
 from langchain_hubmix._cut import uncut
-from langchain_hubmix._tools import wire_response_format, wire_tool
+from langchain_hubmix._tools import described_schema, wire_response_format, wire_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -58,19 +58,39 @@ def structured_request(
             raise ConfigurationError(
                 "strict= cannot be used with method 'json_mode': no vendor holds to a schema there."
             )
-        told = {} if schema is None else {"schema_in_words": convert_to_json_schema(schema)}
+        told = {} if schema is None else {"schema_in_words": convert_to_json_schema(_bare(schema))}
         return [], {"response_format": {"type": "json_object"}, **told}
     if method == "json_schema":
         return list(tools or ()), {"response_format": wire_response_format(schema, strict=strict), "strict": strict}
-    tool = wire_tool(schema, strict=strict)
+    tool = schema_tool(schema, strict=strict)
     return [tool], {"tool_choice": tool["function"]["name"]}
+
+
+def schema_tool(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """A schema as a tool, whose call is the object asked for.
+
+    Args:
+        schema: in any form that `structured_request` takes.
+        strict: whether the vendor shall hold the arguments to the schema; None leaves it to a response format's own.
+    """
+    if strict is None and (described := described_schema(schema)):
+        strict = described.get("strict")
+    return wire_tool(_bare(schema), strict=strict)
+
+
+def _bare(schema: Any) -> Any:
+    """A response format as a JSON schema with a title; anything else as it is."""
+    if not (described := described_schema(schema)):
+        return schema
+    about = {"title": described["name"], "description": described.get("description")}
+    return {**{name: text for name, text in about.items() if text}, **described["schema"]}
 
 
 def required_keys(schema: Any) -> tuple[str, ...]:
     """The keys that a dict of this schema must have."""
     if schema is None:
         return ()
-    return tuple(wire_tool(schema, strict=None)["function"].get("parameters", {}).get("required", ()))
+    return tuple(schema_tool(schema)["function"].get("parameters", {}).get("required", ()))
 
 
 class StructuredParser(BaseCumulativeTransformOutputParser[Any]):

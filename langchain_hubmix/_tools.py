@@ -87,14 +87,11 @@ def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str
         schema: a response format already, a JSON schema with a title, or a pydantic or TypedDict class.
         strict: whether the vendor shall hold the answer to the schema; None says nothing about it.
     """
-    if (
-        isinstance(schema, dict)
-        and schema.get("type") in ("json_schema", "json_object", "text")
-        and "properties" not in schema
-    ):
+    formats = ("json_schema", "json_object", "text")
+    if found := described_schema(schema):
+        described = {name: value for name, value in found.items() if name != "type"}
+    elif isinstance(schema, dict) and schema.get("type") in formats and "properties" not in schema:
         return schema
-    if isinstance(schema, dict) and "schema" in schema and "name" in schema:
-        described = dict(schema)
     else:
         function = _function_of(schema, strict)
         described = {"name": function["name"], "schema": function["parameters"]}
@@ -103,6 +100,15 @@ def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str
     if strict is not None:
         described["strict"] = strict
     return {"type": "json_schema", "json_schema": described}
+
+
+def described_schema(schema: Any) -> dict[str, Any] | None:
+    """The `name`, `schema`, `description` and `strict` of a response format, whole or its inner part; else None."""
+    if isinstance(schema, dict):
+        inner = schema.get("json_schema", schema)
+        if isinstance(inner, dict) and isinstance(inner.get("schema"), dict) and inner.get("name"):
+            return inner
+    return None
 
 
 def _function_of(schema: Any, strict: bool | None) -> dict[str, Any]:

@@ -22,7 +22,14 @@ from langchain_hubmix._messages import chat_result
 from langchain_hubmix._params import request_of
 from langchain_hubmix._retries import retry_state
 from langchain_hubmix._settings import ChatSettings
-from langchain_hubmix._structured import Method, StructuredParser, WithRaw, required_keys, structured_request
+from langchain_hubmix._structured import (
+    Method,
+    StructuredParser,
+    WithRaw,
+    required_keys,
+    schema_tool,
+    structured_request,
+)
 from langchain_hubmix._tools import wire_tool, wire_tool_choice
 
 if TYPE_CHECKING:
@@ -244,8 +251,8 @@ class ChatHubmix(ChatSettings):
         """A model that answers with an object of a schema.
 
         Args:
-            schema: a pydantic class (version 2 or 1), a TypedDict class, a JSON schema with a title, or a tool in
-                OpenAI's format. May be None with `method="json_mode"`.
+            schema: a pydantic class (version 2 or 1), a TypedDict class, a JSON schema with a title, or a tool or
+                response format in OpenAI's format. May be None with `method="json_mode"`.
             method: `"json_schema"` (the vendor holds the answer to the schema), `"function_calling"` (the schema is a
                 tool that must be called) or `"json_mode"` (any JSON object; the schema is told in the prompt). Default:
                 `"json_schema"` where the hub's catalog says that the model has it, else `"function_calling"`.
@@ -279,7 +286,7 @@ class ChatHubmix(ChatSettings):
         wire_tools, bound = structured_request(schema, how, strict, tools)
         shown: dict[str, Any] = {"method": how} if strict is None else {"method": how, "strict": strict}
         if schema is not None:
-            bound["ls_structured_output_format"] = {"kwargs": shown, "schema": wire_tool(schema, strict=None)}
+            bound["ls_structured_output_format"] = {"kwargs": shown, "schema": schema_tool(schema)}
         llm = self.bind_tools(wire_tools, **bound, **kwargs)
         is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
         parser = StructuredParser(

@@ -51,6 +51,10 @@ def test_only_what_is_set_is_sent() -> None:
     assert body(llm(**EVERY)) == {"model": "m", **EVERY}
 
 
+def test_token_ids_may_be_numbers() -> None:
+    assert body(llm(logit_bias={50256: -100}))["logit_bias"] == {"50256": -100}
+
+
 def test_a_call_says_it_better() -> None:
     assert body(llm(**EVERY), **{name: None for name in EVERY if name != "stop"}) == {"model": "m", "stop": ["x"]}
     assert body(llm(temperature=1, model="m"), temperature=0, model="other") == {"model": "other", "temperature": 0}

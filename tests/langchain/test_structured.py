@@ -106,6 +106,22 @@ def test_json_mode_tells_the_schema_and_leaves_the_messages_alone(server: Embedd
     assert chat().with_structured_output(None, method="json_mode").invoke("JSON, with key 'a', please") is not None
 
 
+@pytest.mark.parametrize("form", ["whole", "inner", "flat"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_response_format_is_a_schema_too(server: EmbeddedHub, chat: Chat, method: Any, form: str) -> None:
+    inner = {"name": "person", "strict": True, "schema": {k: v for k, v in JSON_SCHEMA.items() if k != "title"}}
+    whole: dict[str, Any] = {"type": "json_schema", "json_schema": inner}
+    given = {"whole": whole, "inner": inner, "flat": {"type": "json_schema", **inner}}[form]
+    assert chat().with_structured_output(given, method=method).invoke(ANNA) == {"name": "Anna", "age": 42}
+    body = server.requests[-1].json
+    if method == "json_schema":
+        assert body["response_format"] == whole
+        chat().with_structured_output(given, method=method, strict=False).invoke(ANNA)
+        assert server.requests[-1].json["response_format"]["json_schema"]["strict"] is False
+    elif method == "function_calling":
+        assert (body["tools"][0]["function"]["name"], body["tools"][0]["function"]["strict"]) == ("person", True)
+
+
 def test_further_tools_beside_a_schema(server: EmbeddedHub, chat: Chat) -> None:
     def weather(city: str) -> str:
         """The weather."""
