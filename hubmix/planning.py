@@ -89,7 +89,8 @@ class Planning:
         if info is None:
             return None
         asked = (
-            (needs.tools, info.tools, "tools"),
+            # Of a tool that must be called no catalog says anything: its word on tools stands for both.
+            (needs.tools or needs.forced_tool, info.tools, "tools"),
             (needs.images, info.vision, "images"),
             (needs.audio, info.audio, "audio"),
             (needs.files, info.pdf, "files"),
