@@ -48,6 +48,7 @@ def silent(finish_reason: str, *, stream: bool) -> Fault:
 
 
 HUB = "new_api_error"
+QUICK = 0.15  # seconds; the second model must answer in them too
 OPTED_IN = ("failover", FailoverPolicy(fallback_on_content_filter=True))
 ROWS = {
     "context": Row(Fault.error("vendor_400_context"), "context"),
@@ -101,7 +102,7 @@ ROWS = {
     "503": Row(Fault.error("vendor_503"), "server", requests=2),
     "504": Row(said(504, "late", type="vendor"), "timeout"),
     "524": Row(Fault.html(524), "timeout"),
-    "silence": Row(Fault.stall(), "timeout", options=(("timeout", 0.05),)),
+    "silence": Row(Fault.stall(), "timeout", options=(("timeout", QUICK),)),
     "reset": Row(Fault.reset(), "reset", requests=2),
     "HTML": Row(Fault.html(), "garbled", requests=2),
     "half a document": Row(Fault.garbled(), "garbled", requests=2, ways=tuple(WHOLE)),
@@ -124,7 +125,7 @@ ROWS = {
         Fault.stall(every=0.01),
         "timeout",
         ways=tuple(STREAMS),
-        options=(("failover", FailoverPolicy(first_token_timeout=0.05)),),
+        options=(("failover", FailoverPolicy(first_token_timeout=QUICK)),),
     ),
 }  # fmt: skip
 

@@ -24,7 +24,7 @@ from hubmix.watchdog import WATCHDOG
 from tests.hub.conftest import MODEL
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
-SHORT = 0.3
+SHORT = 0.15
 
 
 # The SDK reads the body of an error status itself; in sync code nobody holds the connection meanwhile.

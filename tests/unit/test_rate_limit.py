@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import pickle
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +24,7 @@ from hubmix import shared_rate_limit
 from hubmix.errors import ConfigurationError, HubConnectionError, RateLimitedError
 from hubmix.rate_limit import Rate, RateLimiter, SharedRateLimit, limiter_for, parse_rate, parse_rates
 from hubmix.shared_rate_limit import StoredRateLimiter
+from tests.forked import exit_code_of_child
 from tests.unit.catalog_fakes import ROOT, FakeClock
 
 
@@ -231,16 +230,10 @@ def test_two_limits_for_one_key_both_hold() -> None:
 
 
 def test_a_child_process_is_not_blocked_by_a_lock_of_its_parent() -> None:
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork here")
     limiter = limiter_for("180/min", fingerprint="k", base_url="http://h/v1")
     assert isinstance(limiter, RateLimiter)
     with limiter._lock:
-        child = os.fork()
-        if child == 0:
-            limiter.acquire()
-            os._exit(7)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert exit_code_of_child(limiter.acquire) == 0
 
 
 class TestShared:
@@ -311,21 +304,16 @@ print(got)
 
 def check_a_fork(limiter: StoredRateLimiter) -> None:
     """A child counts on, though a thread of its parent was counting when it was made."""
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork here")
+
+    def count_on() -> None:
+        limiter.acquire(timeout=0)
+        with pytest.raises(RateLimitedError):
+            limiter.acquire(timeout=0)
+
     limiter.acquire()
     store = limiter._store
     with getattr(store, "_lock", contextlib.nullcontext()):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(10)
-            try:
-                limiter.acquire(timeout=0)
-                limiter.acquire(timeout=0)
-            except RateLimitedError:
-                os._exit(7)
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert exit_code_of_child(count_on) == 0
     assert limiter._store is store
     with pytest.raises(RateLimitedError):
         limiter.acquire(timeout=0)
