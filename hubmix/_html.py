@@ -7,12 +7,16 @@ text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 _PLAIN = "color:inherit;background:transparent"
 _TABLE = f"border-collapse:collapse;margin:0;width:auto;font-size:90%;{_PLAIN}"
 _CELL = "padding:3px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.35)"
+
+# What a terminal obeys, what turns the order of the letters around, and halves of letters, which cannot be written.
+_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Html(str):
@@ -56,20 +60,29 @@ def table(
             head = f"<thead>{_row(headings, unbroken, ['th'] * len(headings))}</thead>"
         # At the left, as wide as it needs, and scrolled where the page is narrower: a notebook centres or cuts tables.
         made = f'<div style="overflow-x:auto"><table style="{_TABLE}">{head}<tbody>{body}</tbody></table></div>'
-    above = f'<div style="{_PLAIN};margin-bottom:4px"><strong>{escape(caption)}</strong></div>' if caption else ""
-    below = f'<div style="{_PLAIN};font-size:90%;opacity:.75;margin-top:4px">{escape(note)}</div>' if note else ""
+    above = f'<div style="{_PLAIN};margin-bottom:4px"><strong>{_safe(caption)}</strong></div>' if caption else ""
+    below = f'<div style="{_PLAIN};font-size:90%;opacity:.75;margin-top:4px">{_safe(note)}</div>' if note else ""
     return f"<div>{above}{made}{below}</div>"
 
 
 def line(text: str) -> str:
     """One line of text."""
-    return f'<div style="{_PLAIN}">{escape(text)}</div>'
+    return f'<div style="{_PLAIN}">{_safe(text)}</div>'
+
+
+def visible(text: str) -> str:
+    """Text of the hub's with its control characters spelt out, `\\x1b`: they neither act nor vanish."""
+    return _UNSHOWABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _safe(text: str) -> str:
+    return escape(visible(text))
 
 
 def _row(cells: Sequence[str], styles: Sequence[str], tags: Sequence[str]) -> str:
     """A row whose first cells have the given tags; the others are td."""
     made = (
-        f'<{tag} style="{style}">{cell if isinstance(cell, Html) else escape(cell)}</{tag}>'
+        f'<{tag} style="{style}">{cell if isinstance(cell, Html) else _safe(cell)}</{tag}>'
         for cell, style, tag in zip(cells, styles, [*tags, *["td"] * (len(cells) - len(tags))], strict=True)
     )
     # Notebooks stripe rows with a background of their own, in a colour that suits their own tables only.

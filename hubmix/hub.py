@@ -48,8 +48,8 @@ class Hub(MapsRows):
         timeout: Seconds for one attempt where a call does not say otherwise (600).
         http_client: Your own ``httpx.Client`` (``httpx2.Client`` on openai 3.x), for proxies and the like.
         http_async_client: The same for async calls.
-        rate_limit: How many requests to send at most, such as ``"180/min"``; shared by every hub of this process with
-            the same key.
+        rate_limit: How many attempts at calls to make at most, retries and fallbacks included, such as ``"180/min"``;
+            shared by every hub of this process with the same key. The model list and the balance do not count.
         aliases: Your own names for models.
         model_overrides: What you know better than the hub: model ID to fields of :class:`hubmix.ModelInfo`.
         catalog_refresh: After a call has been answered, ask for the catalog in the background where it is missing or

@@ -1,8 +1,9 @@
 """A limit on requests that the client keeps by itself, so that the hub need not: `rate_limit="180/min"`.
 
-A permit is taken for every HTTP request, retries and fallbacks included. All objects of a process that use the same key
-at the same base URL share one limiter, whether they block or await. `SharedRateLimit` stretches it over processes (a
-SQLite file) and machines (Redis).
+A permit is taken for each attempt at a chat, embeddings or rerank call, retries and fallbacks included; the few GETs
+for the model list and the balance take none. All objects of a process that use the same key at the same base URL share
+one limiter, whether they block or await. `SharedRateLimit` stretches it over processes (a SQLite file) and machines
+(Redis).
 """
 
 from __future__ import annotations

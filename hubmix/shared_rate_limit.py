@@ -119,7 +119,7 @@ class StoredRateLimiter:
         if self._limit.redis is not None:
             self._store: _Store = _RedisStore(self._limit.redis, self._key, self._rates)
         else:
-            path = Path(os.fspath(self._limit.sqlite or "")).expanduser()
+            path = Path(os.path.expanduser(self._limit.sqlite or ""))
             self._store = _SQLiteStore(path, self._key, self._rates)
 
     def _after_fork(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
-from hubmix._html import table
+from hubmix._html import table, visible
 from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
 
 _TEXT_ROWS = 60
@@ -148,13 +148,18 @@ class _Point(NamedTuple):
 def _points(models: Sequence[ModelInfo], price: str) -> list[_Point]:
     """The models of known window and price, those of the vendors with the most of them first."""
     found = [
-        _Point(info.id, info.owner or "unknown", info.context_window, float(amount))
+        _Point(_plotted(info.id), _plotted(info.owner or "unknown"), info.context_window, float(amount))
         for info in models
         if info.context_window is not None
         and (amount := info.input_price if price == "input" else info.output_price) is not None
     ]
     counts = Counter(point.owner for point in found)
     return sorted(found, key=lambda point: (-counts[point.owner], point.owner))
+
+
+def _plotted(text: str) -> str:
+    # Between two dollar signs matplotlib reads a formula, and where it is none the plot fails.
+    return _line(text).replace("$", r"\$")
 
 
 def _scale(axes: Any, points: Sequence[_Point]) -> None:
@@ -194,8 +199,8 @@ def _number(value: int | None) -> str:
 
 
 def _line(text: str) -> str:
-    # An id is whatever the hub wrote; a line break in it must not break the table.
-    return " ".join(text.split())
+    # An id is whatever the hub wrote; a line break in it must not break the table, nor may anything in it act.
+    return visible(" ".join(text.split()))
 
 
 def _align(cell: str, width: int, column: int) -> str:

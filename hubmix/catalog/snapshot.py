@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+from hubmix._html import visible
 from hubmix.catalog.aliases import AliasIndex
 from hubmix.catalog.models import ModelInfo, Pricing
 from hubmix.catalog.readers import Entries, guess_kind, number
@@ -100,7 +101,8 @@ def document_of(source: Source, payload: Any, etag: str | None, now: float) -> D
     """A document from JSON that is already decoded."""
     if isinstance(payload, Mapping):
         if payload.get("success") is False:
-            raise RejectedError(redact(f"it reports a failure: {payload.get('message') or 'no reason given'}")[:300])
+            words = " ".join(str(payload.get("message") or "no reason given").split())
+            raise RejectedError(visible(redact(f"it reports a failure: {words}")[:300]))
         if "data" not in payload and "error" in payload:
             raise RejectedError("it answered with an error object")
     entries = source.read(payload)

@@ -21,7 +21,7 @@ def default_cache_dir() -> Path | None:
     and empty."""
     chosen = os.environ.get("HUBMIX_CACHE_DIR")
     if chosen is not None:
-        return Path(chosen) if chosen.strip() else None
+        return Path(os.path.expanduser(chosen)) if chosen.strip() else None
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("hubmix", appauthor=False))

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from hubmix._html import visible
 from hubmix.errors import HubmixError
 
 if TYPE_CHECKING:
@@ -137,8 +138,8 @@ def forget_stdout() -> None:
 
 
 def _cell(text: str) -> str:
-    # An id is whatever the hub wrote; a line break in it must not break the table.
-    return _CONTROL.sub("", " ".join(text.split()))
+    # An id is whatever the hub wrote; a line break in it must not break the table, nor may anything in it act.
+    return visible(" ".join(text.split()))
 
 
 def _console(stream: TextIO) -> Console:

@@ -12,6 +12,7 @@ import pytest
 
 from hubmix import __version__
 from hubmix.cli.vectors import cosine
+from hubmix.cli import screen
 from hubmix.embedded import EmbeddedHub
 from tests.cli.conftest import Command
 
@@ -82,6 +83,11 @@ def test_models_as_json_and_as_ids(hubmix: Command) -> None:
     assert "embedded/embed" in {model["id"] for model in found}
     assert all(model["kind"] and "raw" not in model for model in found)
     assert hubmix("models", "--kind", "all", "--ids").out.split() == [model["id"] for model in found]
+
+
+def test_an_id_with_control_characters_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.table(("model",), [("a\x1b[31m\nb\ud83d",)])
+    assert capsys.readouterr().out.splitlines() == ["model", r"a\x1b[31m b\ud83d"]
 
 
 def test_no_model_is_no_failure_and_says_so(hubmix: Command) -> None:

@@ -135,6 +135,21 @@ def test_a_card_shows_where_each_fact_is_from() -> None:
     assert "aihubmix" in html
 
 
+HOSTILE = "a\x1b[31m\x07\x00\x9b\u202eb\ud83d<b>"
+
+
+def test_what_a_terminal_would_obey_is_spelt_out() -> None:
+    info = ModelInfo(HOSTILE, name=HOSTILE, owner=HOSTILE, description=HOSTILE)
+    spelt = r"a\x1b[31m\x07\x00\x9b\u202eb\ud83d"
+    models = ModelList([info])
+    assert f"{spelt}<b>  {spelt}<b>  chat" in repr(models)
+    for html in (models._repr_html_(), info._repr_html_()):
+        assert html.count(f"{spelt}&lt;b&gt;") >= 2
+    for text in (repr(models), models._repr_html_(), info._repr_html_()):
+        assert text.isascii()
+        assert text.replace("\n", "").isprintable()
+
+
 def test_a_line_break_in_an_id_does_not_break_the_table() -> None:
     assert len(repr(ModelList([ModelInfo("two\nlines")])).splitlines()) == 4
 
@@ -209,3 +224,10 @@ def test_the_state_in_words() -> None:
     full = CatalogInfo("http://h/v1", ("aihubmix", "openai"), 812, 7_300.0, last_error="<HTTP 500>")
     assert str(full) == "http://h/v1: 812 models from aihubmix + openai, as of 2 h ago (<HTTP 500>)"
     assert "&lt;HTTP 500&gt;" in full._repr_html_()
+
+
+def test_a_plot_reads_no_formula_into_a_name(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    odd = ModelInfo(r"a$\frac{$" + HOSTILE, owner=r"$\bad{$", context_window=8_192, pricing=price("1", "2"))
+    ModelList([odd]).plot(path=tmp_path / "odd.png")
+    assert (tmp_path / "odd.png").exists()

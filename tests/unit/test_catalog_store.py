@@ -167,6 +167,10 @@ def test_the_place_is_chosen_by_the_environment(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("HUBMIX_CACHE_DIR", str(tmp_path / "chosen"))
     online("default", "gpt-4o").list()  # type: ignore[arg-type]  # the word that stands for the default place
     assert only_file(tmp_path / "chosen").suffix == ".json"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("HUBMIX_CACHE_DIR", "~/models")
+    assert store.default_cache_dir() == tmp_path / "models"
     monkeypatch.setenv("HUBMIX_CACHE_DIR", "")
     assert store.default_cache_dir() is None
     monkeypatch.delenv("HUBMIX_CACHE_DIR")
