@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from hubmix import __version__
-from hubmix.cli.vectors import cosine
 from hubmix.cli import screen
+from hubmix.cli.vectors import cosine
 from hubmix.embedded import EmbeddedHub
 from tests.cli.conftest import Command
 
