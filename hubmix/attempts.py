@@ -6,6 +6,8 @@ take over unseen. What it returns is the rest of the stream, still open.
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +21,9 @@ from hubmix.bodies import body_async, body_sync, read_evidence, set_read_timeout
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
 from hubmix.incoming import Incoming, judge
+from hubmix.owned import Owned
 from hubmix.plan import DEFAULT_TIMEOUT
-from hubmix.release import release_elsewhere
+from hubmix.release import release_elsewhere, release_in_loop
 from hubmix.sendable import unsendable
 from hubmix.transport import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
 from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
@@ -283,24 +286,24 @@ async def whole_async(
 
 async def stream_async(
     client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
-) -> Opened[AsyncGenerator[Delta, None]]:
+) -> Opened[Owned[Delta]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = await open_async(client, url, body, headers, limits, stream=True)
     incoming = Incoming(answer, n, limits, started, monotonic)
     if not _is_whole_body(answer):
-        return await _commit_async(answer, _deltas_async(answer, incoming, answer.response.aiter_bytes()))
+        return await _commit_async(answer, Owned(_deltas_async(answer, incoming, answer.response.aiter_bytes())))
     body = await body_async(answer, limits, started, stream=True)
     if not _looks_like_events(body):
         raise _no_stream(answer, body)
-    return await _commit_async(answer, _deltas_async(answer, incoming, _one_piece(body)))
+    return await _commit_async(answer, Owned(_deltas_async(answer, incoming, _one_piece(body))))
 
 
 async def _one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-async def _commit_async(answer: Answer, deltas: AsyncGenerator[Delta, None]) -> Opened[AsyncGenerator[Delta, None]]:
+async def _commit_async(answer: Answer, deltas: Owned[Delta]) -> Opened[Owned[Delta]]:
     buffered: list[Delta] = []
     try:
         async for delta in deltas:
@@ -317,6 +320,8 @@ async def _deltas_async(
     answer: Answer, incoming: Incoming, pieces: AsyncIterator[bytes]
 ) -> AsyncGenerator[Delta, None]:
     response = answer.response
+    loop = asyncio.get_running_loop()
+    left = False
     try:
         while not incoming.done:
             piece = await _next_piece(pieces, incoming)
@@ -331,9 +336,15 @@ async def _deltas_async(
         await _drain_async(pieces)
     except http().RequestError as error:
         raise _broken(error, answer, incoming, None) from error
+    except GeneratorExit:
+        left = sys.get_asyncgen_hooks().finalizer is None
+        raise
     finally:
-        with anyio.CancelScope(shield=True):
-            await response.aclose()
+        if left:
+            release_in_loop(loop, response, pieces)
+        else:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
 
 
 async def _next_piece(pieces: AsyncIterator[bytes], incoming: Incoming) -> bytes | None:

@@ -15,6 +15,7 @@ from hubmix import spending
 from hubmix.attempts import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.failover import AttemptFailed, Limits, Plan, Trace, ended, interrupted, walk_async, walk_sync
 from hubmix.options import CallOptions
+from hubmix.owned import Owned
 from hubmix.shaping import shape
 from hubmix.transport import Answer, monotonic
 from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply, read_embeddings, read_rerank
@@ -113,7 +114,7 @@ class Calls:
         plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
-        async def attempt(model: str, limits: Limits) -> Opened[AsyncGenerator[Delta, None]]:
+        async def attempt(model: str, limits: Limits) -> Opened[Owned[Delta]]:
             await self._atake_turn(limits)
             body = self._stream_body(payload, model, options)
             client = await self._aclient()

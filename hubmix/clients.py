@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Mapping
@@ -185,7 +186,8 @@ class ClientPool:
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
         clients[self._token] = (client, closer)
-        await closer.__anext__()  # from here on the loop's shutdown_asyncgens() closes the client
+        if sys.get_asyncgen_hooks().firstiter is not None:  # nest_asyncio's loops have none and close no generator
+            await closer.__anext__()  # from here on the loop's shutdown_asyncgens() closes the client
         return client
 
     def close(self) -> None:
@@ -200,7 +202,9 @@ class ClientPool:
         clients = asyncio.get_running_loop().__dict__.get(_LOOP_ATTRIBUTE)
         known = clients.pop(self._token, None) if clients is not None else None
         if known is not None:
-            await known[1].aclose()
+            client, closer = known
+            await client.close()
+            await closer.aclose()
 
 
 async def _closing(client: openai.AsyncOpenAI) -> AsyncGenerator[None, None]:

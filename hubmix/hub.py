@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from hubmix.calls import Calls
@@ -219,13 +218,11 @@ class Hub(MapsRows):
         """
         yield from self._calls.stream(payload, options)
 
-    async def astream_chat(
+    def astream_chat(
         self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
     ) -> AsyncGenerator[Delta, None]:
         """:meth:`stream_chat`, for asyncio. Cancelling the task closes the connection at once."""
-        async with aclosing(self._calls.astream(payload, options)) as deltas:
-            async for delta in deltas:
-                yield delta
+        return self._calls.astream(payload, options)
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
         """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""

@@ -1,14 +1,19 @@
-"""Give back the connection of a sync stream that its reader dropped.
+"""Give back the connection of a stream that its reader dropped.
 
-Garbage collection may run at any line of this thread, also inside the HTTP library's pool, whose lock is then held and
-is not reentrant: closing a response there waits for ever (seen with a stream in a reference cycle). So the closing is
-done by another thread, and waited for only as long as it can take where nothing is in its way.
+Sync: garbage collection may run at any line of this thread, also inside the HTTP library's pool, whose lock is then
+held and is not reentrant: closing a response there waits for ever (seen with a stream in a reference cycle). So the
+closing is done by another thread, and waited for only as long as it can take where nothing is in its way.
+
+Async: a loop closes the generators that are dropped, in a task. The loops of nest_asyncio do not (a script that begins
+with `nest_asyncio.apply()`, as many for LlamaIndex do); nothing can be awaited then, so a task is begun here.
 """
 
 from __future__ import annotations
 
 import _thread
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 _PATIENCE = 0.05  # seconds; a thread that holds the pool's lock goes on after it, and the closing is done then
@@ -44,3 +49,30 @@ def release_elsewhere(response: Any, pieces: Iterator[bytes]) -> None:
         response.close()
         return
     done.acquire(timeout=_PATIENCE)
+
+
+_RUNNING: set[asyncio.Task[None]] = set()  # asyncio itself keeps a task by a weak reference only
+
+
+def release_in_loop(loop: asyncio.AbstractEventLoop, response: Any, pieces: AsyncIterator[bytes]) -> None:
+    """Close a response in a task of its loop, where nothing may be awaited.
+
+    Args:
+        loop: The loop that the response belongs to.
+        response: The HTTP library's response.
+        pieces: The iterator over its body, which closes the response too when it is collected.
+    """
+
+    async def close() -> None:
+        await response.aclose()
+        end = getattr(pieces, "aclose", None)
+        if end is not None:
+            await end()
+
+    def begin() -> None:
+        task = loop.create_task(close())
+        _RUNNING.add(task)
+        task.add_done_callback(_RUNNING.discard)
+
+    with suppress(RuntimeError):  # the loop is closed, and its connections with it
+        loop.call_soon_threadsafe(begin)

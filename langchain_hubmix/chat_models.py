@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
+from hubmix.owned import Owned
 from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._chunks import ChunkWriter
 from langchain_hubmix._messages import chat_result
@@ -177,7 +178,7 @@ class ChatHubmix(ChatSettings):
     ) -> AsyncIterator[ChatGenerationChunk]:
         body, options = request_of(self, messages, stop, kwargs, streamed=True)
         write = ChunkWriter().write
-        async with aclosing(self.hub.astream_chat(body, options)) as deltas:
+        async with aclosing(Owned(self.hub.astream_chat(body, options))) as deltas:
             async for delta in deltas:
                 yield write(delta)
 

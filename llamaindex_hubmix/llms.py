@@ -19,6 +19,7 @@ from llama_index.core.llms.llm import ToolSelection
 from pydantic import Field, field_serializer, field_validator
 
 from hubmix.failover import FailoverPolicy
+from hubmix.owned import Owned
 from llamaindex_hubmix._connection import OPENAI_ONLY, HubConnection
 from llamaindex_hubmix._events import failover_reporter
 from llamaindex_hubmix._messages import RemoteContent, to_wire
@@ -307,7 +308,7 @@ class Hubmix(HubConnection, StructuredPrediction):
 
     async def _astream(self, request: Request) -> AsyncGenerator[ChatResponse, None]:
         responses = ResponseStream(request.payload["model"], single_call=request.single_call)
-        async with aclosing(self.hub.astream_chat(request.payload, request.options)) as deltas:
+        async with aclosing(Owned(self.hub.astream_chat(request.payload, request.options))) as deltas:
             async for delta in deltas:
                 yield responses.read(delta)
 
@@ -376,6 +377,6 @@ def _completions(responses: Generator[ChatResponse, None, None]) -> Generator[Co
 
 
 async def _acompletions(responses: AsyncGenerator[ChatResponse, None]) -> AsyncGenerator[CompletionResponse, None]:
-    async with aclosing(responses):
-        async for response in responses:
+    async with aclosing(Owned(responses)) as owned:
+        async for response in owned:
             yield completion_response(response)

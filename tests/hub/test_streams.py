@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -212,6 +213,34 @@ async def test_leaving_an_async_stream_closes_the_connection(hub: Hub) -> None:
     await deltas.aclose()
     assert connections(await hub.pool.current())[0] == 0
     await hub.aclose()
+
+
+async def test_a_stream_left_in_a_loop_that_closes_no_generators_closes_its_connection(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under nest_asyncio, whose loops tell Python of nobody who would close a dropped generator."""
+    ignored: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+    try:
+        async for _ in hub.astream_chat(PAYLOAD):
+            break
+        gc.collect()
+        client = await hub.pool.current()
+        for _ in range(1_000):
+            if connections(client)[0] == 0:
+                break
+            await asyncio.sleep(0.001)
+        assert connections(client)[0] == 0
+        await hub.aclose()
+        assert client.is_closed()
+        await hub.achat(PAYLOAD)
+        hub.pool._forget()  # as where the hub is dropped
+        gc.collect()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert ignored == []
 
 
 @WAYS
