@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
+from hubmix.errors import ConfigurationError
 from hubmix.hub import Hub
-from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
+from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened
 from hubmix.sharing import resolve_hub
+from langchain_hubmix._elsewhere import OPENAI_ONLY, reject
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +32,9 @@ class HubConnection(BaseModel):
     http_client: Any = Field(default=None, exclude=True, repr=False)
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
 
+    elsewhere: ClassVar[Mapping[str, str]] = OPENAI_ONLY
+    """Parameters of LangChain's OpenAI classes which this one does not have, and what to do instead."""
+
     _resolved: tuple[Any, Hub] | None = PrivateAttr(default=None)
 
     # A failed validation must not print what it was given: the key is among it.
@@ -39,7 +45,8 @@ class HubConnection(BaseModel):
         # A field of LangChain's own (`metadata`, for tracing) is not the request's parameter of the same name.
         values = opened(kwargs, cls.model_fields.keys() - (REQUEST_PARAMETERS - set(MODEL_SETTINGS)))
         if not values.keys() <= cls.model_fields.keys():
-            reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
+            reject(values, {*cls.model_fields, "hub"} - {"hub_source"}, cls.elsewhere, where=cls.__name__)
+        _check_kinds(values)
         if isinstance(key := values.get("api_key"), str):
             values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
         super().__init__(**values)
@@ -96,3 +103,18 @@ class HubConnection(BaseModel):
         if resolved := private.get("_resolved"):
             private["_resolved"] = ((*resolved[0][:-2], None, None), resolved[1])
         return {**state, "__dict__": fields, "__pydantic_private__": private}
+
+
+def _check_kinds(values: Mapping[str, Any]) -> None:
+    """Say of what ChatOpenAI takes in more forms which one it is here."""
+    if callable(values.get("api_key")):
+        raise ConfigurationError(
+            "api_key is a string, not a function: call it and pass what it gives. For a key that changes, pass an "
+            "http_client= and http_async_client= whose auth= sets the header."
+        )
+    timeout = values.get("timeout")
+    if isinstance(timeout, tuple) or hasattr(timeout, "connect"):
+        raise ConfigurationError(
+            "timeout is one number of seconds, for a whole attempt; connecting has limits of its own. "
+            "failover=FailoverPolicy(first_token_timeout=…, idle_timeout=…) are those of a stream."
+        )

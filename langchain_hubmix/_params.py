@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
-from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
+from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened
+from langchain_hubmix._elsewhere import CALL_ONLY, reject
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
 
@@ -57,7 +58,7 @@ def request_of(
     """
     call = opened(kwargs, PER_CALL) if kwargs else {}
     if not call.keys() <= PER_CALL:
-        reject_unknown(call, PER_CALL, where="A call of ChatHubmix")
+        reject(call, PER_CALL, CALL_ONLY, where="A call of ChatHubmix")
     if stop is not None:
         call["stop"] = stop
     body: dict[str, Any] = {"model": call.get("model") or llm.model, "messages": to_wire(messages)}
@@ -78,7 +79,8 @@ def request_of(
     if streamed:
         # One message is all that a LangChain stream can hold: further choices would be paid for and thrown away.
         body.pop("n", None)
-        if not call.get("stream_usage", llm.stream_usage):
+        wanted_usage = call.get("stream_usage")
+        if not (llm.stream_usage if wanted_usage is None else wanted_usage):
             body["stream_options"] = {"include_usage": False}
     return {name: value for name, value in body.items() if value is not None}, _options(llm, call, on_attempt)
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.tools import BaseTool
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from hubmix import __version__
 from hubmix.failover import FailoverPolicy
 from hubmix.parameters import MODEL_SETTINGS, opened
 from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._elsewhere import CHAT_ONLY
 from langchain_hubmix._messages import PROVIDER
 from langchain_hubmix._params import HEADERS, PER_CALL
 from langchain_hubmix._profile import profile_of
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 class ChatSettings(HubConnection, BaseChatModel):
     """What a chat model is set to; `ChatHubmix` says what each field means."""
 
-    model: str
+    elsewhere: ClassVar[Mapping[str, str]] = CHAT_ONLY
+
+    model: str = Field(min_length=1)
     fallbacks: Literal["auto"] | list[str] | None = None
     temperature: float | None = None
     max_tokens: int | None = None
@@ -72,6 +75,11 @@ class ChatSettings(HubConnection, BaseChatModel):
     def _headers_from_json(cls, value: Any) -> Any:
         # A secret that `load` reads from the environment is a string.
         return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("stream_usage", mode="before")
+    @classmethod
+    def _usage_unless_unwanted(cls, value: Any) -> Any:
+        return True if value is None else value
 
     @field_validator("logit_bias", mode="before")
     @classmethod

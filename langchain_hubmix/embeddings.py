@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
@@ -14,10 +14,11 @@ from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._elsewhere import EMBEDDINGS_ONLY
 from langchain_hubmix._params import policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class HubmixEmbeddings(HubConnection, Embeddings):
@@ -58,7 +59,9 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         ```
     """
 
-    model: str
+    elsewhere: ClassVar[Mapping[str, str]] = EMBEDDINGS_ONLY
+
+    model: str = Field(min_length=1)
     dimensions: int | None = Field(default=None, ge=1)
     encoding_format: Literal["float", "base64"] | None = None
     chunk_size: int = Field(default=100, ge=1)

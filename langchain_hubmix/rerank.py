@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
@@ -10,10 +10,11 @@ from pydantic import Field
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._elsewhere import RERANK_ONLY
 from langchain_hubmix._params import policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.callbacks import Callbacks
 
@@ -47,7 +48,9 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
         ```
     """
 
-    model: str
+    elsewhere: ClassVar[Mapping[str, str]] = RERANK_ONLY
+
+    model: str = Field(min_length=1)
     top_n: int | None = Field(default=None, ge=1)
     timeout: float | None = None
     total_timeout: float | None = None

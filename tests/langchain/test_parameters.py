@@ -8,7 +8,9 @@ import pytest
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel, ValidationError
 
-from hubmix import ConfigurationError, FailoverPolicy, Hub
+from hubmix import AuthenticationError, ConfigurationError, FailoverPolicy, Hub
+from hubmix._compat import http
+from hubmix.embedded import EmbeddedHub
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
 from langchain_hubmix._params import request_of
 
@@ -148,6 +150,55 @@ def test_an_unknown_parameter_names_the_near_one() -> None:
         HubmixEmbeddings(model="m", base_url=URL, api_key=KEY, dimension=3)
     with pytest.raises(ConfigurationError, match=r"top_k.*'top_n'"):
         HubmixRerank(model="m", base_url=URL, api_key=KEY, top_k=3)
+
+
+def test_names_of_the_openai_classes_say_what_to_do_instead() -> None:
+    for make, name, what in (
+        (ChatHubmix, "default_query", "http_client"),
+        (ChatHubmix, "organization", "leave it out"),
+        (ChatHubmix, "openai_proxy", "HTTPS_PROXY"),
+        (ChatHubmix, "use_responses_api", "leave it out"),
+        (ChatHubmix, "tools", "bind_tools"),
+        *(
+            (ChatHubmix, name, rf"extra_body=\{{'{name}': …\}}")
+            for name in ("verbosity", "prediction", "audio", "modalities", "store")
+        ),
+        (HubmixEmbeddings, "check_embedding_ctx_length", "leave it out"),
+        (HubmixRerank, "extra_headers", "default_headers"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"{make.__name__} has no parameter '{name}': .*{what}"):
+            make(**{"model": "m", "base_url": URL, "api_key": KEY, name: "x"})
+    for name, what in (("organization", "leave it out"), ("base_url", "another model object")):
+        with pytest.raises(ConfigurationError, match=f"A call of ChatHubmix has no parameter '{name}': .*{what}"):
+            body(llm(), **{name: "x"})
+
+
+def test_the_query_that_stands_in_for_default_query(server: EmbeddedHub) -> None:
+    with http().Client(params={"tenant": "a"}) as client:
+        model = llm(model="embedded/extract", base_url=server.base_url, api_key=server.api_key, http_client=client)
+        model.invoke("Hello")
+    assert server.requests[-1].query == "tenant=a"
+
+
+def test_forms_that_chatopenai_takes_beside(server: EmbeddedHub) -> None:
+    with pytest.raises(ConfigurationError, match=r"api_key is a string.*auth="):
+        llm(api_key=lambda: KEY)
+    for timeout in ((1, 2), http().Timeout(5, connect=1)):
+        with pytest.raises(ConfigurationError, match="timeout is one number of seconds"):
+            llm(timeout=timeout)
+    assert "stream_options" not in body(llm(stream_usage=None), streamed=True, stream_usage=None)
+    with pytest.raises(ValidationError, match="model"):
+        llm(model="")
+
+    def changing(request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {server.api_key}"
+        return request
+
+    with http().Client(auth=changing) as client:  # what the message says of a key that changes
+        model = llm(model="embedded/extract", base_url=server.base_url, api_key="sk-test-old", http_client=client)
+        assert model.invoke("Hello").text
+    with pytest.raises(AuthenticationError):
+        llm(model="embedded/extract", base_url=server.base_url, api_key="sk-test-old").invoke("Hello")
 
 
 def test_a_wrong_type_is_told_without_showing_what_was_given() -> None:
