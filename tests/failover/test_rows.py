@@ -75,17 +75,25 @@ ROWS = {
     "wrong key": Row(Fault.error("bad_key"), "auth", error=errors.AuthenticationError),
     "the hub's key at the vendor": Row(Fault.error("channel_auth"), "channel_auth"),
     "the same from Gemini": Row(Fault.error("gemini_400"), "channel_auth"),
+    "any other 401": Row(said(401, "no", type="vendor_error"), "channel_auth"),
     "empty account": Row(Fault.error("account_empty"), "quota", error=errors.QuotaExceededError),
     "402": Row(said(402, "Payment required", type=HUB), "quota", error=errors.QuotaExceededError),
     "key spent": Row(said(401, "[sk-abc***xyz] 该令牌额度已用尽", type=HUB), "quota", error=errors.QuotaExceededError),
     "the hub's wallet at the vendor": Row(Fault.error("vendor_429_quota"), "channel_quota"),
     "banned": Row(Fault.error("account_banned"), "account", error=errors.PermissionDeniedError),
     "IP": Row(Fault.error("key_ip_denied"), "account", error=errors.PermissionDeniedError),
+    "access denied": Row(
+        said(403, "no", type=HUB, code="access_denied"), "account", error=errors.PermissionDeniedError
+    ),
     "channel suffix": Row(Fault.error("key_with_channel"), "account", error=errors.PermissionDeniedError),
     "no access to the model": Row(Fault.error("key_model_denied"), "permission"),
     "country": Row(Fault.error("vendor_403"), "permission"),
     "unreadable": Row(Fault.error("vendor_error_detail"), "unreadable"),
     "not found": Row(said(404, "The model `x` does not exist", code="model_not_found"), "not_found"),
+    "404 model_not_found": Row(said(404, "no", type="invalid_request_error", code="model_not_found"), "not_found"),
+    "no model named": Row(
+        said(400, "Model name not specified", type=HUB), "bad_request", error=errors.BadRequestError
+    ),
     "Incorrect model ID": Row(said(503, "Incorrect model ID.", type="Aihubmix_api_error"), "not_found"),
     "Invalid URL": Row(
         said(404, "Invalid URL (POST /x)", type="invalid_request_error"), "endpoint", error=errors.EndpointError
@@ -95,6 +103,10 @@ ROWS = {
     "408": Row(Fault.error("vendor_408"), "transient", requests=2),
     "409": Row(said(409, "conflict", type="vendor"), "transient", requests=2),
     "the user's rate limit": Row(Fault.answer(429, text=""), "rate_account", 3, errors.RateLimitedError),
+    "the same in words": Row(said(429, "slower, please", type=HUB), "rate_account", 3, errors.RateLimitedError),
+    "the same in Chinese": Row(
+        said(429, "您已达到请求数限制：1分钟内最多请求10次", code="x"), "rate_account", 3, errors.RateLimitedError
+    ),
     "busy": Row(Fault.error("vendor_429"), "rate_model"),
     "529": Row(Fault.error("vendor_529"), "rate_model"),
     "500": Row(Fault.error("vendor_500"), "server", requests=2),
@@ -103,6 +115,9 @@ ROWS = {
     "504": Row(said(504, "late", type="vendor"), "timeout"),
     "524": Row(Fault.html(524), "timeout"),
     "silence": Row(Fault.stall(), "timeout", options=(("timeout", QUICK),)),
+    "silence for the time of the whole call": Row(
+        Fault.stall(), "timeout", error=errors.HubTimeoutError, options=(("total_timeout", QUICK),)
+    ),
     "reset": Row(Fault.reset(), "reset", requests=2),
     "HTML": Row(Fault.html(), "garbled", requests=2),
     "half a document": Row(Fault.garbled(), "garbled", requests=2, ways=tuple(WHOLE)),
@@ -201,6 +216,27 @@ async def test_a_stream_that_breaks_after_its_start_is_never_begun_again(
     assert caught.value.is_retryable
     assert hub.health()[0].failures == 1
     assert [(attempt.outcome, attempt.kind) for attempt in caught.value.attempts] == [("error", "interrupted")]
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+async def test_the_end_of_the_callers_time_is_no_fault_of_the_model(way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    server.fault(FIRST, Fault.stall(4))
+    pieces: list[str] = []
+    with pytest.raises(errors.StreamInterruptedError, match="total_timeout") as caught:
+        await way.ask(hub, FIRST, SECOND, pieces=pieces, total_timeout=QUICK)
+    assert caught.value.partial.text == "".join(pieces) != ""
+    assert caught.value.scope.value == "request"
+    assert hub.health() == []
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+async def test_stream_options_are_left_out_where_the_vendor_refuses_them(
+    way: Way, server: EmbeddedHub, hub: Hub
+) -> None:
+    server.fault(FIRST, said(400, "Unrecognized: stream_options", param="stream_options"), times=1)
+    answer = await way.ask(hub, FIRST, SECOND)
+    assert answer.asked == [(FIRST, "capability"), (FIRST, None)]
+    assert ["stream_options" in request.json for request in server.requests] == [True, False]
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
