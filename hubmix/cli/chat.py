@@ -48,7 +48,7 @@ def chat(
 
     Examples:
 
-        hubmix chat "Why is the sky blue?" --model gpt-4o-mini --fallback deepseek-chat
+        hubmix chat "Why is the sky blue?" -m gpt-4o-mini --fallback auto
         git diff | hubmix chat "Write a commit message" --quiet
         hubmix chat "What is on this picture?" --attach photo.jpg
         hubmix chat --model claude-haiku-4.5 --system "Answer in French"

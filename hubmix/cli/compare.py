@@ -110,8 +110,8 @@ def compare(
 
     Examples:
 
-        hubmix compare "Explain entropy in one sentence" -m gpt-4o-mini -m deepseek-chat
-        hubmix compare "Translate: good morning" -m gpt-4o-mini,qwen3-max --json
+        hubmix compare "What is entropy?" -m gpt-4o-mini -m deepseek-chat
+        hubmix compare "Say hello" -m gpt-4o-mini,qwen3-max --json
     """
     from hubmix.options import CallOptions
 

@@ -77,6 +77,8 @@ def _verdict(failed: Sequence[Check]) -> str:
 def balance(context: typer.Context, as_json: Json = False, hub: HubName = None, base_url: BaseUrl = None) -> None:
     """Say what is left on the key, in USD, or that the hub does not tell.
 
+    An unlimited key hides the account's balance; then it is said what was used.
+
     Examples:
 
         hubmix balance

@@ -36,7 +36,7 @@ def serve_embedded(
     Examples:
 
         hubmix serve-embedded --port 8000
-        hubmix serve-embedded --dialect aihubmix --model gpt-4o-mini --fault "embedded/echo=429"
+        hubmix serve-embedded --model gpt-4o-mini --fault gpt-4o-mini=429
     """
     from hubmix.embedded import EmbeddedHub
 

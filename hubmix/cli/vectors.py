@@ -36,7 +36,7 @@ def embed(
     Examples:
 
         hubmix embed "a cat" "a kitten" "an invoice"
-        hubmix embed --model text-embedding-3-large --json < lines.txt > vectors.jsonl
+        hubmix embed --dimensions 256 --json < lines.txt > vectors.jsonl
     """
     texts = list(text or ()) or _lines(piped_input())
     if not texts:
@@ -93,9 +93,11 @@ def rerank(
 ) -> None:
     """Order texts by how well they answer a query, the best first.
 
+    The index of a document is its place among those that were given, from 0.
+
     Examples:
 
-        hubmix rerank "How much water?" "It holds 1.7 litres." "It is red." --top-n 1
+        hubmix rerank "How much water?" "It holds 1.7 litres." "It is red."
         hubmix rerank "kettle" --file kettle.md --file toaster.md --json
     """
     names, documents = _documents(document or [], file or [])

@@ -222,12 +222,28 @@ def test_every_command_explains_itself(hubmix: Command, command: str) -> None:
     assert command in hubmix("--help").out
 
 
-@pytest.mark.parametrize("command", ["balance", "doctor", "rerank"])
-def test_each_example_of_the_help_is_a_line(hubmix: Command, command: str) -> None:
-    lines = [line.strip() for line in hubmix(command, "--help").out.splitlines()]
-    examples = [line for line in lines if line.startswith("hubmix ")]
-    assert len(examples) >= 2
-    assert all(line.count("hubmix ") == 1 for line in examples)
+@pytest.mark.parametrize(
+    "command", ["models", "chat", "compare", "embed", "rerank", "balance", "doctor", "serve-embedded"]
+)
+def test_each_example_of_the_help_is_a_line(hubmix: Command, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be copied as it stands, also from the narrowest usual terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.rstrip() for line in hubmix(command, "--help").out.splitlines()]
+    begin = lines.index(" Examples:") + 2
+    shown = lines[begin : lines.index("", begin)]
+    written = [line.strip() for line in app_help(command).splitlines() if line.startswith("    ")]
+    assert len(written) >= 2
+    assert [line.strip() for line in shown] == written
+    assert all(line.startswith("     ") for line in shown), "set off from the text around it"
+
+
+def app_help(command: str) -> str:
+    from typer.main import get_command
+
+    from hubmix.cli.app import app
+
+    found = get_command(app).commands[command]  # type: ignore[attr-defined]  # a group, whatever its class here
+    return found.help or ""
 
 
 def test_the_import_of_the_sdk_is_no_time_of_a_models(server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> None:
