@@ -7,7 +7,7 @@ is in no program at all, and `predict_and_call` fails for models without tools.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import inspect
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,9 @@ _DECIDED = frozenset({"tools", "tool_choice", "tool_required", "allow_parallel_t
 class StructuredPrediction(FunctionCallingLLM):
     """The `structured_predict` family over `chat` and its siblings."""
 
-    @abstractmethod
     def _best_method(self, model: str | None) -> Method:
         """The strongest method for `model`; None is the model's own."""
+        raise NotImplementedError  # not an abstract method: core puts a span around what implements one
 
     def _method(self, llm_kwargs: dict[str, Any]) -> Method | None:
         """The method to use, or None for the modes that belong to other packages."""
@@ -131,13 +131,16 @@ class StructuredPrediction(FunctionCallingLLM):
         """
         if not self.metadata.is_function_calling_model:
             kwargs = react_defaults(kwargs)
-        return super().predict_and_call(tools, *args, **kwargs)
+        by_core = inspect.unwrap(super().predict_and_call)  # without its span: core puts one around this method, too
+        result: AgentChatResponse = by_core(tools, *args, **kwargs)
+        return result
 
     async def apredict_and_call(self, tools: Sequence[BaseTool], *args: Any, **kwargs: Any) -> AgentChatResponse:
         """`predict_and_call`, awaited."""
         if not self.metadata.is_function_calling_model:
             kwargs = react_defaults(kwargs)
-        return await super().apredict_and_call(tools, *args, **kwargs)
+        result: AgentChatResponse = await inspect.unwrap(super().apredict_and_call)(tools, *args, **kwargs)
+        return result
 
     # `stream_structured_predict` and its async twin are core's: they send the events and call these two.
 

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.span_handlers import SimpleSpanHandler
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 from openai.types.chat.chat_completion_message_function_tool_call import Function
+from pydantic import BaseModel
 
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.errors import MalformedAnswerError
@@ -28,6 +32,10 @@ def add(a: int, b: int) -> int:
 def weather(city: str) -> str:
     """The weather of a city."""
     return f"It is sunny in {city}."
+
+
+class Place(BaseModel):
+    name: str
 
 
 TOOLS = [FunctionTool.from_defaults(add), FunctionTool.from_defaults(weather)]
@@ -115,6 +123,28 @@ def test_predict_and_call(llm: Hubmix) -> None:
 
 async def test_apredict_and_call(llm: Hubmix) -> None:
     assert str(await llm.apredict_and_call(TOOLS, ASK)) == "It is sunny in Paris."
+
+
+async def test_a_verb_over_chat_is_one_span(llm: Hubmix) -> None:
+    root, handler = get_dispatcher(), SimpleSpanHandler()
+    root.add_span_handler(handler)
+    try:
+        llm.predict_and_call(TOOLS, ASK)
+        await llm.apredict_and_call(TOOLS, ASK)
+        llm.structured_predict(Place, PromptTemplate("name: Paris"))
+    finally:
+        root.span_handlers.remove(handler)
+    made = [span.id_.partition("-")[0] for span in handler.completed_spans]
+    assert [name for name in made if name.startswith("Hubmix.")] == [
+        "Hubmix._prepare_chat_with_tools",
+        "Hubmix.chat",
+        "Hubmix.predict_and_call",
+        "Hubmix._prepare_chat_with_tools",
+        "Hubmix.achat",
+        "Hubmix.apredict_and_call",
+        "Hubmix.chat",
+        "Hubmix.structured_predict",
+    ]
 
 
 def test_predict_and_call_of_a_model_without_tools_prompts_for_them(make: Make, server: EmbeddedHub) -> None:
