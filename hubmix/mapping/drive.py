@@ -86,7 +86,7 @@ def map_rows(
     Raises:
         ConfigurationError: if an argument cannot be used, there is no key, or `resume` names a file that cannot be
             used or is of another kind.
-        HubmixError: the first row's error, with `on_error="raise"`.
+        HubmixError: the first row's error, with `on_error="raise"`; or the `resume` file cannot be written any more.
 
     Example:
         ```python

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -61,15 +62,25 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        try:
+            self.close()
+        except HubmixError:
+            if error is None:  # else it is what ended the run, and says more
+                raise
 
     def close(self) -> None:
         """Bring everything to the disk."""
         with self._lock:
-            if not self._file.closed:
+            if self._file.closed:
+                return
+            try:
                 self._file.flush()
                 os.fsync(self._file.fileno())
-                self._file.close()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            finally:
+                with suppress(OSError):  # of a flush that has failed already
+                    self._file.close()
 
     def find(self, request: Request) -> Row | None:
         """The row as an earlier run left it, or None where it is still to be asked."""
@@ -82,16 +93,31 @@ class Journal:
         return row_from_entry(entry, request)
 
     def write(self, row: Row, key: str) -> None:
-        """Append a finished row. What comes after `close` (a call that was given up) is dropped."""
+        """Append a finished row. What comes after `close` (a call that was given up) is dropped.
+
+        Raises:
+            HubmixError: the disk is full, or gone.
+        """
         line = json.dumps(row_to_entry(row, key), ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
         with self._lock:
             if self._file.closed:
                 return
-            self._file.write(line + b"\n")
-            self._file.flush()
-            if time.monotonic() - self._synced > _SYNC_EVERY:
-                os.fsync(self._file.fileno())
-                self._synced = time.monotonic()
+            try:
+                self._file.write(line + b"\n")
+                self._file.flush()
+                if time.monotonic() - self._synced > _SYNC_EVERY:
+                    os.fsync(self._file.fileno())
+                    self._synced = time.monotonic()
+            except OSError as error:
+                raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> HubmixError:
+        return HubmixError(
+            f"The resume file {self.path} cannot be written: {error.strerror or error}. The map ends here, since what "
+            "is answered now would be lost with it. Make room and run it again: the rows in the file are not asked "
+            "again.",
+            kind="resume",
+        )
 
     def _read(self) -> dict[tuple[int, str], _Line]:
         known: dict[tuple[int, str], _Line] = {}

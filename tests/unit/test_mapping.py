@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -454,23 +455,41 @@ def test_an_answer_is_taken_over_only_at_its_place_and_for_its_request(
     assert len(sent(server)) == 3
 
 
-def unusable(name: str, folder: Path) -> Path:
-    (folder / "file").write_text("")
-    paths = {
-        "a folder": folder,
-        "below a file": folder / "file" / "a.jsonl",
-        "a null character": folder / "a\0b",
-        "nobody's home": Path("~no-such-user-here/a.jsonl"),
-        "a device": Path(os.devnull),
-    }
-    return paths[name]
-
-
-@pytest.mark.parametrize("name", ["a folder", "below a file", "a null character", "nobody's home", "a device"])
-def test_a_file_that_cannot_be_used(run: Mapper, server: EmbeddedHub, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [".", "file/a.jsonl", "a\0b", "~no-such-user-here/a.jsonl", os.devnull])
+def test_a_file_that_cannot_be_used(
+    run: Mapper, server: EmbeddedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
     with pytest.raises(ConfigurationError, match=r"^resume='.+' cannot be used: .+ Nothing was sent"):
-        run(["a"], model=ECHO, resume=unusable(name, tmp_path))
+        run(["a"], model=ECHO, resume=name)
     assert sent(server) == []
+
+
+class FullDisk(io.BufferedRandom):
+    """A file that takes two rows and then has no room left."""
+
+    flushed = 0
+
+    def flush(self) -> None:
+        self.flushed += 1
+        if self.flushed > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().flush()
+
+
+def test_a_full_disk_ends_the_map_and_loses_nothing(
+    run: Mapper, server: EmbeddedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    with monkeypatch.context() as patched:
+        patched.setattr("hubmix.mapping.journal._opened", lambda path: FullDisk(io.FileIO(path, "a+b")))
+        with pytest.raises(HubmixError, match=r"answers.jsonl cannot be written: No space left on device") as raised:
+            run(["a", "b", "c", "d"], model=ECHO, concurrency=1, resume=file)
+    assert raised.value.kind == "resume"
+    rows = run(["a", "b", "c", "d"], model=ECHO, resume=file)
+    assert rows.texts == ["a", "b", "c", "d"]
+    assert [row.resumed for row in rows][:2] == [True, True]
 
 
 def test_failed_rows_are_asked_again_unless_that_is_not_wanted(
