@@ -125,6 +125,8 @@ class ChatSettings(HubConnection, BaseChatModel):
 
     def get_num_tokens(self, text: str) -> int:
         """About how many tokens a text has: an estimate that needs neither a tokenizer nor the network."""
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
         return count_tokens_approximately([text])
 
     def get_num_tokens_from_messages(
@@ -133,6 +135,8 @@ class ChatSettings(HubConnection, BaseChatModel):
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
         """About how many tokens messages and tools have: an estimate that needs neither a tokenizer nor the network."""
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens_from_messages(list(messages), tools)
         wire_tools = [wire_tool(tool, strict=None) for tool in tools or ()]
         return count_tokens_approximately(messages, tools=cast("Any", wire_tools) or None)
 

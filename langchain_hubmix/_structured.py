@@ -61,7 +61,8 @@ def structured_request(
         told = {} if schema is None else {"schema_in_words": convert_to_json_schema(_bare(schema))}
         return [], {"response_format": {"type": "json_object"}, **told}
     if method == "json_schema":
-        return list(tools or ()), {"response_format": wire_response_format(schema, strict=strict), "strict": strict}
+        asked = schema if described_schema(schema) else _bare(schema)
+        return list(tools or ()), {"response_format": wire_response_format(asked, strict=strict), "strict": strict}
     tool = schema_tool(schema, strict=strict)
     return [tool], {"tool_choice": tool["function"]["name"]}
 
@@ -79,8 +80,10 @@ def schema_tool(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
 
 
 def _bare(schema: Any) -> Any:
-    """A response format as a JSON schema with a title; anything else as it is."""
+    """A response format, or a JSON schema without a title, as one with a title; anything else as it is."""
     if not (described := described_schema(schema)):
+        if isinstance(schema, dict) and schema.get("type") == "object" and not {"title", "name"} & schema.keys():
+            return {"title": "answer", **schema}  # the wire needs a name, which nobody but the model sees
         return schema
     about = {"title": described["name"], "description": described.get("description")}
     return {**{name: text for name, text in about.items() if text}, **described["schema"]}

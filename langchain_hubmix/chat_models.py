@@ -252,7 +252,7 @@ class ChatHubmix(ChatSettings):
         """A model that answers with an object of a schema.
 
         Args:
-            schema: a pydantic class (version 2 or 1), a TypedDict class, a JSON schema with a title, or a tool or
+            schema: a pydantic class (version 2 or 1), a TypedDict class, a JSON schema, or a tool or
                 response format in OpenAI's format. May be None with `method="json_mode"`.
             method: `"json_schema"` (the vendor holds the answer to the schema), `"function_calling"` (the schema is a
                 tool that must be called) or `"json_mode"` (any JSON object; the schema is told in the prompt). Default:

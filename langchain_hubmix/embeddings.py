@@ -18,7 +18,7 @@ from langchain_hubmix._elsewhere import EMBEDDINGS_ONLY
 from langchain_hubmix._params import policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 
 class HubmixEmbeddings(HubConnection, Embeddings):
@@ -91,7 +91,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         """The same without blocking the event loop; cancelling it cancels its requests."""
         batches = self._batches(texts)
         free = asyncio.Semaphore(self.max_concurrency)
-        progress = self._progress(len(texts))
+        progress = self._progress(sum(map(len, batches)))
 
         async def embed(batch: list[str]) -> list[list[float]]:
             async with free:
@@ -137,7 +137,10 @@ class HubmixEmbeddings(HubConnection, Embeddings):
             extra_body=self.extra_body,
         )
 
-    def _checked(self, texts: Sequence[str]) -> list[str]:
+    def _checked(self, texts: Iterable[str]) -> list[str]:
+        if isinstance(texts, str):
+            raise ConfigurationError("embed_documents takes a list of texts, not one text: use embed_query.")
+        texts = list(texts)
         for position, text in enumerate(texts):
             if not isinstance(text, str):
                 raise ConfigurationError(f"Text {position} of {len(texts)} is a {type(text).__name__}, not a string.")
@@ -146,9 +149,9 @@ class HubmixEmbeddings(HubConnection, Embeddings):
                     f"Text {position} of {len(texts)} is empty. A hub refuses the whole request for one empty text: "
                     "leave it out, or embed a placeholder such as ' '."
                 )
-        return list(texts)
+        return texts
 
-    def _batches(self, texts: Sequence[str]) -> list[list[str]]:
+    def _batches(self, texts: Iterable[str]) -> list[list[str]]:
         batches: list[list[str]] = []
         size = 0
         for text in self._checked(texts):

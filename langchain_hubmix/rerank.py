@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
+from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions
 from langchain_hubmix._connection import HubConnection
@@ -73,7 +74,8 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
         """
         if not documents:
             return []
-        return _scores(self.hub.rerank(self._payload(documents, query, top_n), self._options()))
+        payload = self._payload(documents, query, top_n)
+        return _scores(self.hub.rerank(payload, self._options()), payload.get("top_n"))
 
     async def arerank(
         self, documents: Sequence[str | Document | dict[str, Any]], query: str, *, top_n: int | None = None
@@ -81,7 +83,8 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
         """The same without blocking the event loop."""
         if not documents:
             return []
-        return _scores(await self.hub.arerank(self._payload(documents, query, top_n), self._options()))
+        payload = self._payload(documents, query, top_n)
+        return _scores(await self.hub.arerank(payload, self._options()), payload.get("top_n"))
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -104,7 +107,9 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
     def _payload(self, documents: Sequence[Any], query: str, top_n: int | None) -> dict[str, Any]:
         texts = [item.page_content if isinstance(item, Document) else item for item in documents]
         payload = {"model": self.model, "query": query, "documents": texts}
-        wanted = top_n or self.top_n
+        wanted = self.top_n if top_n is None else top_n
+        if wanted is not None and wanted < 1:
+            raise ConfigurationError(f"top_n is how many documents to keep, 1 or more, not {wanted}.")
         return payload if wanted is None else {**payload, "top_n": min(wanted, len(texts))}
 
     def _options(self) -> CallOptions:
@@ -116,8 +121,9 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
         )
 
 
-def _scores(reply: RerankReply) -> list[dict[str, Any]]:
-    return [{"index": result.index, "relevance_score": result.score} for result in reply.results]
+def _scores(reply: RerankReply, top_n: int | None) -> list[dict[str, Any]]:
+    # Cut here too: a vendor that does not know `top_n` gives all of them.
+    return [{"index": result.index, "relevance_score": result.score} for result in reply.results[:top_n]]
 
 
 def _ranked(documents: Sequence[Document], scores: list[dict[str, Any]]) -> list[Document]:

@@ -292,6 +292,8 @@ def test_estimated_tokens_need_no_network(server: EmbeddedHub, chat: Chat) -> No
     assert 1 <= llm.get_num_tokens("Hello world") <= 8
     few = llm.get_num_tokens_from_messages([HumanMessage("Hello")])
     assert few < llm.get_num_tokens_from_messages([HumanMessage("Hello")], tools=[ADD])
+    exact = chat(custom_get_token_ids=lambda text: [ord(letter) for letter in text])
+    assert (exact.get_num_tokens("Hello"), exact.get_num_tokens_from_messages([HumanMessage("Hi")])) == (5, 9)
     assert server.requests == []
 
 

@@ -73,6 +73,14 @@ async def test_no_texts_need_no_request(server: EmbeddedHub, embeddings: Any) ->
     assert server.requests == []
 
 
+async def test_texts_may_come_one_by_one(server: EmbeddedHub, embeddings: Any) -> None:
+    listed = embeddings().embed_documents(TEXTS)
+    assert embeddings().embed_documents(text for text in TEXTS) == listed
+    assert await embeddings().aembed_documents(text for text in TEXTS) == listed
+    with pytest.raises(ConfigurationError, match="use embed_query"):
+        embeddings().embed_documents("one text")
+
+
 async def test_an_empty_text_is_found_before_anything_is_sent(server: EmbeddedHub, embeddings: Any) -> None:
     texts = [*TEXTS, "", "x"]
     with pytest.raises(ConfigurationError, match="Text 25 of 27 is empty"):
@@ -198,6 +206,17 @@ async def test_top_n(server: EmbeddedHub, rerank: Any) -> None:
     ):
         assert [entry["index"] for entry in best] == [1]
         assert best[0]["relevance_score"] > 0
+    with pytest.raises(ConfigurationError, match="1 or more, not 0"):
+        rerank(top_n=2).rerank(["a"], "cat", top_n=0)
+
+
+async def test_a_vendor_that_does_not_know_top_n(server: EmbeddedHub, rerank: Any) -> None:
+    everything = {"results": [{"index": i, "relevance_score": i / 3} for i in range(3)]}
+    for _ in range(2):
+        server.fault("embedded/rerank", Fault.answer(200, everything))
+    best = rerank(top_n=1).compress_documents(DOCUMENTS, "cat")
+    assert [document.page_content for document in best] == [DOCUMENTS[2].page_content]
+    assert len(await rerank(top_n=1).acompress_documents(DOCUMENTS, "cat")) == 1
 
 
 async def test_no_documents_need_no_request(server: EmbeddedHub, rerank: Any) -> None:

@@ -122,6 +122,12 @@ def test_a_response_format_is_a_schema_too(server: EmbeddedHub, chat: Chat, meth
         assert (body["tools"][0]["function"]["name"], body["tools"][0]["function"]["strict"]) == ("person", True)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_schema_without_a_title(server: EmbeddedHub, chat: Chat, method: Any) -> None:
+    schema = {name: value for name, value in JSON_SCHEMA.items() if name != "title"}
+    assert chat().with_structured_output(schema, method=method).invoke(ANNA) == {"name": "Anna", "age": 42}
+
+
 def test_further_tools_beside_a_schema(server: EmbeddedHub, chat: Chat) -> None:
     def weather(city: str) -> str:
         """The weather."""
