@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +27,8 @@ FINISH_REASONS: dict[str, str] = {
     "IMAGE_SAFETY": "content_filter",
     "MALFORMED_FUNCTION_CALL": "error",
 }
+
+_BEYOND = 10**15  # tokens
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _DETAIL_TEXT = ("text", "thinking", "summary", "content")
@@ -148,8 +149,9 @@ def read_finish_reason(value: Any) -> tuple[str | None, str | None]:
 
 
 def _count(*values: Any) -> int | None:
+    """The first that is a number of tokens; -1, NaN and what no model could count are none."""
     for value in values:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _BEYOND:
             return int(value)
     return None
 

@@ -254,8 +254,10 @@ class StreamReader:
         out.audio = audio
         whole = self._reply.audio = self._reply.audio or {}
         for key, value in audio.items():
-            joins = key in ("data", "transcript") and isinstance(value, str)
-            whole[key] = whole.get(key, "") + value if joins else value
+            before = whole.get(key)
+            joins = key in ("data", "transcript") and isinstance(value, str) and isinstance(before, str)
+            if value is not None:
+                whole[key] = before + value if joins else value
 
     def _read_call(self, raw: Mapping[str, Any]) -> ToolCallDelta | None:
         kind = "legacy" if raw.get("index") == "legacy" else "custom" if raw.get("custom") else "function"

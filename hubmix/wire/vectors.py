@@ -7,7 +7,8 @@ import binascii
 import sys
 from array import array
 from dataclasses import replace
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 from hubmix.wire.fields import read_usage
 from hubmix.wire.values import AnswerError, EmbeddingReply, RankedDocument, RerankReply, Usage
@@ -37,21 +38,33 @@ def read_embeddings(data: Any, count: int) -> EmbeddingReply:
     ordered = [v for v in vectors if v is not None]
     if len(ordered) != count:
         raise AnswerError("no_choices", "Two vectors of the answer carry the same index.", data)
-    return EmbeddingReply(ordered, _read_usage(data.get("usage")), data.get("model"), raw=data)
+    return EmbeddingReply(ordered, _read_usage(data.get("usage")), _model(data), raw=data)
 
 
 def _vector(value: Any) -> list[float]:
     if isinstance(value, list) and value:
-        return [float(x) for x in value]
-    if isinstance(value, str) and value:
         try:
-            numbers = array("f", base64.b64decode(value, validate=True))
-        except (binascii.Error, ValueError) as error:
-            raise AnswerError("undecodable", f"A vector is not base64 of 32-bit floats: {error}") from error
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        return numbers.tolist()
-    raise AnswerError("no_choices", "A vector of the answer is empty.")
+            vector = [float(x) for x in value]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise AnswerError("undecodable", f"A vector holds something that is no number: {error}") from error
+    elif isinstance(value, str) and value:
+        vector = _from_base64(value)
+    else:
+        raise AnswerError("no_choices", "A vector of the answer is empty.")
+    # A store that is given one NaN finds nothing by that vector, or everything, and says so to nobody.
+    if not isfinite(sum(vector)):
+        raise AnswerError("undecodable", "A vector holds NaN or infinity.")
+    return vector
+
+
+def _from_base64(text: str) -> list[float]:
+    try:
+        numbers = array("f", base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise AnswerError("undecodable", f"A vector is not base64 of 32-bit floats: {error}") from error
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
 
 
 def read_rerank(data: Any, count: int) -> RerankReply:
@@ -71,12 +84,23 @@ def read_rerank(data: Any, count: int) -> RerankReply:
     for item in _items(data, "results"):
         index = item.get("index") if isinstance(item, dict) else None
         score = item.get("relevance_score", item.get("score")) if isinstance(item, dict) else None
-        if not isinstance(index, int) or not 0 <= index < count or not isinstance(score, (int, float)):
+        if not isinstance(index, int) or not 0 <= index < count or not _is_score(score):
             raise AnswerError("undecodable", "A rerank result has no valid index or no score.", data)
         ranked.append(RankedDocument(index, float(score), item.get("document")))
     ranked.sort(key=lambda r: -r.score)
-    usage = data.get("usage") or (data.get("meta") or {}).get("tokens")
-    return RerankReply(ranked, _read_usage(usage), data.get("model"), raw=data)
+    meta = data.get("meta")
+    usage = data.get("usage") or (meta.get("tokens") if isinstance(meta, dict) else None)
+    return RerankReply(ranked, _read_usage(usage), _model(data), raw=data)
+
+
+def _is_score(value: Any) -> TypeGuard[float]:
+    # NaN would leave the order to chance.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _model(data: dict[str, Any]) -> str | None:
+    model = data.get("model")
+    return model if isinstance(model, str) else None
 
 
 def _read_usage(raw: Any) -> Usage | None:

@@ -118,7 +118,8 @@ def test_the_first_finish_reason_counts_and_an_empty_one_is_none() -> None:
 
 def test_cumulative_usage_is_read_once() -> None:
     counts = [{"prompt_tokens": 5, "completion_tokens": i, "total_tokens": 5 + i} for i in (1, 2, 3)]
-    reply = streamed(*(chunk({"content": "x"}, usage=u) for u in counts), END, chunk({}, usage=None))
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    reply = streamed(*(chunk({"content": "x"}, usage=u) for u in counts), END, chunk({}, usage=zeros))
     assert reply.usage is not None
     assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.total_tokens) == (5, 3, 8)
 
@@ -179,7 +180,13 @@ def test_usage_is_found_wherever_it_is(last: dict[str, Any]) -> None:
             },
             (6388, 9, 6397, 6266, 100),
         ),
+        *(
+            ({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {name: 4}}, (9, 1, 10, None, 4))
+            for name in ("cache_write_tokens", "cached_creation_tokens", "cache_creation_tokens")
+        ),
         ({"input_tokens": 7, "output_tokens": 2}, (7, 2, 9, None, None)),
+        # A negative count is none.
+        ({"prompt_tokens": -1, "input_tokens": 7, "completion_tokens": 2}, (7, 2, 9, None, None)),
         # Gemini: thoughts are in the total only.
         ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 57}, (5, 2, 57, None, None)),
     ],
@@ -495,8 +502,11 @@ def test_nothing_but_its_own_error_is_ever_raised(values: list[Any]) -> None:
 
 def test_vectors_are_put_in_the_order_of_the_texts() -> None:
     packed = base64.b64encode(array("f", [3.0, 4.0]).tobytes()).decode()
-    data = {"data": [{"index": 1, "embedding": packed}, {"index": 0, "embedding": [1, 2]}], "model": "m"}
-    assert read_embeddings(data, 2).vectors == [[1.0, 2.0], [3.0, 4.0]]
+    items = [{"index": 1, "embedding": packed}, {"index": 0, "embedding": [1, 2]}]
+    reply = read_embeddings({"data": items, "model": "m", "usage": {"prompt_tokens": 7, "total_tokens": 7}}, 2)
+    assert reply.vectors == [[1.0, 2.0], [3.0, 4.0]]
+    assert reply.usage is not None
+    assert (reply.model, reply.usage.input_tokens, reply.usage.output_tokens) == ("m", 7, 0)
     unnumbered = {"data": [{"embedding": [1.0]}, {"embedding": [2.0]}]}
     assert read_embeddings(unnumbered, 2).vectors == [[1.0], [2.0]]
 
