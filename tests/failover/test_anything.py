@@ -14,6 +14,7 @@ from hubmix import FailoverPolicy, Hub, HubmixError, errors
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.options import CallOptions
 from tests.failover.ways import EVERY, FIRST, QUESTION, SECOND, THIRD, Said, Way
+from tests.hub.test_streams import connections
 
 FAULTS = [
     *("ok", "vendor_500", "vendor_429", "model_unknown", "vendor_400_context", "vendor_400_filter", "bad_key"),
@@ -129,9 +130,9 @@ async def test_a_thousand_streams_with_faults_all_end_and_leave_nothing_behind(
     assert sum(ended.values()) == calls
     assert ended["whole"] >= 800
     assert ended["interrupted"] > 0
-    pool = hub.pool
+    assert hub.pool is not None
+    assert connections(await hub.pool.current())[0] == 0
     await hub.aclose()
-    assert pool is not None
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
