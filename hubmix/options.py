@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hubmix.errors import ConfigurationError
 from hubmix.failover import Attempt, FailoverPolicy
 
 
@@ -21,6 +22,9 @@ class CallOptions:
         headers: Sent with each attempt.
         extra_body: Fields merged last into the body, for a vendor's own parameters.
         on_attempt: Told of every failed or skipped attempt as it happens.
+
+    Raises:
+        ConfigurationError: If a time is not above 0, or ``fallbacks`` is a single name.
     """
 
     fallbacks: tuple[str, ...] | Literal["auto"] = ()
@@ -30,6 +34,29 @@ class CallOptions:
     headers: Mapping[str, str] | None = None
     extra_body: Mapping[str, Any] | None = None
     on_attempt: Callable[[Attempt], None] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.fallbacks, str) and self.fallbacks != "auto":
+            raise ConfigurationError(
+                f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{self.fallbacks!r}]."
+            )
+        for name in ("timeout", "total_timeout"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigurationError(f"{name} must be more than 0 seconds, or None to leave it; not {value}.")
+
+
+def read_fallbacks(given: Iterable[str] | None) -> tuple[str, ...] | Literal["auto"]:
+    """The fallbacks of a call, as a user gives them.
+
+    Raises:
+        ConfigurationError: If they are a single name, whose letters would be asked one after the other.
+    """
+    if isinstance(given, str):
+        if given == "auto":
+            return "auto"
+        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{given!r}].")
+    return tuple(given or ())
 
 
 DEFAULT_OPTIONS = CallOptions()

@@ -339,9 +339,12 @@ class Walk:
 
     def _retry_after(self) -> float | None:
         """Seconds until the first candidate may be asked again."""
-        failed = [candidate for candidate in self._candidates.all if candidate.verdict]
-        waits = [candidate.verdict.failure.retry_after for candidate in failed if candidate.verdict]
-        waits += [_back_in(block) for candidate in failed if (block := self._candidates.block(candidate))]
+        waits: list[float | None] = []
+        for candidate in self._candidates.all:
+            if candidate.verdict:
+                # The breaker has heard what the hub asked for, and knows of earlier failures too.
+                block = self._candidates.block(candidate)
+                waits.append(_back_in(block) if block else candidate.verdict.failure.retry_after)
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions
+from hubmix.options import CallOptions, read_fallbacks
 from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened
 from langchain_hubmix._elsewhere import CALL_ONLY, reject
 from langchain_hubmix._messages import to_wire
@@ -113,7 +113,6 @@ def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None
 
 
 def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
-    fallbacks = call.get("fallbacks", llm.fallbacks)
     policy = policy_of(call.get("failover") or llm.failover, call.get("max_retries", llm.max_retries))
     headers = {
         name: value for key in ("default_headers", "extra_headers") for name, value in (call.get(key) or {}).items()
@@ -124,7 +123,7 @@ def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[A
     if given := call.get("extra_body"):
         extra_body = {**(extra_body or {}), **given}
     return CallOptions(
-        fallbacks=fallbacks if fallbacks == "auto" else tuple(fallbacks or ()),
+        fallbacks=read_fallbacks(call.get("fallbacks", llm.fallbacks)),
         policy=policy,
         timeout=call.get("timeout", llm.timeout),
         total_timeout=call.get("total_timeout", llm.total_timeout),

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions
+from hubmix.options import CallOptions, read_fallbacks
 from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
 from llamaindex_hubmix._structured import response_format
 from llamaindex_hubmix._tools import wire_tool_choice, wire_tools
@@ -94,11 +93,8 @@ def _settle_tools(payload: dict[str, Any]) -> None:
 
 
 def _options(own: Mapping[str, Any], given: Mapping[str, Any], on_attempt: Callable[[Attempt], None]) -> CallOptions:
-    fallbacks = _choose("fallbacks", given, own) or ()
-    if isinstance(fallbacks, str) and fallbacks != "auto":
-        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{fallbacks!r}].")
     return CallOptions(
-        fallbacks="auto" if fallbacks == "auto" else tuple(fallbacks),
+        fallbacks=read_fallbacks(_choose("fallbacks", given, own)),
         policy=policy_of(_choose("failover", given, own), _choose("max_retries", given, own)),
         timeout=_choose("timeout", given, own),
         total_timeout=_choose("total_timeout", given, own),

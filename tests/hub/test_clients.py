@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, FailoverPolicy, Hub, HubConnectionError
+from hubmix import CallOptions, ConfigurationError, FailoverPolicy, Hub, HubConnectionError
 from hubmix._compat import http
 from hubmix.embedded import EmbeddedHub, refused_url
 from hubmix.settings import Endpoint
@@ -191,3 +191,9 @@ async def test_a_hub_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.Mo
         await made.aclose()
     assert asked == [b"CONNECT hub.example:443 HTTP/1.1\r\n"]
     proxy.close()
+
+
+@pytest.mark.parametrize("wrong", [{"fallbacks": "gpt-4o"}, {"timeout": 0}, {"total_timeout": -1.0}])
+def test_options_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        CallOptions(**wrong)

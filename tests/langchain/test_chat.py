@@ -219,6 +219,8 @@ def test_bound_parameters_and_per_call_models(server: EmbeddedHub, chat: Chat) -
     assert server.requests[-1].json["top_k"] == 3
     with pytest.raises(ConfigurationError, match="'temperature'"):
         llm.bind(temprature=0).invoke("Hello")
+    with pytest.raises(ConfigurationError, match="list of model IDs"):
+        llm.invoke("Hello", fallbacks="embedded/echo")
 
 
 def test_cache(server: EmbeddedHub, chat: Chat) -> None:

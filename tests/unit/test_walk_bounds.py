@@ -242,6 +242,14 @@ def test_what_is_no_failure_of_the_hub_propagates_and_gives_the_probe_back(
     assert time.waits == []
 
 
+def test_the_error_never_says_to_come_back_while_the_breaker_is_open(walk: Walker, time: FakeTime) -> None:
+    busy = said(429, "slow down", type="requests", code="rate_limit_exceeded", headers={"retry-after": "2"})
+    for models in (("a",), ("a", "b")):
+        with pytest.raises(HubmixError) as caught:
+            walk(time.plan(*models, policy=FailoverPolicy(max_retries=0)), script(a=busy, b=busy))
+        assert caught.value.retry_after == 5
+
+
 @pytest.mark.parametrize("hook", ["classify", "on_attempt"])
 def test_ctrl_c_in_a_hook_gives_the_probe_back(walk: Walker, time: FakeTime, hook: str) -> None:
     def interrupt(*_: Any) -> Any:
