@@ -51,5 +51,6 @@ def _read(path: Path) -> bytes:
                 f"{path} has {size / 1048576:.0f} MB; at most {LARGEST // 1048576} MB can be attached."
             )
         return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be attached: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{path} cannot be attached: {reason}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,8 +148,10 @@ class Session:
         return True
 
     def _attach(self, name: str) -> None:
-        path = Path(name).expanduser()
+        path = Path(name)
         try:
+            with suppress(RuntimeError):  # the home of a user whom nobody knows: no such file, then
+                path = path.expanduser()
             content_of("", [path])
         except ConfigurationError as error:
             screen.failure(str(error))
