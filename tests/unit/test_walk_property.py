@@ -56,7 +56,9 @@ ANYTHING = st.one_of(
         code=st.one_of(st.none(), st.sampled_from(["429", "invalid_request", "insufficient_quota", "x"])),
         type=st.one_of(st.none(), st.sampled_from(["new_api_error", "rate_limit_error", "y"])),
         message=st.sampled_from(["", "无可用渠道", "maximum context length is 9", "try again in 3s"]),
-        headers=st.sampled_from([{}, {"retry-after": "2"}, {"retry-after": "500"}, {"x-should-retry": "false"}]),
+        headers=st.sampled_from(
+            [{}, *({"retry-after": text} for text in ("2", "500", "inf", "1e400", "nan")), {"x-should-retry": "false"}]
+        ),
         empty_body=st.booleans(),
     ),
 )
