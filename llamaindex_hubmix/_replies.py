@@ -88,7 +88,8 @@ def _blocks(reply: Reply, calls: list[ToolCall]) -> list[ContentBlock]:
     blocks.append(TextBlock(text=text))
     blocks.extend(_citations(reply.citations.get("annotations")))
     if reply.audio and reply.audio.get("data"):
-        blocks.append(AudioBlock(audio=str(reply.audio["data"]).encode(), format=reply.audio.get("format")))
+        data = str(reply.audio["data"]).encode(errors="replace")
+        blocks.append(AudioBlock(audio=data, format=reply.audio.get("format")))
     blocks.extend(block for image in reply.images or () if (block := _image_block(image)) is not None)
     blocks.extend(_tool_block(call) for call in calls)
     return blocks
@@ -151,7 +152,10 @@ def _image_block(image: Any) -> ImageBlock | None:
     head, separator, data = image.partition(";base64,")
     if separator and head.startswith("data:"):
         return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:") or None)
-    return ImageBlock(url=image)
+    try:
+        return ImageBlock(url=image)
+    except ValueError:  # no URL that LlamaIndex takes; it stays in `raw`, and the rest of the answer is good
+        return None
 
 
 # ------------------------------------------------------------------------------------------------------ details
@@ -210,7 +214,8 @@ def token_counts(usage: Usage) -> dict[str, Any]:
 
 
 def _number(value: Any, otherwise: int) -> int:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else otherwise
+    counted = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return int(value) if counted else otherwise
 
 
 def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:

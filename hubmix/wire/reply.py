@@ -109,7 +109,7 @@ def _read_choice(choice: Mapping[str, Any], data: Mapping[str, Any]) -> Reply:
         reasoning_details=message.get("reasoning_details") or None,
         refusal=message["refusal"] if isinstance(message.get("refusal"), str) else refused,
         audio=message["audio"] if isinstance(message.get("audio"), dict) else None,
-        images=(message.get("images") or images) or None,
+        images=(own if isinstance(own := message.get("images"), list) and own else images) or None,
         logprobs=logprobs if isinstance(logprobs, dict) else None,
         finish_reason=finish,
         native_finish_reason=native,

@@ -30,6 +30,7 @@ from hubmix.wire.reply import (
 )
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta, Usage
 
+_JOINED_AUDIO = ("data", "transcript")
 _PLAIN_ENVELOPE = ENVELOPE - {"error", "usage"}
 
 
@@ -251,13 +252,11 @@ class StreamReader:
     def _read_audio(self, audio: Any, out: Delta) -> None:
         if not isinstance(audio, dict):
             return
-        out.audio = audio
+        known = {key: value for key, value in audio.items() if value is not None}
+        pieces = {key: value for key, value in known.items() if key in _JOINED_AUDIO and isinstance(value, str)}
+        out.audio = {key: value for key, value in known.items() if key not in _JOINED_AUDIO} | pieces
         whole = self._reply.audio = self._reply.audio or {}
-        for key, value in audio.items():
-            before = whole.get(key)
-            joins = key in ("data", "transcript") and isinstance(value, str) and isinstance(before, str)
-            if value is not None:
-                whole[key] = before + value if joins else value
+        whole |= {key: whole.get(key, "") + value if key in pieces else value for key, value in out.audio.items()}
 
     def _read_call(self, raw: Mapping[str, Any]) -> ToolCallDelta | None:
         kind = "legacy" if raw.get("index") == "legacy" else "custom" if raw.get("custom") else "function"

@@ -319,3 +319,20 @@ def test_one_call_only_where_parallel_calls_are_off() -> None:
 
 def test_a_stream_without_an_end_says_so() -> None:
     assert stream(chunk(content="Hi"))[-1].additional_kwargs["incomplete"] is True
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"images": True},
+        {"images": ["x"]},
+        {"images": [{"image_url": {"url": "http://"}}]},
+        {"audio": {"data": "\ud83d"}},
+        {"usage": {"prompt_tokens": float("nan"), "completion_tokens": float("inf"), "total_tokens": 3}},
+    ],
+    ids=repr,
+)
+def test_one_odd_value_does_not_cost_the_answer(odd: dict[str, Any]) -> None:
+    response = chat_response(read_reply(answer(**({"content": "hello"} | odd))))
+    assert response.message.content == "hello"
+    assert all(isinstance(response.additional_kwargs.get(name, 0), int) for name in ("prompt_tokens", "total_tokens"))
