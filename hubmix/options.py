@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, Literal
 
 from hubmix.errors import ConfigurationError
@@ -42,8 +43,10 @@ class CallOptions:
             )
         for name in ("timeout", "total_timeout"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name} must be more than 0 seconds, or None to leave it; not {value}.")
+            if value is not None and not (isinstance(value, (int, float)) and value > 0):
+                raise ConfigurationError(f"{name} must be more than 0 seconds, or None to leave it; not {value!r}.")
+        if not isinstance(self.extra_body, (Mapping, NoneType)):
+            raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
 
 
 def read_fallbacks(given: Iterable[str] | None) -> tuple[str, ...] | Literal["auto"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_core.messages import BaseMessage
 
@@ -113,7 +114,9 @@ def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None
 
 
 def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
-    policy = policy_of(call.get("failover") or llm.failover, call.get("max_retries", llm.max_retries))
+    policy = call.get("failover") or llm.failover
+    if isinstance(policy, dict):
+        policy = FailoverPolicy(**policy)
     headers = {
         name: value for key in ("default_headers", "extra_headers") for name, value in (call.get(key) or {}).items()
     }
@@ -121,10 +124,10 @@ def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[A
     if extra_body:  # what the call itself says is meant for this call
         extra_body = {name: value for name, value in extra_body.items() if ALIASES.get(name, name) not in call}
     if given := call.get("extra_body"):
-        extra_body = {**(extra_body or {}), **given}
+        extra_body = {**(extra_body or {}), **given} if isinstance(given, Mapping) else given
     return CallOptions(
         fallbacks=read_fallbacks(call.get("fallbacks", llm.fallbacks)),
-        policy=policy,
+        policy=policy_of(policy, call.get("max_retries", llm.max_retries)),
         timeout=call.get("timeout", llm.timeout),
         total_timeout=call.get("total_timeout", llm.total_timeout),
         headers=headers or None,

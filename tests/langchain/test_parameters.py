@@ -237,6 +237,20 @@ def test_options_of_a_call() -> None:
     assert request_of(llm(fallbacks="auto"), HELLO, None, {})[1].fallbacks == "auto"
 
 
+def test_options_of_the_wrong_kind_are_refused() -> None:
+    for wrong, what in (
+        ({"fallbacks": "gpt-4o"}, r"fallbacks=\['gpt-4o'\]"),
+        ({"timeout": -1}, "timeout must be more than 0 seconds.*not -1"),
+        ({"timeout": (1, 2)}, "timeout must be more than 0 seconds"),
+        ({"total_timeout": 0}, "total_timeout must be more than 0"),
+        ({"extra_body": [1]}, "extra_body is a dict of fields, not a list"),
+    ):
+        with pytest.raises(ConfigurationError, match=what):
+            request_of(llm(), HELLO, None, wrong)
+    policy = request_of(llm(), HELLO, None, {"failover": {"max_attempts": 2}})[1].policy
+    assert policy == FailoverPolicy(max_attempts=2)
+
+
 def test_where_the_hub_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub(base_url=URL, api_key=KEY)
     assert ChatHubmix(model="m", hub=hub).hub is hub
