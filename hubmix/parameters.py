@@ -143,13 +143,14 @@ def opened(values: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
     return result
 
 
-def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
+def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str, into: str = "{}") -> None:
     """Refuse a parameter nobody knows, naming the nearest one: a typo must not be swallowed.
 
     Args:
         given: The names the user wrote.
         known: The names that are accepted.
         where: What takes them, for the message, such as ``ChatHubmix``.
+        into: What ``extra_body`` is given in there, where it is no parameter of its own.
 
     Raises:
         ConfigurationError: For the first unknown name.
@@ -159,7 +160,7 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str) ->
         if name not in accepted:
             near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)
             hint = f" Did you mean {near[0]!r}?" if near else ""
+            own = into.format(f"extra_body={{{name!r}: …}}")
             raise ConfigurationError(
-                f"{where} has no parameter {name!r}.{hint} "
-                f"A vendor's own parameter goes into extra_body={{{name!r}: …}}."
+                f"{where} has no parameter {name!r}.{hint} A vendor's own parameter goes into {own}."
             )

@@ -96,7 +96,8 @@ def map_rows(
         ```
     """
     maker = Maker.of(prompt, model, system, parameters)
-    job, found, total = _prepare(hub, rows, maker, fallbacks, concurrency, on_error, options)
+    found, total = rows_of(rows)
+    job = _prepare(hub, maker, fallbacks, concurrency, on_error, options)
     with ExitStack() as stack:
         job.journal = stack.enter_context(_journal(resume, retry_errors)) if resume is not None else None
         job.reporter = Reporter(total, progress)
@@ -126,7 +127,8 @@ async def amap_rows(
 ) -> Rows:
     """`map_rows`, for asyncio; rows may be an async iterable too. Cancelling it closes the open calls at once."""
     maker = Maker.of(prompt, model, system, parameters)
-    job, found, total = _prepare(hub, rows, maker, fallbacks, concurrency, on_error, options)
+    found, total = (aiter(rows), None) if isinstance(rows, AsyncIterable) else rows_of(rows)
+    job = _prepare(hub, maker, fallbacks, concurrency, on_error, options)
     with ExitStack() as stack:
         job.journal = stack.enter_context(_journal(resume, retry_errors)) if resume is not None else None
         job.reporter = Reporter(total, progress)
@@ -140,25 +142,23 @@ async def amap_rows(
 
 def _prepare(
     hub: Hub,
-    rows: Any,
     maker: Maker,
     fallbacks: Iterable[str] | Literal["auto"],
     concurrency: int,
     on_error: OnError,
     options: CallOptions,
-) -> tuple[_Job, Any, int | None]:
+) -> _Job:
     if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
         raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
     if on_error not in ("value", "raise"):
         raise ConfigurationError(f'on_error is "value" or "raise"; got {on_error!r}.')
-    if isinstance(fallbacks, str) and fallbacks != "auto":
+    if not isinstance(fallbacks, Iterable) or (isinstance(fallbacks, str) and fallbacks != "auto"):
         raise ConfigurationError(f'fallbacks is a list of model IDs or "auto"; got {fallbacks!r}.')
     chosen: tuple[str, ...] | Literal["auto"] = "auto" if isinstance(fallbacks, str) else tuple(fallbacks)
     options = replace(options, fallbacks=chosen) if chosen else options
-    found, total = (rows.__aiter__(), None) if hasattr(rows, "__aiter__") else rows_of(rows)
     hub.require_key()
     hub.models.warm()  # in the background, for the costs; no call waits for it
-    return _Job(hub, maker, options, concurrency), found, total
+    return _Job(hub, maker, options, concurrency)
 
 
 def _journal(path: str | PathLike[str], retry_errors: bool) -> Journal:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from hubmix.errors import ConfigurationError, HubmixError
+from hubmix.options import CallOptions
 from hubmix.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
 
 Content = str | Sequence[Mapping[str, Any]] | Mapping[str, Any]
+_OPTIONS = frozenset(option.name for option in fields(CallOptions))
 Prompt = str | Callable[[Any], Content] | None
 
 
@@ -53,7 +55,10 @@ class Maker:
                 f"prompt is a template such as 'Translate: {{}}' or a function of the row, not {type(prompt).__name__}."
             )
         named = canonical(parameters)
-        reject_unknown(named, REQUEST_PARAMETERS, where="map")
+        for name in named:
+            if name in _OPTIONS:
+                raise ConfigurationError(f"map takes {name!r} with its options: options=CallOptions({name}=…).")
+        reject_unknown(named, REQUEST_PARAMETERS, where="map", into="options=CallOptions({})")
         return Maker(prompt, model, system, {name: value for name, value in named.items() if value is not None})
 
     def make(self, index: int, row: Any) -> Request:
@@ -108,6 +113,8 @@ def rows_of(rows: Any) -> tuple[Iterator[Any], int | None]:
         columns = [str(name) for name in rows.columns]
         found = rows.itertuples(index=False, name=None)
         return (dict(zip(columns, values, strict=True)) for values in found), len(rows)
+    if hasattr(rows, "__aiter__"):
+        raise ConfigurationError("rows that come asynchronously need an event loop: await hub.amap(...).")
     if not isinstance(rows, Iterable):
         raise ConfigurationError(f"rows is a list or another iterable of rows, not {type(rows).__name__}.")
     return iter(rows), len(rows) if isinstance(rows, Sized) else None
