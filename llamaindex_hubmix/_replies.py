@@ -87,10 +87,10 @@ def _blocks(reply: Reply, calls: list[ToolCall]) -> list[ContentBlock]:
     # Always there, so that `content` is "" and not None beside a tool call, streamed or not.
     blocks.append(TextBlock(text=text))
     blocks.extend(_citations(reply.citations.get("annotations")))
-    if reply.audio and reply.audio.get("data"):
-        data = str(reply.audio["data"]).encode(errors="replace")
-        blocks.append(AudioBlock(audio=data, format=reply.audio.get("format")))
-    blocks.extend(block for image in reply.images or () if (block := _image_block(image)) is not None)
+    if reply.audio and (sound := _audio_block(reply.audio)) is not None:
+        blocks.append(sound)
+    images = reply.images if isinstance(reply.images, list) else ()
+    blocks.extend(block for image in images if (block := _image_block(image)) is not None)
     blocks.extend(_tool_block(call) for call in calls)
     return blocks
 
@@ -143,6 +143,16 @@ def _citations(annotations: Any) -> list[CitationBlock]:
     return blocks
 
 
+# A hub may put anything at all into the fields below. What cannot be read is left out here, and is still in `raw`.
+
+
+def _audio_block(audio: Mapping[str, Any]) -> AudioBlock | None:
+    data, sound_format = audio.get("data"), audio.get("format")
+    if not isinstance(data, str) or not data.isascii() or not data:
+        return None
+    return AudioBlock(audio=data.encode(), format=sound_format if isinstance(sound_format, str) else None)
+
+
 def _image_block(image: Any) -> ImageBlock | None:
     if isinstance(image, dict):
         image = image.get("image_url", image.get("url"))
@@ -150,11 +160,11 @@ def _image_block(image: Any) -> ImageBlock | None:
     if not isinstance(image, str) or not image:
         return None
     head, separator, data = image.partition(";base64,")
-    if separator and head.startswith("data:"):
-        return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:") or None)
     try:
+        if separator and head.startswith("data:"):
+            return ImageBlock(image=data.encode(), image_mimetype=head.removeprefix("data:") or None)
         return ImageBlock(url=image)
-    except ValueError:  # no URL that LlamaIndex takes; it stays in `raw`, and the rest of the answer is good
+    except ValueError:
         return None
 
 
@@ -223,10 +233,18 @@ def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:
     content = logprobs.get("content") if logprobs else None
     if not isinstance(content, list) or not content:
         return None
-    return [
-        [_logprob(one) for one in token.get("top_logprobs") or [token]] for token in content if isinstance(token, dict)
-    ]
+    return [[_logprob(one) for one in _alternatives(token)] for token in content if isinstance(token, dict)]
 
 
-def _logprob(token: Mapping[str, Any]) -> LogProb:
-    return LogProb(token=token.get("token") or "", logprob=token.get("logprob") or 0.0, bytes=token.get("bytes") or [])
+def _alternatives(token: dict[str, Any]) -> list[dict[str, Any]]:
+    given = token.get("top_logprobs")
+    return [one for one in given if isinstance(one, dict)] if isinstance(given, list) and given else [token]
+
+
+def _logprob(found: Mapping[str, Any]) -> LogProb:
+    token, logprob, data = found.get("token"), found.get("logprob"), found.get("bytes")
+    return LogProb(
+        token=token if isinstance(token, str) else "",
+        logprob=logprob if isinstance(logprob, (int, float)) else 0.0,
+        bytes=[byte for byte in data if isinstance(byte, int)] if isinstance(data, list) else [],
+    )

@@ -154,7 +154,7 @@ class PartialObjects(Generic[Model]):
             return None
         try:
             return from_json(text[begin:], allow_partial="trailing-strings")
-        except ValueError:
+        except (ValueError, TypeError):  # pydantic's word for half a character (a lone surrogate)
             return None
 
 

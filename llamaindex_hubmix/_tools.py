@@ -104,7 +104,7 @@ def _arguments(arguments: Any) -> dict[str, Any]:
         try:
             # Called for every chunk of a stream: this parser is written in Rust, core's walks the text in Python.
             arguments = from_json(arguments or "{}", allow_partial="trailing-strings")
-        except ValueError:
+        except (ValueError, TypeError):  # pydantic's word for half a character (a lone surrogate)
             return {}
     return arguments if isinstance(arguments, dict) else {}
 

@@ -336,3 +336,41 @@ def test_one_odd_value_does_not_cost_the_answer(odd: dict[str, Any]) -> None:
     response = chat_response(read_reply(answer(**({"content": "hello"} | odd))))
     assert response.message.content == "hello"
     assert all(isinstance(response.additional_kwargs.get(name, 0), int) for name in ("prompt_tokens", "total_tokens"))
+
+
+# ---------------------------------------------------------------------------------------------- a hub that tells lies
+
+HALF = "\ud83d"  # half a character: what is left of one that was cut in two
+LIES: list[Any] = [None, "", "x", 0, -1, 1.5, float("nan"), float("inf"), True, [], {}, [None], ["x"], {"a": 1}, HALF]
+
+
+def test_arguments_that_end_in_half_a_character_are_no_error() -> None:
+    begun = chunk(tool_calls=[{"index": 0, **function("f", f'{{"a": "{HALF}')}])
+    response = stream(begun, chunk(finish_reason="tool_calls"))[0]
+    assert [call.tool_kwargs for call in tool_selections(response, error_on_no_tool_call=False)] == [{}]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=repr)
+def test_fields_of_any_type_are_left_out_and_no_error_of_another_librarys(lie: Any) -> None:
+    token = {"token": "a", "logprob": -1.0, "bytes": [97]}
+    lying: list[dict[str, Any]] = [
+        {"images": lie},
+        {"images": [lie]},
+        {"images": [{"image_url": {"url": lie}}]},
+        {"audio": lie},
+        {"audio": {"id": "x", "data": lie, "format": "wav"}},
+        {"audio": {"id": "x", "data": "aGk=", "format": lie}},
+        {"annotations": [{"type": "url_citation", "url_citation": {"url": lie, "title": lie}}]},
+    ]
+    answers = [answer(content="hello", **message) for message in lying]
+    for probabilities in (lie, [lie], [{**token, "top_logprobs": lie}], [{**token, "top_logprobs": [lie, token]}]):
+        answers.append(answer(content="hello"))
+        answers[-1]["choices"][0]["logprobs"] = {"content": probabilities}
+    for name in token:
+        answers.append(answer(content="hello"))
+        answers[-1]["choices"][0]["logprobs"] = {"content": [{**token, name: lie}]}
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, name: lie}
+        answers.append(answer(content="hello", usage=usage))
+    for given in answers:
+        assert chat_response(read_reply(given)).message.content == "hello"
