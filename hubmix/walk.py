@@ -167,7 +167,7 @@ class Walk:
     def failed(self, step: Try, error: AttemptFailed) -> None:
         """The attempt failed: record it, and decide (`decision`)."""
         evidence, candidate = error.evidence, step.candidate
-        failure = self._classify(evidence)
+        failure = _classify(self.plan, evidence)
         self._registry.failed(step.permit, failure, evidence)
         candidate.verdict = verdict = self._verdict(candidate, failure, evidence)
         self._verdicts.append(verdict)
@@ -221,17 +221,6 @@ class Walk:
         raise self._error()
 
     # -- details ----------------------------------------------------------------------------------------------------
-
-    def _classify(self, evidence: Evidence) -> Failure:
-        failure = classify(evidence, self.plan.hub_types)
-        hook = self.plan.policy.classify
-        if hook is None:
-            return failure
-        try:
-            return hook(evidence, failure) or failure
-        except Exception:  # a user's hook must not cost the call its permit and its answer
-            logger.warning("FailoverPolicy.classify raised; the table's own verdict stands.", exc_info=True)
-            return failure
 
     def _obey(self, candidate: Candidate, verdict: Verdict) -> None:
         move = self.decision.move
@@ -348,6 +337,18 @@ class Walk:
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
 
+def _classify(plan: Plan, evidence: Evidence) -> Failure:
+    failure = classify(evidence, plan.hub_types)
+    hook = plan.policy.classify
+    if hook is None:
+        return failure
+    try:
+        return hook(evidence, failure) or failure
+    except Exception:  # a user's hook must not cost the call its permit and its answer
+        logger.warning("FailoverPolicy.classify raised; the table's own verdict stands.", exc_info=True)
+        return failure
+
+
 def _back_in(block: Block) -> float | None:
     """Seconds after which another try makes sense; None where waiting mends nothing, as with a mistyped model ID."""
     return None if block.failure.fault is Fault.REQUEST else block.seconds
@@ -379,7 +380,7 @@ def ended(plan: Plan, trace: Trace, *, incomplete: bool) -> None:
     """
     last = trace.attempts[-1]
     evidence = Evidence("no_finish", "committed", last.status, request_id=last.request_id) if incomplete else None
-    failure = classify(evidence, plan.hub_types) if evidence else None
+    failure = _classify(plan, evidence) if evidence else None
     plan.health.record(last.model, failure, evidence, base_url=last.base_url)
 
 

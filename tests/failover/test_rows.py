@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from hubmix import FailoverPolicy, Hub, HubmixError, errors
+from hubmix import FailoverPolicy, Hub, HubmixError, errors, failures
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.embedded.faults import refused_url
 from tests.failover.ways import EVERY, FIRST, SECOND, STREAMS, WHOLE, Way
@@ -267,6 +267,17 @@ async def test_a_text_without_a_finish_reason_is_whole_but_marked(
     assert [request.model for request in server.requests] == [FIRST]
     assert [(state.model, state.failures, state.kind) for state in hub.health()] == [(FIRST, 1, "interrupted")]
     await way.ask(hub, FIRST)
+    assert hub.health() == []
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+async def test_a_user_whose_hub_never_sends_finish_reasons_can_say_so(way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    def forgive(evidence: errors.Evidence, failure: errors.Failure) -> errors.Failure | None:
+        return replace(failure, cooldown=failures.NONE) if evidence.cause == "no_finish" else None
+
+    server.fault(FIRST, "no_finish_reason")
+    answer = await way.ask(hub, FIRST, failover=FailoverPolicy(classify=forgive))
+    assert answer.incomplete
     assert hub.health() == []
 
 
