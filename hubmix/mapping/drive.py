@@ -25,7 +25,7 @@ from hubmix.mapping.progress import Listener, Reporter
 from hubmix.mapping.requests import Maker, Prompt, Request, rows_of
 from hubmix.mapping.rows import Row, Rows
 from hubmix.mapping.workers import Workers
-from hubmix.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.options import DEFAULT_OPTIONS, CallOptions, read_fallbacks
 
 if TYPE_CHECKING:
     from hubmix.hub import Hub
@@ -42,7 +42,7 @@ def map_rows(
     prompt: Prompt = None,
     *,
     model: str,
-    fallbacks: Iterable[str] | Literal["auto"] = (),
+    fallbacks: Iterable[str] | Literal["auto"] | None = (),
     system: str | None = None,
     concurrency: int = 8,
     on_error: OnError = "value",
@@ -115,7 +115,7 @@ async def amap_rows(
     prompt: Prompt = None,
     *,
     model: str,
-    fallbacks: Iterable[str] | Literal["auto"] = (),
+    fallbacks: Iterable[str] | Literal["auto"] | None = (),
     system: str | None = None,
     concurrency: int = 8,
     on_error: OnError = "value",
@@ -143,7 +143,7 @@ async def amap_rows(
 def _prepare(
     hub: Hub,
     maker: Maker,
-    fallbacks: Iterable[str] | Literal["auto"],
+    fallbacks: Iterable[str] | None,
     concurrency: int,
     on_error: OnError,
     options: CallOptions,
@@ -152,9 +152,7 @@ def _prepare(
         raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
     if on_error not in ("value", "raise"):
         raise ConfigurationError(f'on_error is "value" or "raise"; got {on_error!r}.')
-    if not isinstance(fallbacks, Iterable) or (isinstance(fallbacks, str) and fallbacks != "auto"):
-        raise ConfigurationError(f'fallbacks is a list of model IDs or "auto"; got {fallbacks!r}.')
-    chosen: tuple[str, ...] | Literal["auto"] = "auto" if isinstance(fallbacks, str) else tuple(fallbacks)
+    chosen = read_fallbacks(fallbacks)
     options = replace(options, fallbacks=chosen) if chosen else options
     hub.require_key()
     hub.models.warm()  # in the background, for the costs; no call waits for it

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hubmix import ConfigurationError, Hub
+from hubmix import CallOptions, ConfigurationError, Hub, ModelCatalog
+from hubmix.mapping.drive import _prepare
 from hubmix.mapping.requests import Maker, rows_of
 
 
@@ -37,6 +38,9 @@ def test_asynchronous_rows_need_the_asynchronous_map() -> None:
         Hub(api_key="sk-test").map(numbers(), model="gpt-4o-mini")  # type: ignore[arg-type]  # the mistake
 
 
-def test_no_fallbacks_are_an_empty_list() -> None:
-    with pytest.raises(ConfigurationError, match=r"fallbacks is a list of model IDs .+ got None"):
-        Hub(api_key="sk-test").map(["a"], model="gpt-4o-mini", fallbacks=None)  # type: ignore[arg-type]  # the mistake
+def test_fallbacks_are_read_as_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ModelCatalog, "warm", lambda self: None)  # nothing is asked here
+    options = CallOptions(fallbacks=("a",))
+    for given, read in ((None, ("a",)), ((), ("a",)), (["b", "c"], ("b", "c")), ("auto", "auto")):
+        job = _prepare(Hub(api_key="sk-test"), Maker.of(None, "m", None, {}), given, 1, "value", options)
+        assert job.options.fallbacks == read
