@@ -166,7 +166,8 @@ def missing_key(endpoint: Endpoint) -> ConfigurationError:
     variables = " or ".join(("HUBMIX_API_KEY", *endpoint.key_variables))
     return ConfigurationError(
         f"No key for {endpoint.base_url}. Set {variables} in the environment, or pass api_key=. "
-        "OPENAI_API_KEY is used only if OPENAI_BASE_URL names the same host."
+        "OPENAI_API_KEY is used only if OPENAI_BASE_URL names the same host.",
+        kind="no_key",
     )
 
 

@@ -46,4 +46,6 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 def message_of(error: HubmixError) -> str:
     """The message of an error, for people; a group's without the count that Python adds."""
+    if error.kind == "no_key":  # no option takes a key, and somebody without one has just met this project
+        return str(error).replace(", or pass api_key=", "") + " To look around without a key: hubmix demo"
     return error.message if isinstance(error, AllModelsFailedError) else str(error)

@@ -138,6 +138,8 @@ def test_without_a_key_it_says_which_variable_to_set(hubmix: Command, monkeypatc
     done = hubmix("chat", "hi")
     assert done.code == 2
     assert "HUBMIX_API_KEY" in done.err
+    assert "api_key=" not in done.err, "no option of the command takes a key"
+    assert "hubmix demo" in done.err
 
 
 def test_the_hub_may_be_named_before_or_after_the_command(hubmix: Command, server: EmbeddedHub) -> None:
