@@ -107,8 +107,9 @@ class StoredRateLimiter:
         try:
             wait = self._store.take()
         except Exception as error:
+            words = redact(str(error)).rstrip(".")
             raise HubConnectionError(
-                f"The shared rate limit of {self._name} cannot be counted: {redact(str(error))}. Nothing was sent. "
+                f"The shared rate limit of {self._name} cannot be counted: {words}. Nothing was sent. "
                 f"Check {'the Redis server' if self._limit.redis else 'that the SQLite file can be written'}."
             ) from error
         if timeout is not None and wait > max(timeout, 0.0):
