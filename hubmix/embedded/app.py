@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from hubmix.embedded import chat, embeddings, pages, rerank
@@ -106,7 +106,11 @@ class HubApp:
         if self.closing is None:
             self.closing = asyncio.Event()
         request = Request(scope, receive)
-        call = _read(request, await request.body(), self.dialect.new_request_id())
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # it left in the middle of its request: nobody waits for an answer
+            return
+        call = _read(request, body, self.dialect.new_request_id())
         self.requests.append(_record(request, call))
         reply = self.reply(call)
         if reply.status != 301:  # the router redirects before anything else has seen the request

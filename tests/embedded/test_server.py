@@ -83,6 +83,17 @@ def test_a_stall_ends_when_the_client_leaves() -> None:
         assert chat(hub).status == 200
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"
+    with EmbeddedHub() as hub:
+        port = int(hub.base_url.split(":")[2].partition("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as left:
+            left.sendall(head.encode())
+        assert chat(hub).status == 200
+        assert len(hub.requests) == 1
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_starting_twice_is_an_error_and_closing_twice_is_not() -> None:
     hub = EmbeddedHub().start()
     with pytest.raises(RuntimeError, match="runs already"):
