@@ -133,6 +133,25 @@ async def test_tools_and_second_turn(model, waits):
 
 
 @both
+async def test_tools_streamed(model, waits):
+    """The fragments of two calls make two whole calls, which an agent may read from every piece."""
+    llm, history = model(), user("How is the weather in Paris and in Oslo?")
+    asked = {"tools": [WEATHER], "chat_history": history, "allow_parallel_tool_calls": True}
+    if waits:
+        responses = list(llm.stream_chat_with_tools(**asked))
+    else:
+        responses = [each async for each in await llm.astream_chat_with_tools(**asked)]
+    read = [llm.get_tool_calls_from_response(each, error_on_no_tool_call=False) for each in responses]
+    assert [call.tool_kwargs for call in read[-1]] == [{"city": "Paris"}, {"city": "Oslo"}]
+    assert len({call.tool_id for call in read[-1]}) == 2
+    assert [len(calls) for calls in read] == sorted(len(calls) for calls in read)
+    assert [call["function"]["name"] for call in responses[-1].message.additional_kwargs["tool_calls"]] == [
+        "get_weather"
+    ] * 2
+    assert responses[-1].raw["usage"]["total_tokens"] > 0
+
+
+@both
 async def test_structured_predict(model, waits):
     """An object by the schema of a class."""
     llm, prompt = model(), PromptTemplate("{text}")

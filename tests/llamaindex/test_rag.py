@@ -75,6 +75,22 @@ async def test_a_query_with_an_output_class(index: VectorStoreIndex, make: Make,
     assert isinstance((await engine.aquery("Which capital? name and country")).response, Capital)
 
 
+class Told(BaseModel):
+    """What is known."""
+
+    answer: str
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "text"])
+async def test_a_streamed_query_with_an_output_class(index: VectorStoreIndex, make: Make, method: Any) -> None:
+    """Core shows of such a stream the field `answer` and nothing else, whatever the model."""
+    llm, asked = make(structured_output_method=method), "How hot? answer: 1085"
+    engine = index.as_query_engine(llm=llm, output_cls=Told, streaming=True, similarity_top_k=1)
+    assert "1085" in list(engine.query(asked).response_gen)[-1]
+    response = await engine.aquery(asked)
+    assert "1085" in [piece async for piece in response.async_response_gen()][-1]
+
+
 @pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize", "simple_summarize", "accumulate"])
 def test_every_way_to_synthesize(index: VectorStoreIndex, llm: Hubmix, mode: Any) -> None:
     assert str(index.as_query_engine(llm=llm, response_mode=mode, similarity_top_k=3).query(QUESTION))
