@@ -101,7 +101,10 @@ def _without_sdk_arguments(values: Mapping[str, Any]) -> Iterator[tuple[str, Any
                 f"{given} holds extra_query, but the URL of a call takes no query: use extra_body."
             )
         fields = {name: field for name, field in value.items() if name not in _SDK_ARGUMENTS}
-        yield given, {**fields, **(value.get("extra_body") or {})}
+        inner = value.get("extra_body") or {}
+        if not isinstance(inner, Mapping):
+            raise ConfigurationError(f"extra_body in {given} must be a dict of fields, not {type(inner).__name__}.")
+        yield given, {**fields, **inner}
         if "extra_headers" in value:  # which not every class knows by this name
             yield "default_headers", value["extra_headers"]
         if "timeout" in value:

@@ -255,6 +255,13 @@ def test_a_query_in_the_url_is_refused() -> None:
         Hubmix(model="m", additional_kwargs={"extra_query": {"a": 1}})
 
 
+def test_an_extra_body_that_is_no_dict_is_refused(llm: Hubmix) -> None:
+    with pytest.raises(ConfigurationError, match="extra_body in additional_kwargs must be a dict"):
+        Hubmix(model="m", additional_kwargs={"extra_body": "x"})
+    with pytest.raises(ConfigurationError, match="extra_body"):
+        llm.chat(MESSAGES, additional_kwargs={"extra_body": "x"})
+
+
 def test_audio_may_be_asked_for_under_the_name_of_llama_index(llm: Hubmix, server: EmbeddedHub) -> None:
     llm.chat(MESSAGES, modalities=["text", "audio"], audio_config={"voice": "alloy", "format": "wav"})
     assert chats(server)[0]["audio"] == {"voice": "alloy", "format": "wav"}
