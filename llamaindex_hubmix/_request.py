@@ -93,13 +93,19 @@ def _settle_tools(payload: dict[str, Any]) -> None:
 
 
 def _options(own: Mapping[str, Any], given: Mapping[str, Any], on_attempt: Callable[[Attempt], None]) -> CallOptions:
+    policy = _choose("failover", given, own)
+    if isinstance(policy, dict):  # as the field of the model takes it
+        policy = FailoverPolicy(**policy)
+    extra_body = own.get("extra_body")
+    if more := given.get("extra_body"):
+        extra_body = {**(extra_body or {}), **more} if isinstance(more, Mapping) else more  # which CallOptions refuses
     return CallOptions(
         fallbacks=read_fallbacks(_choose("fallbacks", given, own)),
-        policy=policy_of(_choose("failover", given, own), _choose("max_retries", given, own)),
+        policy=policy_of(policy, _choose("max_retries", given, own)),
         timeout=_choose("timeout", given, own),
         total_timeout=_choose("total_timeout", given, own),
         headers=given.get("headers"),
-        extra_body={**(own.get("extra_body") or {}), **(given.get("extra_body") or {})} or None,
+        extra_body=extra_body,
         on_attempt=on_attempt,
     )
 

@@ -260,6 +260,15 @@ def test_an_extra_body_that_is_no_dict_is_refused(llm: Hubmix) -> None:
         Hubmix(model="m", additional_kwargs={"extra_body": "x"})
     with pytest.raises(ConfigurationError, match="extra_body"):
         llm.chat(MESSAGES, additional_kwargs={"extra_body": "x"})
+    with pytest.raises(ConfigurationError, match="extra_body is a dict of fields"):
+        llm.chat(MESSAGES, extra_body="x")
+
+
+def test_a_policy_may_be_a_dict_in_a_call_as_in_the_model(make: Make, server: EmbeddedHub) -> None:
+    server.fault("*", Fault.answer(500), times=None)
+    with pytest.raises(ServerError):
+        make(max_retries=2).chat(MESSAGES, failover={"max_attempts": 1}, max_retries=None)
+    assert len(chats(server)) == 1
 
 
 def test_audio_may_be_asked_for_under_the_name_of_llama_index(llm: Hubmix, server: EmbeddedHub) -> None:
