@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from hubmix.catalog.cost import cost_of
 from hubmix.catalog.info import CatalogInfo
-from hubmix.catalog.listing import Criteria, ModelList, Price, select
+from hubmix.catalog.listing import Criteria, ModelList, Price, check_supports, select
 from hubmix.catalog.models import Cost, ModelInfo
 from hubmix.catalog.nearest import nearest
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
@@ -163,7 +163,7 @@ class ModelCatalog:
 
         Raises:
             CatalogError: there is no list, here or on disk, and the hub could not be asked.
-            ConfigurationError: an unknown kind or sort key.
+            ConfigurationError: an unknown kind or sort key, or a capability that nothing is known to have.
         """
         criteria = Criteria(
             kind=kind,
@@ -269,6 +269,7 @@ class ModelCatalog:
     # The pure part of the verbs.
 
     def _listing(self, snapshot: Snapshot, query: str | None, criteria: Criteria) -> ModelList:
+        check_supports(criteria.get("supports", ()), snapshot.models.values())
         return ModelList(select(snapshot.models.values(), query, **criteria), as_of=self._state.as_of(snapshot))
 
     def _pick(self, snapshot: Snapshot, model: str) -> ModelInfo:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, overload
 
 from typing_extensions import Unpack
 
-from hubmix.catalog.models import KINDS, ModelInfo
+from hubmix.catalog.models import CAPABILITIES, KINDS, ModelInfo, capability_name
 from hubmix.errors import ConfigurationError
 
 Price = Decimal | float | int
@@ -183,6 +183,22 @@ def select(
     ]
     ordered = found if sort is None else _sorted(found, sort, descending)
     return ordered if limit is None else ordered[:limit]
+
+
+def check_supports(supports: Iterable[str] | str, models: Iterable[ModelInfo]) -> None:
+    """Raise ConfigurationError for a word that is neither a capability nor said of any model: a typing error would look
+    like a hub without such models.
+    """
+    unknown = [word for word in _names(supports) if capability_name(word) is None]
+    if not unknown:
+        return
+    own = {name for info in models for name in info.features if capability_name(name) is None}
+    for word in unknown:
+        if word not in own:
+            words = f"; and in this hub's own words: {', '.join(sorted(own))}" if own else ""
+            raise ConfigurationError(
+                f"{word!r} is nothing that this hub says of a model. Capabilities: {', '.join(CAPABILITIES)}{words}."
+            )
 
 
 def _names(value: Iterable[str] | str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from hubmix.cli import screen
 from hubmix.cli.connection import BaseUrl, HubName, Json, connect
 
 if TYPE_CHECKING:
-    from hubmix.catalog import ModelCatalog, ModelInfo, ModelList
+    from hubmix.catalog import ModelInfo, ModelList
 
 COLUMNS = ("model", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
 
@@ -76,7 +75,6 @@ def models(
     """
     wanted = [name.strip() for given in supports or () for name in given.split(",") if name.strip()]
     with connect(context, hub, base_url) as connection:
-        check_words(wanted, connection.models)
         found = connection.models.list(
             " ".join(query or ()),
             kind=None if kind == "all" else kind,
@@ -104,25 +102,6 @@ def models(
         f"{len(found):,} model{'' if len(found) == 1 else 's'}" if found else f"no model of {hint} meets all of that"
     )
     screen.note(count + (f", as of {found.as_of}" if found.as_of else ""))
-
-
-def check_words(words: Sequence[str], catalog: ModelCatalog) -> None:
-    """Raise ConfigurationError for a word that is neither a capability nor a feature word of this hub: a typing error
-    would look like a hub without such models.
-    """
-    from hubmix.catalog.models import CAPABILITIES, capability_name
-    from hubmix.errors import ConfigurationError
-
-    unknown = [word for word in words if capability_name(word) is None]
-    if not unknown:
-        return
-    features = {name for info in catalog.list(kind=None) for name in info.features if capability_name(name) is None}
-    for word in unknown:
-        if word.lower() not in features:
-            own = f"; and in this hub's own words: {', '.join(sorted(features))}" if features else ""
-            raise ConfigurationError(
-                f"{word!r} is nothing that this hub says of a model. Capabilities: {', '.join(CAPABILITIES)}{own}."
-            )
 
 
 def save_plot(found: ModelList, path: Path) -> None:

@@ -74,6 +74,9 @@ def test_a_criterion_that_does_not_exist_is_an_error(criteria: dict[str, Any]) -
 def test_the_catalogs_list_takes_the_same_criteria() -> None:
     models = catalog(FakeFetch({AIHUBMIX: sample("aihubmix_documented.json")}), sources=("aihubmix",))
     assert models.list("claude", supports={"tools"}, max_input_price=3).ids == ["claude-sonnet-4-6"]
+    with pytest.raises(ConfigurationError, match=r"'tool' is nothing that this hub says of a model.*tools, vision"):
+        models.list(supports=["tools", "tool"])
+    assert models.list(supports="tools").filter(supports="tool").ids == []  # a part of a list may lack the hub's word
     assert models.list(sort="context_window", descending=True).ids[0] == "gpt-5"
     assert models.list(kind="embedding").ids == ["text-embedding-3-small"]
     assert len(models.list(kind=None)) == 4
