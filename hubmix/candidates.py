@@ -80,6 +80,10 @@ class Candidates:
             return self._registry.enter((keys[0], keys[2]))
         return entered
 
+    def enter_anyway(self, candidate: Candidate) -> Permit:
+        """A permit for one request that no breaker holds up, and that is the probe of none."""
+        return Permit(self.keys(candidate), self._plan.clock())
+
     def block(self, candidate: Candidate) -> Block | None:
         """Why the candidate may not be asked now; None where it may. Changes nothing."""
         keys = self.keys(candidate)

@@ -73,6 +73,14 @@ class Block:
     evidence: Evidence
     probing: bool = False
 
+    @property
+    def soft(self) -> bool:
+        """Whether answers did come, and only their ends were in doubt: better than none, where no other model is left.
+
+        Some gateways never send a finish reason (measured: Gemini streamed through one-api).
+        """
+        return self.evidence.cause == "no_finish"
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerState:
@@ -114,7 +122,9 @@ class Health:
         self._breakers: dict[Key, _Breaker] = {}
 
     def block(self, keys: tuple[Key, ...]) -> Block | None:
-        """Why none may be sent for these keys now, the longest block of several; None if one may. Changes nothing."""
+        """Why none may be sent for these keys now, the hardest and longest block of several; None if one may. Changes
+        nothing.
+        """
         if not self._breakers:
             return None
         now = self.clock()
@@ -215,8 +225,9 @@ class Health:
             if probing and breaker.probe is None:
                 continue
             seconds = _PROBE_POLL if probing else breaker.until - now
-            if longest is None or seconds > longest.seconds:
-                longest = Block(key.target, seconds, breaker.failure, breaker.evidence, probing)
+            block = Block(key.target, seconds, breaker.failure, breaker.evidence, probing)
+            if longest is None or (not block.soft, seconds) > (not longest.soft, longest.seconds):
+                longest = block
         return longest
 
     def _closes(self, key: Key, permit: Permit) -> bool:

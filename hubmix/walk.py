@@ -90,6 +90,10 @@ class Walk:
             if isinstance(entered, Permit):
                 return self._try_past(blocked, candidate, entered)
             blocked.append((candidate, entered))
+        for candidate, block in blocked:
+            if block.soft:
+                others = [pair for pair in blocked if pair[0] is not candidate]
+                return self._try_past(others, candidate, self._candidates.enter_anyway(candidate))
         return self._wait_for(blocked)
 
     def again(self, step: Try) -> Try | None:

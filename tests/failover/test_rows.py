@@ -271,6 +271,21 @@ async def test_a_text_without_a_finish_reason_is_whole_but_marked(
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
+async def test_a_model_that_never_sends_finish_reasons_is_still_asked_where_there_is_no_other(
+    way: Way, server: EmbeddedHub, hub: Hub
+) -> None:
+    server.fault(FIRST, "no_finish_reason", times=None)
+    for _ in range(5):
+        answer = await way.ask(hub, FIRST)
+        assert answer.text
+        assert answer.incomplete
+    assert [(state.model, state.state) for state in hub.health()] == [(FIRST, "open")]
+    answer = await way.ask(hub, FIRST, SECOND)
+    assert not answer.incomplete
+    assert [request.model for request in server.requests] == [FIRST] * 5 + [SECOND]
+
+
+@pytest.mark.parametrize("way", STREAMS, ids=str)
 async def test_a_user_whose_hub_never_sends_finish_reasons_can_say_so(way: Way, server: EmbeddedHub, hub: Hub) -> None:
     def forgive(evidence: errors.Evidence, failure: errors.Failure) -> errors.Failure | None:
         return replace(failure, cooldown=failures.NONE) if evidence.cause == "no_finish" else None

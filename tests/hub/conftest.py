@@ -16,6 +16,9 @@ MODEL, OTHER = "embedded/lorem:40", "embedded/echo"
 @pytest.fixture(scope="module")
 def running() -> Iterator[EmbeddedHub]:
     with EmbeddedHub() as server:
+        # The first call of a process loads the SDK, which takes longer than the limits that are tested.
+        with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+            hub.chat({"model": OTHER, "messages": [{"role": "user", "content": "hello"}]})
         yield server
 
 

@@ -113,6 +113,23 @@ def test_if_all_are_open_the_earliest_that_fits_is_waited_for(walk: Walker, time
     assert outcomes(trace) == [("a", "skipped", "no_channel"), ("b", "ok", None)]
 
 
+def test_a_model_whose_streams_only_lack_their_finish_reason_is_asked_before_anything_is_waited_for(
+    walk: Walker, time: FakeTime
+) -> None:
+    health = time.health()
+    unfinished = Evidence("no_finish", "committed", 200)
+    health.record("a", failures.RATE_MODEL, OOPS)
+    for _ in range(3):
+        health.record("b", failures.INTERRUPTED, unfinished)
+    answer, trace = walk(time.plan("a", "b", health=health, streaming=True), script(a="a", b="b"))
+    assert (answer, time.waits) == ("b", [])
+    assert outcomes(trace) == [("a", "skipped", "rate_model"), ("b", "ok", None)]
+    # What keeps a request from being sent for another reason, too, is waited for.
+    health.record("b", failures.RATE_ACCOUNT, LIMITED)
+    walk(time.plan("b", health=health, streaming=True), script(b="b"))
+    assert time.waits
+
+
 def test_what_will_not_mend_itself_is_waited_for_only_where_a_deadline_asks_for_patience(
     walk: Walker, time: FakeTime
 ) -> None:
