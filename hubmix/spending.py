@@ -106,7 +106,8 @@ class Spending:
 
     def __repr__(self) -> str:
         rest = "" if self.complete else ", and some calls of unknown price"
-        return f"<Spending USD {plain(self.total)}{rest}; {self.calls} calls, {self.tokens:,} tokens>"
+        calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
+        return f"<Spending USD {plain(self.total)}{rest}; {calls}, {self.tokens:,} tokens>"
 
     def _repr_html_(self) -> str:
         return _html(self.models)

@@ -10,6 +10,7 @@ import pytest
 
 from hubmix.embedded.models import Registry
 from hubmix.embedded.rules import respond
+from hubmix.embedded.rules.conversation import ToolResult
 from hubmix.embedded.rules.extract import best_sentences, question_in
 from hubmix.embedded.rules.tools import Tool, asked, forced
 from hubmix.embedded.tokens import pieces
@@ -78,6 +79,9 @@ def test_a_forced_call_is_made_with_what_there_is() -> None:
     assert json.loads(call.arguments) == {"style": "Pirate"}
     (call,) = forced([MAGIC], "Hello!")
     assert json.loads(call.arguments) == {"input": 0}
+    assert [call.name for call in forced([MAGIC, TIME], "Hello!", [ToolResult("magic_function", {}, "3")])] == [
+        "get_time"
+    ]  # an agent that must call on and on comes to its last tool
 
 
 def test_a_hand_over_to_the_agent_that_is_named_or_described() -> None:

@@ -96,11 +96,12 @@ def asked(tools: Sequence[Tool], text: str, done: Sequence[ToolResult] = ()) -> 
 
 
 def forced(tools: Sequence[Tool], text: str, done: Sequence[ToolResult] = ()) -> list[Call]:
-    """The calls where at least one must be made: those asked for, else the tool that fits best."""
+    """The calls where at least one must be made: those asked for, else the tool that fits best of those not called."""
     calls = asked(tools, text, done)
     if calls:
         return calls
-    best = max(tools, key=lambda one: score(one, text))
+    called = {result.name for result in done}
+    best = max([one for one in tools if one.name not in called] or tools, key=lambda one: score(one, text))
     return calls_of(best, text)
 
 
