@@ -374,5 +374,5 @@ def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> di
         for known in [h for h in headers if h.lower() == name.lower()]:
             del headers[known]
         headers[name] = value
-    check_headers(headers)
+    check_headers({name: value for name, value in headers.items() if value is not None})
     return headers

@@ -25,7 +25,7 @@ class CallOptions:
         on_attempt: Told of every failed or skipped attempt as it happens.
 
     Raises:
-        ConfigurationError: If a time is not above 0, or ``fallbacks`` is a single name.
+        ConfigurationError: If a time is not above 0, ``fallbacks`` is a single name, or a value is of another type.
     """
 
     fallbacks: tuple[str, ...] | Literal["auto"] = ()
@@ -45,6 +45,10 @@ class CallOptions:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise ConfigurationError(f"{name} must be more than 0 seconds, or None to leave it; not {value!r}.")
+        if not isinstance(self.policy, FailoverPolicy):
+            raise ConfigurationError(f"policy must be a FailoverPolicy, not {type(self.policy).__name__}.")
+        if not isinstance(self.headers, (Mapping, NoneType)):
+            raise ConfigurationError(f"headers must be a dict of names and values, not {type(self.headers).__name__}.")
         if not isinstance(self.extra_body, (Mapping, NoneType)):
             raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
 
@@ -53,13 +57,19 @@ def read_fallbacks(given: Iterable[str] | None) -> tuple[str, ...] | Literal["au
     """The fallbacks of a call, as a user gives them.
 
     Raises:
-        ConfigurationError: If they are a single name, whose letters would be asked one after the other.
+        ConfigurationError: If they are no list, or a single name, whose letters would be asked one after the other.
     """
     if isinstance(given, str):
         if given == "auto":
             return "auto"
         raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{given!r}].")
-    return tuple(given or ())
+    if given is not None and not isinstance(given, Iterable):
+        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', not {given!r}.")
+    names = tuple(given or ())
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', and {name!r} is no model ID.")
+    return names
 
 
 DEFAULT_OPTIONS = CallOptions()

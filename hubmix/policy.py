@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from enum import Enum
+from numbers import Integral, Real
+from typing import Any
 
 from hubmix.errors import ConfigurationError
 from hubmix.evidence import Action, Evidence, Failure, Scope
@@ -34,7 +36,7 @@ class FailoverPolicy:
             returns another `Failure`, or None to leave it.
 
     Raises:
-        ConfigurationError: If a number is out of range.
+        ConfigurationError: If a number is none, or out of range.
 
     Example:
         >>> FailoverPolicy(max_retries=0).max_attempts
@@ -52,6 +54,7 @@ class FailoverPolicy:
     classify: Callable[[Evidence, Failure], Failure | None] | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.max_retries < 0:
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}.")
         if self.max_attempts < 1:
@@ -65,11 +68,39 @@ class FailoverPolicy:
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} must be more than 0 seconds, or None for no limit; not {value}.")
 
+    def _check_types(self) -> None:
+        for name in ("max_retries", "max_attempts"):
+            if not isinstance(value := getattr(self, name), Integral):
+                raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
+        for name in ("first_token_timeout", "idle_timeout", "max_retry_after", "max_price_ratio"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) and not (value is None and name.endswith("_timeout")):
+                raise ConfigurationError(f"{name} must be a number, not {value!r}.")
+
     def retries(self, *, on_last: bool) -> int:
         """How often the same model may be asked again, with another healthy one left or without."""
         if on_last and self.max_retries > 0:
             return max(self.max_retries, RETRIES_ON_LAST)
         return self.max_retries
+
+
+def read_policy(given: Any) -> FailoverPolicy | None:
+    """The policy as a user gives it: itself, or a dict of its parameters.
+
+    Raises:
+        ConfigurationError: If it is neither, or a parameter does not exist: a typo must not be swallowed.
+    """
+    if given is None or isinstance(given, FailoverPolicy):
+        return given
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"failover must be a FailoverPolicy or a dict of its parameters, not {type(given).__name__}."
+        )
+    names = [field.name for field in fields(FailoverPolicy)]
+    for name in given:
+        if name not in names:
+            raise ConfigurationError(f"FailoverPolicy has no parameter {name!r}; it has {', '.join(names)}.")
+    return FailoverPolicy(**given)
 
 
 @dataclass(frozen=True, slots=True)

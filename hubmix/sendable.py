@@ -37,7 +37,7 @@ def check_headers(headers: Mapping[str, Any]) -> None:
     for name, value in headers.items():
         if not _fits_header(name) or not name:
             raise ConfigurationError(f"Headers cannot be sent: the name {name!r} is not printable ASCII text.")
-        if value is not None and not _fits_header(value):
+        if not _fits_header(value):
             raise ConfigurationError(f"Headers cannot be sent: the value of {name!r} is not printable ASCII text.")
 
 

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import NoneType
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import SecretStr
@@ -64,6 +65,8 @@ def settle_endpoint(name: str | None, base_url: str | None, environ: Mapping[str
     Raises:
         ConfigurationError: If the name is unknown or the URL cannot be used.
     """
+    if not isinstance(name, (str, NoneType)):
+        raise ConfigurationError(f"hub must be a Hub or the name of one, not {type(name).__name__}.")
     if name is not None and name not in PRESETS:
         raise ConfigurationError(_unknown_preset(name))
     if base_url is not None:

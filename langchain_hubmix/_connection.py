@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 from hubmix.errors import ConfigurationError
 from hubmix.hub import Hub
 from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened
+from hubmix.policy import read_policy
 from hubmix.sharing import resolve_hub
 from langchain_hubmix._elsewhere import OPENAI_ONLY, reject
 
@@ -47,6 +48,8 @@ class HubConnection(BaseModel):
         if not values.keys() <= cls.model_fields.keys():
             reject(values, {*cls.model_fields, "hub"} - {"hub_source"}, cls.elsewhere, where=cls.__name__)
         _check_kinds(values)
+        if "failover" in values:  # before pydantic, which takes a dict with a typo in it
+            values["failover"] = read_policy(values["failover"])
         if isinstance(key := values.get("api_key"), str):
             values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
         super().__init__(**values)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions, read_fallbacks
 from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened
+from hubmix.policy import read_policy
 from langchain_hubmix._elsewhere import CALL_ONLY, reject
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
@@ -114,9 +115,7 @@ def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None
 
 
 def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
-    policy = call.get("failover") or llm.failover
-    if isinstance(policy, dict):
-        policy = FailoverPolicy(**policy)
+    policy = read_policy(call.get("failover")) or llm.failover
     headers = {
         name: value for key in ("default_headers", "extra_headers") for name, value in (call.get(key) or {}).items()
     }

@@ -65,11 +65,6 @@ class ChatSettings(HubConnection, BaseChatModel):
         super().model_post_init(context)
         self._add_version("hubmix", __version__)
 
-    @field_validator("failover", mode="before")
-    @classmethod
-    def _policy_from_dict(cls, value: Any) -> Any:
-        return FailoverPolicy(**value) if isinstance(value, dict) else value
-
     @field_validator("default_headers", mode="before")
     @classmethod
     def _headers_from_json(cls, value: Any) -> Any:

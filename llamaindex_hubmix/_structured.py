@@ -13,7 +13,7 @@ from llama_index.core.types import Model
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from hubmix.errors import RefusalError, StructuredOutputError
+from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputError
 from llamaindex_hubmix._messages import INVALID_CALLS
 from llamaindex_hubmix._tools import named_choice
 
@@ -39,9 +39,14 @@ def response_format(output_cls: type[BaseModel]) -> dict[str, Any]:
     """The `response_format` for a model's own schema mode; strict wherever the schema allows it.
 
     Strict mode knows only objects whose keys are all declared: a class with a free-form dict is sent without it.
+
+    Raises:
+        ConfigurationError: it is no pydantic class.
     """
     import openai
 
+    if not issubclass(output_cls, BaseModel):
+        raise ConfigurationError(f"response_format must be a dict or a pydantic class, not {output_cls.__name__}.")
     schema: dict[str, Any] = dict(openai.pydantic_function_tool(output_cls)["function"]["parameters"])
     strict = _is_closed(schema)
     if not strict:

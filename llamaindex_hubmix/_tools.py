@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
@@ -10,18 +10,28 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 from pydantic_core import from_json
 
-from hubmix.errors import MalformedAnswerError
+from hubmix.errors import ConfigurationError, MalformedAnswerError
 from llamaindex_hubmix._messages import INVALID_CALLS
 
 _CHOICES = frozenset({"auto", "none", "required"})
 
 
 def wire_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
-    """The `tools` of a body; a dict is taken for one in the wire's form already."""
+    """The `tools` of a body; a dict is taken for one in the wire's form already.
+
+    Raises:
+        ConfigurationError: they are no list, or one of them is no tool.
+    """
+    if not isinstance(tools, Iterable) or isinstance(tools, (str, Mapping)):
+        raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}.")
     return [tool if isinstance(tool, dict) else _spec(tool) for tool in tools]
 
 
-def _spec(tool: BaseTool) -> dict[str, Any]:
+def _spec(tool: Any) -> dict[str, Any]:
+    if not isinstance(tool, BaseTool):
+        raise ConfigurationError(
+            f"{tool!r} is no tool: pass a tool of LlamaIndex, such as FunctionTool.from_defaults(your_function)."
+        )
     return dict(tool.metadata.to_openai_tool(skip_length_check=True))
 
 

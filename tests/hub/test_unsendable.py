@@ -104,4 +104,6 @@ def test_headers_that_cannot_be_sent(hub: Hub, server: EmbeddedHub, headers: dic
         hub.chat({"model": MODEL, "messages": HELLO}, CallOptions(headers=headers))
     with pytest.raises(ConfigurationError, match="the name 'É'"):
         Hub(base_url=server.base_url, api_key=server.api_key, default_headers={"É": "a"})
+    with pytest.raises(ConfigurationError, match="the value of 'X-A'"):
+        hub.chat({"model": MODEL, "messages": HELLO}, CallOptions(headers={"X-A": None}))  # type: ignore[dict-item]
     assert server.requests == []

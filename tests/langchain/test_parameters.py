@@ -244,9 +244,14 @@ def test_options_of_the_wrong_kind_are_refused() -> None:
         ({"timeout": (1, 2)}, "timeout must be more than 0 seconds"),
         ({"total_timeout": 0}, "total_timeout must be more than 0"),
         ({"extra_body": [1]}, "extra_body is a dict of fields, not a list"),
+        ({"fallbacks": 5}, "fallbacks must be a list of model IDs or 'auto', not 5"),
+        ({"failover": {"max_retrys": 0}}, "no parameter 'max_retrys'"),
     ):
         with pytest.raises(ConfigurationError, match=what):
             request_of(llm(), HELLO, None, wrong)
+    for make in (ChatHubmix, HubmixEmbeddings, HubmixRerank):
+        with pytest.raises(ConfigurationError, match="no parameter 'max_retrys'"):
+            make(model="m", base_url=URL, api_key=KEY, failover={"max_retrys": 0})
     policy = request_of(llm(), HELLO, None, {"failover": {"max_attempts": 2}})[1].policy
     assert policy == FailoverPolicy(max_attempts=2)
 

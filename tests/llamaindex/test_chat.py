@@ -311,6 +311,47 @@ def test_an_unknown_parameter_of_a_call_names_the_near_one(llm: Hubmix, server: 
     assert chats(server) == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"headers": 5}, "headers must be a dict of names and values, not int"),
+        ({"headers": {"X-A": None}}, "the value of 'X-A'"),
+        ({"fallbacks": 5}, "fallbacks must be a list of model IDs or 'auto', not 5"),
+        ({"fallbacks": [5]}, "5 is no model ID"),
+        ({"max_retries": "x"}, "max_retries must be a whole number, not 'x'"),
+        ({"failover": 5}, "failover must be a FailoverPolicy"),
+        ({"failover": {"max_retrys": 0}}, "no parameter 'max_retrys'; it has max_retries"),
+        ({"tools": "x"}, "tools must be a list of tools, not str"),
+        ({"tools": 5}, "tools must be a list of tools, not int"),
+        ({"tools": [len]}, "is no tool: .*FunctionTool"),
+        ({"response_format": int}, "a dict or a pydantic class, not int"),
+    ],
+    ids=str,
+)
+def test_a_value_of_the_wrong_type_is_told_before_anything_is_sent(
+    llm: Hubmix, server: EmbeddedHub, wrong: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        llm.chat(MESSAGES, **wrong)
+    assert chats(server) == []
+
+
+@pytest.mark.parametrize("kind", [Hubmix, HubmixEmbedding, HubmixRerank])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "needs a model: pass the ID of one"),
+        ({"model": ""}, "needs a model"),
+        ({"model": "m", "hub": 5}, "hub must be a Hub or the name of one, not int"),
+        ({"model": "m", "failover": {"max_retrys": 0}}, "no parameter 'max_retrys'"),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be_made_says_what_to_do(kind: Any, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        kind(**given)
+
+
 def test_two_names_for_one_thing_must_agree() -> None:
     with pytest.raises(ConfigurationError, match="'model' and 'model_name' are the same parameter"):
         Hubmix(model="a", model_name="b")

@@ -22,6 +22,7 @@ from hubmix.failover import (
     Trace,
     decide,
 )
+from hubmix.policy import read_policy
 from tests.unit.fake_time import FakeTime
 from tests.unit.walking import (
     DOWN,
@@ -95,11 +96,30 @@ def test_backoff_is_full_jitter_over_a_doubled_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_retries": -1}, {"max_attempts": 0}, {"idle_timeout": 0}, {"max_retry_after": -1}]
+    "wrong",
+    [
+        {"max_retries": -1},
+        {"max_retries": "x"},
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"idle_timeout": 0},
+        {"idle_timeout": "x"},
+        {"max_retry_after": -1},
+        {"max_retry_after": None},
+        {"max_price_ratio": "x"},
+    ],
 )
 def test_a_policy_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         FailoverPolicy(**wrong)
+
+
+def test_a_policy_may_be_a_dict_of_its_parameters() -> None:
+    assert read_policy({"max_attempts": 2}) == FailoverPolicy(max_attempts=2)
+    with pytest.raises(ConfigurationError, match="no parameter 'max_retrys'; it has max_retries"):
+        read_policy({"max_retrys": 0})
+    with pytest.raises(ConfigurationError, match="not int"):
+        read_policy(5)
 
 
 def test_a_policy_pickles_and_compares() -> None:
