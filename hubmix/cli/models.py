@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hubmix.catalog import ModelInfo, ModelList
 
 COLUMNS = ("model", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
+_SPARE = (2, 1, 4, 7, 3, 6, 5)  # what a narrow terminal does without, so that the ids stay whole
 
 
 def models(
@@ -65,7 +66,7 @@ def models(
     """List the models of the hub, with what they can do and what they cost.
 
     Without a network the last known list is shown, and how old it is. A price or a window that the hub does not tell is
-    "?"; a filter on it leaves such models out.
+    "?"; a filter on it leaves such models out. A narrow terminal shows fewer columns, --json everything.
 
     Examples:
 
@@ -97,7 +98,7 @@ def models(
         for info in found:
             screen.line(info.id)
     elif found:
-        screen.table(COLUMNS, [row_of(info) for info in found], numeric=(3, 4, 5, 6))
+        screen.table(COLUMNS, [row_of(info) for info in found], numeric=(3, 4, 5, 6), spare=_SPARE)
     count = (
         f"{len(found):,} model{'' if len(found) == 1 else 's'}" if found else f"no model of {hint} meets all of that"
     )

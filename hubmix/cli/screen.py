@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # What a terminal would obey rather than show. A model's words must not move the cursor or set the window's title.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_GAP = 2  # characters between two columns of a table
 
 
 class PipeClosedError(Exception):
@@ -81,11 +83,16 @@ def show(what: RenderableType) -> None:
     _put(captured.get())
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = ()) -> None:
-    """Write rows under their columns; those in `numeric` are aligned to the right."""
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[int] = (), spare: Sequence[int] = ()
+) -> None:
+    """Write rows under their columns; those in `numeric` are aligned to the right.
+
+    A terminal that is too narrow gets the table without the columns in `spare`, the first of them first.
+    """
     rows = [[_cell(cell) for cell in row] for row in rows]
     if on_terminal(sys.stdout):
-        show(_rich_table(columns, rows, numeric))
+        show(_rich_table(columns, rows, numeric, _left_out(columns, rows, numeric, spare)))
         return
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     for row in (columns, *rows):
@@ -96,16 +103,39 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Seq
         line("  ".join(cells).rstrip())
 
 
-def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]) -> RenderableType:
+def _left_out(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int], spare: Sequence[int]
+) -> set[int]:
+    """The columns that have to go so that no name, number or word of the others is cut."""
+    from rich.cells import cell_len
+
+    def needed(at: int) -> int:
+        texts = [row[at] for row in (columns, *rows)]
+        pieces = texts if at == 0 or at in numeric else [word for text in texts for word in text.split()]
+        return max(map(cell_len, pieces), default=0) + _GAP
+
+    sizes = {at: needed(at) for at in range(len(columns))}
+    out = set[int]()
+    for at in spare:
+        if sum(size for column, size in sizes.items() if column not in out) <= width() + _GAP:
+            break
+        out.add(at)
+    return out
+
+
+def _rich_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int], out: Collection[int]
+) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for at, name in enumerate(columns):
-        # The first column names the thing and is what one copies: it is never cut.
-        made.add_column(name, justify="right" if at in numeric else "left", no_wrap=at == 0 or at in numeric)
+    made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    shown = [at for at in range(len(columns)) if at not in out]
+    for at in shown:
+        # The first column names the thing and is what one copies: it is the last one to be cut.
+        made.add_column(columns[at], justify="right" if at in numeric else "left", no_wrap=at == 0 or at in numeric)
     for row in rows:
-        made.add_row(*(Text(cell, style="cyan" if at == 0 else "") for at, cell in enumerate(row)))
+        made.add_row(*(Text(row[at], style="cyan" if at == 0 else "") for at in shown))
     return made
 
 

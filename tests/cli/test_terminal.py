@@ -212,6 +212,20 @@ def test_tables_are_in_colour_and_keep_whole_ids(slow: EmbeddedHub) -> None:
         assert '\n    "id": ' in screen.seen
 
 
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_nothing(slow: EmbeddedHub) -> None:
+    with terminal("models", columns=40) as screen:
+        assert screen.end() == 0
+        assert "embedded/think-strict" in screen.seen
+        assert "…" not in screen.seen
+        assert "in $/1M" in screen.seen
+        assert "supports" not in screen.seen
+    with terminal("models", columns=200) as screen:
+        assert screen.end() == 0
+        assert [line.split()[:3] for line in screen.seen.splitlines() if "supports" in line] == [
+            ["model", "owner", "kind"]
+        ]
+
+
 def test_answers_stand_side_by_side_where_there_is_room(slow: EmbeddedHub) -> None:
     question = ("compare", "Hello", "-m", "embedded/echo,embedded/refuse")
     with terminal(*question, columns=120) as screen:
