@@ -79,11 +79,10 @@ class ChatHubmix(ChatSettings):
     Any of these but the connection's own may also stand in a single call or in `bind`: `llm.invoke(…, model="…")`,
     `llm.bind(fallbacks=[])`. A parameter that nobody knows is an error that names the near one.
 
-    Returns:
-        Answers whose `response_metadata` holds `model_name` (the model that served), `model_version` (where the
-            vendor named it otherwise), `finish_reason`, `id`,
-        `request_id`, `token_usage` (as the hub sent it), `failover` (every attempt), `cost` where the catalog knows
-        prices, `logprobs`, `citations`, and `incomplete: True` where a stream stopped without an end.
+    An answer's `response_metadata` holds `model_name` (the model that served), `model_version` (where the vendor named
+    it otherwise), `finish_reason`, `id`, `request_id`, `token_usage` (as the hub sent it), `failover` (every attempt),
+    `cost` where the catalog knows prices, `logprobs`, `citations`, and `incomplete: True` where a stream stopped
+    without an end.
 
     Raises:
         ConfigurationError: an unknown or contradictory parameter; no key.

@@ -74,11 +74,10 @@ class Hubmix(HubConnection, StructuredPrediction):
     connection's own may stand in a single call, where it wins: `llm.chat(messages, model="…", fallbacks=[])`. A
     parameter that nobody knows is an error that names the near one.
 
-    Returns:
-        Responses whose `additional_kwargs` hold `finish_reason`, `prompt_tokens`, `completion_tokens`, `total_tokens`
-        (as the hub sent them), `model` (the one that served), `request_id`, `failover` (every attempt), `cost` where
-        the catalog knows prices, `citations`, and `incomplete: True` where a stream stopped without an end. `raw` is
-        the answer as it came, a dict. Of a stream, the last response has all of this.
+    A response's `additional_kwargs` hold `finish_reason`, `prompt_tokens`, `completion_tokens`, `total_tokens` (as the
+    hub sent them), `model` (the one that served), `request_id`, `failover` (every attempt), `cost` where the catalog
+    knows prices, `citations`, and `incomplete: True` where a stream stopped without an end. `raw` is the answer as it
+    came, a dict. Of a stream, the last response has all of this.
 
     Raises:
         ConfigurationError: an unknown or contradictory parameter; no key.
