@@ -82,7 +82,11 @@ class Candidates:
 
     def enter_anyway(self, candidate: Candidate) -> Permit:
         """A permit for one request that no breaker holds up, and that is the probe of none."""
-        return Permit(self.keys(candidate), self._plan.clock())
+        keys = self.keys(candidate)
+        block = self._registry.block(keys)
+        # What a free model answers says nothing of the empty account that it was asked past.
+        free = block is not None and self._goes_free(candidate, block)
+        return Permit((keys[0], keys[2]) if free else keys, self._plan.clock())
 
     def block(self, candidate: Candidate) -> Block | None:
         """Why the candidate may not be asked now; None where it may. Changes nothing."""

@@ -245,13 +245,18 @@ class Health:
     ) -> tuple[Key, float] | None:
         breaker = self._breakers.setdefault(key, _Breaker())
         breaker.failures += 1
-        breaker.failure, breaker.evidence = failure, evidence
         was_open = breaker.until > now
-        # A request sent before it opened says nothing new.
         probing = breaker.probe is permit
-        seconds = _cooldown(failure, breaker.openings - (1 if was_open and breaker.openings else 0))
-        if failure.cooldown.counted and not probing and breaker.failures < THRESHOLD and not was_open:
+        counted = failure.cooldown.counted and not probing
+        if counted and was_open and failure.retry_after is None:
+            # A request sent past or before it says nothing new: the breaker keeps its deadline, and what opened it.
             return None
+        opens = not counted or breaker.failures >= THRESHOLD
+        if opens or not breaker.until:
+            breaker.failure, breaker.evidence = failure, evidence
+        if not opens and not was_open:
+            return None
+        seconds = _cooldown(failure, breaker.openings - (1 if was_open and breaker.openings else 0))
         breaker.until = max(breaker.until, now + seconds)
         if was_open:
             return None

@@ -245,10 +245,10 @@ class Walk:
         return Left(
             tries=current.tries,
             requests=self.plan.policy.max_attempts - self._requests,
-            healthy=any(candidates.block(other) is None for other in others),
+            healthy=any((closed := candidates.block(other)) is None or closed.soft for other in others),
             others=bool(others),
             mirror=candidates.has_mirror,
-            reopens_in=block.seconds if block else 0.0,
+            reopens_in=0.0 if block is None or block.soft else block.seconds,
             seconds=None if self._deadline is None else self._deadline - self.plan.clock(),
         )
 

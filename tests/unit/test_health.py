@@ -147,6 +147,38 @@ def test_a_new_deadline_never_shortens_an_older_one(bench: Bench) -> None:
     assert bench.open_for() == 290
 
 
+def test_what_is_only_counted_changes_nothing_of_a_breaker_that_is_open(bench: Bench) -> None:
+    unfinished = Evidence("no_finish", "committed", 200)
+    bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
+    for _ in range(4):  # streams that were under way when the hub said that the model is busy
+        bench.hub.record("a", failures.INTERRUPTED, unfinished)
+    block = bench.enter()
+    assert isinstance(block, Block)
+    assert (block.failure.kind, block.seconds, block.soft) == ("rate_model", 30, False)
+    for _ in range(3):
+        bench.hub.record("b", failures.INTERRUPTED, unfinished)
+    bench.time.now += 1
+    bench.hub.record("b", failures.SERVER, SERVER_ERROR)
+    block = bench.enter("b")
+    assert isinstance(block, Block)
+    assert (block.seconds, block.soft) == (4, True)
+    # Its probe decides, and so does what opens it at once.
+    bench.time.now += 4
+    bench.fail(model="b")
+    block = bench.enter("b")
+    assert isinstance(block, Block)
+    assert (block.failure.kind, block.soft) == ("server", False)
+
+
+def test_a_retry_after_lengthens_even_what_is_only_counted(bench: Bench) -> None:
+    for _ in range(3):
+        bench.hub.record("a", failures.INTERRUPTED, Evidence("no_finish", "committed", 200))
+    bench.hub.record("a", replace(failures.SERVER, retry_after=30.0), SERVER_ERROR)
+    block = bench.enter()
+    assert isinstance(block, Block)
+    assert (block.seconds, block.soft) == (30, False)
+
+
 def test_an_answer_to_a_request_sent_before_the_breaker_opened_does_not_close_it(bench: Bench) -> None:
     early = bench.permit()
     bench.time.now += 1

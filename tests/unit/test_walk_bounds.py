@@ -130,6 +130,29 @@ def test_a_model_whose_streams_only_lack_their_finish_reason_is_asked_before_any
     assert time.waits
 
 
+def test_a_model_that_is_asked_past_its_breaker_is_retried_like_any_other(walk: Walker, time: FakeTime) -> None:
+    health = time.health()
+    for model in "ababab":
+        health.record(model, failures.INTERRUPTED, Evidence("no_finish", "committed", 200))
+    play = script(a=[OOPS, "a"])
+    assert walk(time.plan("a", health=health, streaming=True), play)[0] == "a"
+    assert (play.asked, time.waits) == (["a", "a"], [0.5])
+    play = script(a=OOPS, b="b")
+    assert walk(time.plan("a", "b", health=health, streaming=True), play)[0] == "b"
+    assert (play.asked, time.waits[1:]) == (["a", "a", "b"], [0.5])
+
+
+def test_a_free_model_that_is_asked_past_its_breaker_does_not_fill_the_account(walk: Walker, time: FakeTime) -> None:
+    health = time.health()
+    for _ in range(3):
+        health.record("free", failures.INTERRUPTED, Evidence("no_finish", "committed", 200))
+    health.record("dear", failures.QUOTA, OOPS)
+    time.now += 1
+    plan = time.plan("free", health=health, is_free=lambda model: model == "free")
+    assert walk(plan, script(free="f"))[0] == "f"
+    assert [(state.target, state.kind) for state in health.snapshot()] == [("account", "quota")]
+
+
 def test_what_will_not_mend_itself_is_waited_for_only_where_a_deadline_asks_for_patience(
     walk: Walker, time: FakeTime
 ) -> None:
