@@ -82,6 +82,10 @@ def canonical(values: Mapping[str, Any], aliases: Mapping[str, str] = ALIASES) -
     for given, value in _without_sdk_arguments(values):
         name = aliases.get(given, given)
         before = result.get(name)
+        if name == "extra_body" and isinstance(before, Mapping) and isinstance(value, Mapping):
+            both = before.keys() & value.keys()
+            if all(before[field] == value[field] for field in both):  # fields of one body, written in two places
+                before = value = {**before, **value}
         if before is not None and value is not None and before is not value and before != value:
             raise ConfigurationError(
                 f"{given!r} and {written[name]!r} are the same parameter and have different values."

@@ -359,6 +359,15 @@ def test_two_names_for_one_thing_must_agree() -> None:
         Hubmix(model="a", api_base="http://127.0.0.1:1/v1", base_url="http://127.0.0.1:2/v1")
 
 
+def test_fields_of_the_body_may_stand_under_both_names(llm: Hubmix, server: EmbeddedHub) -> None:
+    both = {"additional_kwargs": {"extra_body": {"a": 1, "c": 3}}, "extra_body": {"b": 2, "c": 3}}
+    assert Hubmix(model="m", **both).extra_body == {"a": 1, "b": 2, "c": 3}
+    llm.chat(MESSAGES, **both)
+    assert chats(server)[0].items() >= {"a": 1, "b": 2, "c": 3}.items()
+    with pytest.raises(ConfigurationError, match="same parameter"):
+        Hubmix(model="m", additional_kwargs={"a": 1}, extra_body={"a": 2})
+
+
 @pytest.mark.parametrize("names", [("api_base", "base_url"), ("base_url", "api_base")])
 def test_a_name_without_a_value_contradicts_nothing(names: tuple[str, str], server: EmbeddedHub) -> None:
     empty, set_ = names
