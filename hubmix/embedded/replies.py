@@ -108,6 +108,9 @@ class _Line:
     async def take(self, steps: tuple[Step, ...], pace: float = 0.0) -> None:
         for step in steps:
             if isinstance(step, bytes):
+                if self._transport.is_closing():  # the server learns of it later, and asyncio warns of every write
+                    await self._disconnected()
+                    raise _GoneError
                 await self._send({"type": "http.response.body", "body": step, "more_body": True})
                 if pace:
                     await self._silence(pace)

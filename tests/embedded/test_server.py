@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import socket
 import subprocess
@@ -9,10 +10,13 @@ import sys
 import threading
 import time
 import urllib.request
+from typing import Any
 
 import pytest
 
 from hubmix.embedded import EmbeddedHub, Fault, refused_url
+from hubmix.embedded.replies import STREAM_TYPE, Reply
+from hubmix.embedded.replies import send as put_on_wire
 from tests.embedded.client import chat, send
 
 
@@ -92,6 +96,26 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(caplog: p
         assert chat(hub).status == 200
         assert len(hub.requests) == 1
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_nothing_more_is_written_once_the_client_is_gone() -> None:
+    """The server learns of it after the event loop's next turn, and asyncio warns of each write until then."""
+    sent: list[bytes] = []
+
+    class Transport:
+        def is_closing(self) -> bool:
+            return b"two" in sent
+
+    async def write(message: Any) -> None:
+        sent.append(message.get("body", b""))
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    reply = Reply(200, (b"one", b"two", b"three", b"four"), STREAM_TYPE)
+    scope: Any = {"state": {"transport": Transport()}}
+    await put_on_wire(reply, scope, receive, write, asyncio.Event())
+    assert sent == [b"", b"one", b"two"]
 
 
 def test_starting_twice_is_an_error_and_closing_twice_is_not() -> None:
