@@ -99,7 +99,7 @@ class ChatSettings(HubConnection, BaseChatModel):
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They end up in traces, and a header may be a key.
         shown = {name: value for name, value in opened(kwargs, PER_CALL).items() if name not in HEADERS}
-        return super()._get_invocation_params(stop=stop, **shown)
+        return super()._get_invocation_params(stop=self._stop_of(stop), **shown)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
@@ -110,9 +110,15 @@ class ChatSettings(HubConnection, BaseChatModel):
         return super()._get_llm_string(stop=stop, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **opened(kwargs, PER_CALL))
+        params = super()._get_ls_params(stop=self._stop_of(stop), **opened(kwargs, PER_CALL))
         params["ls_provider"] = PROVIDER
         return params
+
+    def _stop_of(self, stop: list[str] | None) -> list[str] | None:
+        """What a call stops at: LangChain hands over only what the call itself says, and shows that in traces."""
+        if stop is None and self.stop is not None:
+            return [self.stop] if isinstance(self.stop, str) else self.stop
+        return stop
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         info = self.catalog.peek_in_memory(self.model)  # this runs whenever a model object is made, which does no I/O

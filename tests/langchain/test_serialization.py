@@ -210,4 +210,15 @@ def test_traces_name_the_model_that_was_asked(chat: Callable[..., ChatHubmix]) -
         "ls_stop": ["x"],
     }
     assert llm._get_ls_params(model="other")["ls_model_name"] == "other"
+
+
+@pytest.mark.parametrize("stop", ["x", ["x"]])
+def test_traces_show_the_stop_sequences_of_the_model_too(chat: Callable[..., ChatHubmix], stop: Any) -> None:
+    llm = chat(stop=stop)
+    assert llm._get_ls_params()["ls_stop"] == llm._get_invocation_params()["stop"] == ["x"]
+    assert llm._get_ls_params(stop=["y"])["ls_stop"] == llm._get_invocation_params(stop=["y"])["stop"] == ["y"]
+
+
+def test_traces_tell_versions(chat: Callable[..., ChatHubmix]) -> None:
+    llm = chat()
     assert set(llm.metadata["lc_versions"]) >= {"langchain-core", "hubmix"}
