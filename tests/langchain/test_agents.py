@@ -245,7 +245,25 @@ def test_a_strict_thinking_model_gets_its_reasoning_back(dialect: Any, streamed:
         assert "hubmix_reasoning" not in json.dumps(server.requests[-1].json)
 
 
-def test_a_strict_thinking_model_in_an_agent(server: EmbeddedHub, chat: Chat) -> None:
+@pytest.mark.parametrize("dialect", ["new-api", "aihubmix"])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_strict_thinking_model_goes_on_for_three_steps(dialect: Any, streamed: bool) -> None:
+    """One question, three calls one after the other: each step sends the reasoning of all those before it."""
+    with EmbeddedHub(dialect) as server:
+        hub = Hub("aihubmix" if dialect == "aihubmix" else None, base_url=server.base_url, api_key=server.api_key)
+        llm = ChatHubmix(model=THINK, hub=hub, streaming=streamed, parallel_tool_calls=False)
+        agent = create_agent(llm, [add, multiply, weather])
+        task: Any = {"messages": [("user", "Add 3 and 4, multiply 5 by 6, and tell the weather in Paris.")]}
+        for state in (agent.invoke(task), await agent.ainvoke(task)):
+            assert [m.type for m in state["messages"]] == ["human", *["ai", "tool"] * 3, "ai"]
+            assert answers(state) == ["7", "30", "Sunny in Paris."]
+            assert "Sunny" in state["messages"][-1].text
+        sent = [m for m in server.requests[-1].json["messages"] if m["role"] == "assistant"]
+        field = "reasoning_details" if dialect == "aihubmix" else "reasoning_content"
+        assert [bool(m[field]) for m in sent] == [True] * 3
+
+
+def test_a_strict_thinking_model_keeps_a_conversation(server: EmbeddedHub, chat: Chat) -> None:
     agent = create_agent(chat(model=THINK), [add, multiply])
     state: dict[str, Any] = {"messages": []}
     for question in ("What is 3 plus 4?", "What is 5 times 6?", "What is 2 plus 2?"):
