@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from hubmix.embedded import EmbeddedHub, Fault
 from langchain_hubmix import ChatHubmix
 
 MODEL = "embedded/extract"
@@ -39,8 +41,35 @@ class TestUnit(ChatModelUnitTests):
         super().test_serdes(*args, **kwargs)
 
 
+# The embedded models hear, say and cache nothing, so these counts come from an answer that is put in for theirs.
+_USAGE = {
+    "prompt_tokens": 400,
+    "completion_tokens": 30,
+    "total_tokens": 430,
+    "prompt_tokens_details": {"audio_tokens": 40, "cached_tokens": 100, "cache_creation_tokens": 200},
+    "completion_tokens_details": {"audio_tokens": 20, "reasoning_tokens": 10},
+}
+
+
+def _counted(place: str, kind: str) -> dict[str, Any]:
+    choice = {"index": 0, place: {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
+    return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": MODEL, "choices": [choice], "usage": _USAGE}
+
+
+COUNTED = Fault.answer(200, _counted("message", "chat.completion"))
+COUNTED_STREAM = Fault.answer(
+    200,
+    text=f"data: {json.dumps(_counted('delta', 'chat.completion.chunk'))}\n\ndata: [DONE]\n\n",
+    headers={"Content-Type": "text/event-stream"},
+)
+
+
 class _Integration(ChatModelIntegrationTests):
     method = "function_calling"
+
+    @pytest.fixture(autouse=True)
+    def _embedded_hub(self, hub: EmbeddedHub) -> None:
+        self.hub = hub
 
     @property
     def chat_model_class(self) -> type[ChatHubmix]:
@@ -75,6 +104,10 @@ class _Integration(ChatModelIntegrationTests):
         return True
 
     @property
+    def supports_video_inputs(self) -> bool:
+        return True
+
+    @property
     def supports_image_tool_message(self) -> bool:
         return True
 
@@ -100,13 +133,26 @@ class _Integration(ChatModelIntegrationTests):
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, Any]:
-        kinds = ["reasoning_output", "cache_read_input"]
+        kinds = ["audio_input", "audio_output", "reasoning_output", "cache_read_input", "cache_creation_input"]
         return {"invoke": kinds, "stream": kinds}
 
     def invoke_with_reasoning_output(self, *, stream: bool = False) -> AIMessage:
         return ChatHubmix(model="embedded/think", streaming=stream).invoke("Why is the sky blue?")
 
     def invoke_with_cache_read_input(self, *, stream: bool = False) -> AIMessage:
+        return ChatHubmix(model=MODEL, streaming=stream).invoke("Why is the sky blue?")
+
+    def invoke_with_cache_creation_input(self, *, stream: bool = False) -> AIMessage:
+        return self._counted(stream)
+
+    def invoke_with_audio_input(self, *, stream: bool = False) -> AIMessage:
+        return self._counted(stream)
+
+    def invoke_with_audio_output(self, *, stream: bool = False) -> AIMessage:
+        return self._counted(stream)
+
+    def _counted(self, stream: bool) -> AIMessage:
+        self.hub.fault(MODEL, COUNTED_STREAM if stream else COUNTED)
         return ChatHubmix(model=MODEL, streaming=stream).invoke("Why is the sky blue?")
 
 
