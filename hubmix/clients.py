@@ -54,7 +54,8 @@ def async_http_client(*, fast: bool, local: bool = False) -> Any:
         return openai.DefaultAsyncHttpxClient(limits=_limits(), **shared)
     from hubmix.lanes import Lanes
 
-    return openai.DefaultAsyncHttpxClient(transport=Lanes(), **shared)
+    transport: Any = Lanes()  # of the HTTP library that is installed, whose types may be the other's
+    return openai.DefaultAsyncHttpxClient(transport=transport, **shared)
 
 
 def _limits() -> Any:
