@@ -76,7 +76,7 @@ def to_markdown(found: Section, about: Mapping[str, Any], plot: str | None = Non
         about: What it was measured with.
         plot: The plot's file name beside the page, if there is one.
     """
-    parts = [_INTRODUCTION, _machine(about), "## Targets\n", _targets(found.figures)]
+    parts = [_INTRODUCTION, _machine(about), "## Targets\n", _targets(found.figures), *_shortfall(found.figures)]
     if plot is not None:
         parts.append(f"![CPU time of each client, relative to this package's peers]({plot})\n")
     shared = {title: table for title, table in found.tables.items() if title not in _APART and "ChatHubmix" in table}
@@ -93,6 +93,7 @@ def missed(found: Section) -> list[str]:
     """One line for each target that was missed."""
     return [
         f"{figure.work}: {show(figure.value)} {figure.unit}, target {show(figure.target)}"
+        + (f", {figure.value / figure.target - 1:.0%} more than it" if figure.target else "")
         for figure in found.figures
         if figure.met is False and figure.target is not None
     ]
@@ -128,6 +129,19 @@ def _targets(figures: list[Figure]) -> str:
         work = f"{figure.work} ({figure.note})" if figure.note else figure.work
         lines.append(f"| {work} | {show(figure.value)}{unit} | {target} | {met} |")
     return "\n".join(lines) + "\n"
+
+
+def _shortfall(figures: list[Figure]) -> list[str]:
+    lines = [f"- {line}." for line in missed(Section(figures))]
+    if not lines:
+        return []
+    parts = ["Missed:\n", "\n".join(lines) + "\n"]
+    if any(figure.met is False and figure.unit in ("ms", "µs") for figure in figures):
+        parts.append(
+            "A target in milliseconds is one for an idle machine. A processor that is shared or slow for a while "
+            "counts in it in full, where a ratio has it on both sides.\n"
+        )
+    return parts
 
 
 def _matrix(tables: Mapping[str, Mapping[str, float]]) -> str:

@@ -133,7 +133,7 @@ def test_the_program_writes_page_and_numbers(tmp_path: Any, capsys: pytest.Captu
     target = tmp_path / "page.md"
     assert program.main(["--effort", "tiny", "--only", "catalog", "--write", str(target)]) == 0
     text = target.read_text(encoding="utf-8")
-    assert "| read a catalog of 1,000 models |" in text
+    assert "| read a catalog of 1,000 models (json.loads of the same text" in text
     numbers = json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))
     assert [figure["unit"] for figure in numbers["figures"]] == ["ms", "µs", "µs", "µs"]
     assert "read a catalog" in capsys.readouterr().out
@@ -153,7 +153,18 @@ def test_the_report_shows_targets_times_and_what_is_missing() -> None:
     assert "load 9.0 on 2 cores" in text
     assert "(plot.png)" in text
     assert "- OpenAILike: not measured." in text
-    assert report.missed(found) == ["stream: 0.4 ×, target 0.22"]
+    assert report.missed(found) == ["stream: 0.4 ×, target 0.22, 82% more than it"]
+    assert "- stream: 0.4 ×, target 0.22, 82% more than it." in text
+
+
+def test_a_missed_target_in_milliseconds_says_what_counts_in_it() -> None:
+    about = {"python": "3", "system": "x", "cores": 2, "load": 0.1, "packages": {}}
+    slow, requests = Figure("read", 40.0, "ms", "", 30.0), Figure("asked", 1.0, "requests", "", 0.0)
+    assert "idle machine" in report.to_markdown(Section([slow]), about)
+    text = report.to_markdown(Section([requests]), about)
+    assert "- asked: 1 requests, target 0." in text
+    assert "idle machine" not in text
+    assert "Missed" not in report.to_markdown(Section([Figure("read", 20.0, "ms", "", 30.0)]), about)
 
 
 def test_the_plot_is_drawn(tmp_path: Any) -> None:
