@@ -82,10 +82,11 @@ class HubmixEmbeddings(HubConnection, Embeddings):
             texts: none of them empty.
         """
         batches = self._batches(texts)
+        total = sum(map(len, batches))
         if len(batches) <= 1 or self.max_concurrency == 1:
-            return self._joined(self._embed(batch) for batch in batches)
+            return self._joined((self._embed(batch) for batch in batches), total)
         with ContextThreadPoolExecutor(max_workers=min(self.max_concurrency, len(batches))) as pool:
-            return self._joined(pool.map(self._embed, batches))
+            return self._joined(pool.map(self._embed, batches), total)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """The same without blocking the event loop; cancelling it cancels its requests."""
@@ -162,15 +163,14 @@ class HubmixEmbeddings(HubConnection, Embeddings):
             size += len(text)
         return batches
 
-    def _joined(self, answers: Iterable[list[list[float]]]) -> list[list[float]]:
-        progress = self._progress(None)
+    def _joined(self, answers: Iterable[list[list[float]]], total: int) -> list[list[float]]:
         vectors: list[list[float]] = []
-        for answer in answers:
-            vectors += answer
-            progress.update(len(answer))
-        progress.close()
+        with self._progress(total) as progress:
+            for answer in answers:
+                vectors += answer
+                progress.update(len(answer))
         return vectors
 
-    def _progress(self, total: int | None) -> Any:
+    def _progress(self, total: int) -> Any:
         tqdm = import_module("tqdm.auto").tqdm  # the SDK depends on it; importing it takes a while
         return tqdm(total=total, unit=" texts", disable=not self.show_progress)

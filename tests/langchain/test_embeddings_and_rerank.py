@@ -166,11 +166,14 @@ async def test_a_failed_request_ends_the_others(server: EmbeddedHub, embeddings:
     assert len(server.requests) < 25
 
 
-def test_progress_is_shown_on_request(embeddings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_progress_is_shown_on_request(embeddings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     embeddings(chunk_size=10).embed_documents(TEXTS)
+    await embeddings(chunk_size=10).aembed_documents(TEXTS)
     assert capsys.readouterr().err == ""
     embeddings(chunk_size=10, show_progress=True).embed_documents(TEXTS)
-    assert "25" in capsys.readouterr().err
+    assert "25/25" in capsys.readouterr().err
+    await embeddings(chunk_size=10, show_progress=True).aembed_documents(TEXTS)
+    assert "25/25" in capsys.readouterr().err
 
 
 DOCUMENTS = [
