@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # seconds for each step
 _SOON = 7  # days before a certificate ends
+_NEW_KEY = "Make a new key on the hub's website, and check that it belongs to this very hub."
 
 
 class Outcome(str, Enum):
@@ -231,7 +232,10 @@ def _catalog(what: Surroundings) -> Check:
         )
     what.listed = tuple(one.id for one in found if one.kind == "chat")
     if info.last_error:
-        return Check("catalog", Outcome.FAILED, str(info), "The list in hand is an older one; calls work all the same.")
+        # A price list is open to everybody, so a key that is not good may show in the other list alone.
+        refused = "HTTP 401" in info.notes.values()
+        advice = _NEW_KEY if refused else "The list in hand may be old or lack models; calls do not need it."
+        return Check("catalog", Outcome.FAILED, str(info), advice)
     return Check("catalog", Outcome.OK, f"{info.count:,} models from {' + '.join(info.source)}")
 
 
@@ -262,7 +266,7 @@ def _some_model(what: Surroundings) -> str:
 def _rejected(name: str, error: HubmixError) -> Check:
     advice = ""
     if isinstance(error, AuthenticationError):
-        advice = "Make a new key on the hub's website, and check that it belongs to this very hub."
+        advice = _NEW_KEY
     elif isinstance(error, QuotaExceededError):
         advice = "Top up the account, or raise the key's limit; see: hubmix balance"
     elif isinstance(error, PermissionDeniedError):

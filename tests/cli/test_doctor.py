@@ -99,8 +99,16 @@ def test_a_wrong_key(hubmix: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBMIX_API_KEY", "sk-test-wrong")
     done = hubmix("doctor", "--json")
     assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "failed")
-    assert "key" in advice(done)["call"]
+    assert "new key" in advice(done)["call"]
+    assert "new key" in advice(done)["catalog"]
     assert "sk-test-wrong" not in done.out + done.err
+
+
+def test_half_a_catalog_is_no_reason_for_a_new_key(hubmix: Command, server: EmbeddedHub) -> None:
+    server.fault("/v1/models", "html", times=None)
+    done = hubmix("doctor", "-m", "embedded/echo", "--json")
+    assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "ok")
+    assert advice(done) == {"catalog": "The list in hand may be old or lack models; calls do not need it."}
 
 
 def test_a_wrong_model(hubmix: Command) -> None:
