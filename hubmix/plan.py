@@ -69,6 +69,7 @@ class Plan:
         hub_types: the error types in which the hub speaks for itself (from its preset).
         timeout: seconds for one attempt.
         total_timeout: seconds for everything, waits included.
+        started: when the call began, on `clock`; None for now.
         streaming: the attempt function returns an open stream at its first content, and the stream reports its end
             through `health.record`.
         needs: reads the needs of the request; called at most once, and only when a fallback is considered.
@@ -89,6 +90,7 @@ class Plan:
     hub_types: frozenset[str] = HUB_TYPES
     timeout: float | None = None
     total_timeout: float | None = None
+    started: float | None = None
     streaming: bool = False
     needs: Callable[[], Needs] = Needs
     lacks: Callable[[str, Needs], str | None] = _nothing

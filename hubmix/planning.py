@@ -1,6 +1,6 @@
 """The plan of a call: whom to ask, within which limits, and what the catalog knows of them.
 
-Nothing here waits but the one question that ``fallbacks="auto"`` may put to a catalog that was never asked.
+Nothing here waits but ``fallbacks="auto"``, for a catalog that is not here yet: a moment, and if in vain, only once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from hubmix.failover import Needs, Plan, needs_of
 from hubmix.health import HubHealth
 from hubmix.options import CallOptions
 from hubmix.sendable import check_chat, check_headers
+from hubmix.transport import monotonic
 
 if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
     from hubmix.connection import Connection
+
+# Seconds that a call with fallbacks="auto" gives the first list: two answers of a hub that is well.
+_PATIENCE = 3.0
 
 
 class Planning:
@@ -36,6 +40,12 @@ class Planning:
         return self._made_health
 
     def candidates(self, model: str, options: CallOptions) -> list[str]:
+        """Whom a call would ask. Waits for the catalog, where ``fallbacks="auto"`` needs it."""
+        if options.fallbacks == "auto":
+            self._catalog.find(model)
+        return self._known_candidates(model, options)
+
+    def _known_candidates(self, model: str, options: CallOptions) -> list[str]:
         chosen: list[str] = [model]
         if options.fallbacks == "auto":
             chosen += self._nearest(model, options.policy.max_price_ratio)
@@ -44,36 +54,44 @@ class Planning:
         return list(dict.fromkeys(chosen))
 
     def _nearest(self, model: str, max_price_ratio: float) -> list[str]:
-        """The catalog's choice. Where there is no catalog yet it is asked for once; where there is none, nobody."""
-        if self._catalog.peek(model) is None:
-            self._catalog.find(model)
+        """The catalog's choice among what is known here and now; nobody, where that is nothing."""
         return [info.id for info in self._catalog.nearest(model, max_price_ratio=max_price_ratio)]
 
-    async def prepare_auto(self, payload: Mapping[str, Any], options: CallOptions) -> None:
-        """Ask for the catalog where ``fallbacks="auto"`` needs one, without blocking the event loop."""
-        if options.fallbacks != "auto":
-            return
-        check_chat(payload)
-        model = payload.get("model")
-        if model and self._catalog.peek(model) is None:
-            await self._catalog.afind(model)
-
     def plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
-        hub = self._connection
-        hub.require_key()
+        """The plan of a call. Raises where it cannot be sent at all."""
+        self._check(payload, options)
+        started = monotonic()
+        if options.fallbacks == "auto":
+            self._catalog.wait_a_moment(_patience(options))
+        return self._plan(payload, options, streaming, started)
+
+    async def aplan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
+        """`plan`, for asyncio."""
+        self._check(payload, options)
+        started = monotonic()
+        if options.fallbacks == "auto":
+            await self._catalog.await_a_moment(_patience(options))
+        return self._plan(payload, options, streaming, started)
+
+    def _check(self, payload: Mapping[str, Any], options: CallOptions) -> None:
+        self._connection.require_key()
         check_chat(payload)
         if options.headers:
             check_headers(options.headers)
         if not payload.get("model"):
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
+
+    def _plan(self, payload: Mapping[str, Any], options: CallOptions, streaming: bool, started: float) -> Plan:
+        hub = self._connection
         return Plan(
-            self.candidates(payload["model"], options),
+            self._known_candidates(payload["model"], options),
             policy=options.policy,
             health=self.health,
             endpoints=hub.endpoint.base_urls,
             hub_types=hub.endpoint.preset.own_error_types,
             timeout=options.timeout if options.timeout is not None else hub.timeout,
             total_timeout=options.total_timeout,
+            started=started,
             streaming=streaming,
             needs=lambda: needs_of(payload),
             lacks=self._lacks,
@@ -113,3 +131,8 @@ class Planning:
 
     def _suggest(self, model: str) -> tuple[str, ...]:
         return self._catalog.peek_suggest(model)
+
+
+def _patience(options: CallOptions) -> float:
+    # Half of what the whole call may take, at most: the rest is for the answer.
+    return _PATIENCE if options.total_timeout is None else min(_PATIENCE, options.total_timeout / 2)

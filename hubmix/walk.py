@@ -62,7 +62,8 @@ class Walk:
         self._candidates = Candidates(plan)
         self._registry = plan.health.registry
         self._ended = plan.clock()  # of the last attempt, or the start
-        self._deadline = None if plan.total_timeout is None else self._ended + plan.total_timeout
+        started = self._ended if plan.started is None else plan.started
+        self._deadline = None if plan.total_timeout is None else started + plan.total_timeout
         self._requests = 0
         self._waited = 0.0  # seconds, for breakers
         self._last: Candidate | None = None

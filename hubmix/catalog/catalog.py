@@ -118,6 +118,17 @@ class ModelCatalog:
         """Start a refresh in the background where the list is missing or old, and return at once; nothing is raised."""
         self._state.warm()
 
+    def wait_a_moment(self, seconds: float) -> None:
+        """Give a list that is not here yet so many seconds to come, at most. Nothing is raised.
+
+        Where it takes longer, it is asked for in the background, and no later call of this waits again.
+        """
+        self._state.wait_a_moment(seconds)
+
+    async def await_a_moment(self, seconds: float) -> None:
+        """`wait_a_moment`, for asyncio."""
+        await self._state.await_a_moment(seconds)
+
     def info(self) -> CatalogInfo:
         """Where the list in hand came from, how old it is, and what went wrong last. Asks nothing."""
         return self._state.info()

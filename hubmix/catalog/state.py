@@ -58,6 +58,7 @@ class CatalogState:
         self._refused = False
         self._warned = False
         self._disk_warned = False
+        self._in_vain = False  # somebody waited for the first list as long as he could
         self._retry_at = float("-inf")
         # A request may take its timeout to connect and again to answer.
         self._flights = SingleFlight(2 * settings.timeout * max(len(settings.sources), 1))
@@ -120,6 +121,25 @@ class CatalogState:
         if self._stale(snapshot):
             self._refresh_soon(in_loop=True)
         return snapshot
+
+    def wait_a_moment(self, seconds: float) -> None:
+        """Give the first list so many seconds to come. Where that is in vain once, nobody waits for it again."""
+        if self._loaded() is None and not self._hopeless():
+            came = threading.Event()
+            if self._in_vain or not self._refresh_beside(came.set):
+                self.warm()
+            elif not came.wait(seconds):
+                self._in_vain = True
+
+    async def await_a_moment(self, seconds: float) -> None:
+        """`wait_a_moment`, for asyncio."""
+        await self._aloaded()
+        if self.snapshot is None and not self._hopeless():
+            if self._in_vain:
+                self.warm()
+            else:
+                _, late = await asyncio.wait({self._refresh_in_loop()}, timeout=seconds)
+                self._in_vain = bool(late)
 
     def ready_for(self, model: str) -> Snapshot:
         """`ready`, or the user's own words where there is no list to be had and they describe this very model."""
@@ -207,12 +227,16 @@ class CatalogState:
             return
         # Said before it starts, so that a hundred callers in the same moment start one.
         self._retry_at = self.settings.clock() + RETRY
-        if not in_loop:
+        if in_loop:
+            self._refresh_in_loop()
+        else:
             self._refresh_beside()
-            return
+
+    def _refresh_in_loop(self) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self.arefresh())
         self._tasks.add(task)  # the loop itself holds its tasks weakly
         task.add_done_callback(self._refreshed)
+        return task
 
     def _refreshed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -220,12 +244,20 @@ class CatalogState:
             # Its loop ends, and with `asyncio.run` for each call every loop ends before the list is there.
             self._refresh_beside()
 
-    def _refresh_beside(self) -> None:
+    def _refresh_beside(self, then: Callable[[], None] = lambda: None) -> bool:
+        def work() -> None:
+            try:
+                self.refresh()
+            finally:
+                then()
+
         try:
-            self.settings.background(self.refresh)
+            self.settings.background(work)
         except RuntimeError as error:  # no thread is to be had where a process ends, or has too many
             self._last_error = f"the list could not be asked for: {error}"
             _log.debug("%s: %s", self.settings.base_url, self._last_error)
+            return False
+        return True
 
     def _asking(self, force: bool) -> Conversation[Outcome]:
         held = self.snapshot.documents if self.snapshot else {}

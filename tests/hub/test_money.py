@@ -170,3 +170,30 @@ def test_auto_chooses_from_the_catalog_and_does_without_one(hub: Hub, server: Em
             server.fault(path, Fault.answer(503), times=None)
         assert blind.candidates(PRICED, auto) == [PRICED]
         assert blind.chat(PAYLOAD, auto).served == PRICED
+
+
+def test_auto_waits_for_a_slow_catalog_a_moment_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubmix.planning._PATIENCE", 0.02)
+    auto = CallOptions(fallbacks="auto")
+
+    async def streamed(hub: Hub) -> None:
+        async with aclosing(hub.astream_chat(PAYLOAD, auto)) as deltas:
+            assert [delta async for delta in deltas][-1].final is not None
+
+    ways: list[Any] = [
+        lambda hub: hub.chat(PAYLOAD, auto),
+        lambda hub: list(hub.stream_chat(PAYLOAD, auto)),
+        lambda hub: asyncio.run(hub.achat(PAYLOAD, auto)),
+        lambda hub: asyncio.run(streamed(hub)),
+    ]
+    with EmbeddedHub() as server:
+        for path in LISTS:
+            server.fault(path, Fault.stall(), times=None)
+        for way in ways:
+            with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+                began = time.monotonic()
+                way(hub)
+                monkeypatch.setattr("hubmix.planning._PATIENCE", 60.0)  # nobody waits a second time
+                way(hub)
+                monkeypatch.setattr("hubmix.planning._PATIENCE", 0.02)
+                assert time.monotonic() - began < 9  # a list is given up after 10 s

@@ -292,6 +292,22 @@ class TestNoList:
         models.warm()
         assert models.find("gpt-4o") is not None
 
+    def test_a_first_list_is_waited_for_a_moment_and_once(self) -> None:
+        later = Later()
+        models = ids("gpt-4o", background=later)
+        models.wait_a_moment(0.01)
+        models.wait_a_moment(60.0)
+        assert models.peek("gpt-4o") is None
+        later.run()
+        assert models.peek("gpt-4o") is not None
+
+    async def test_a_first_list_that_comes_in_time_is_here(self) -> None:
+        blocking, awaiting = ids("gpt-4o", background=lambda work: work()), ids("gpt-4o")
+        blocking.wait_a_moment(60.0)
+        await awaiting.await_a_moment(60.0)
+        assert blocking.peek("gpt-4o") is not None
+        assert awaiting.peek("gpt-4o") is not None
+
 
 class TestNames:
     def test_one_model_has_many_names(self) -> None:

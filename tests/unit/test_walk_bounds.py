@@ -75,6 +75,12 @@ def test_no_wait_goes_beyond_the_total_timeout(walk: Walker, time: FakeTime) -> 
     assert (play.asked, time.waits) == (["a"], [])
 
 
+def test_what_was_waited_before_the_walk_counts(walk: Walker, time: FakeTime) -> None:
+    play = script(a="hello")
+    walk(time.plan("a", total_timeout=15, started=time.clock() - 5), play)
+    assert play.limits[0].deadline == time.clock() + 10
+
+
 def test_the_total_timeout_is_handed_to_every_attempt_and_ends_the_walk(walk: Walker, time: FakeTime) -> None:
     play = script(a=DOWN, b=DOWN)
 
