@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -54,6 +54,7 @@ _QUOTA_PER_CALL = 1
 _ABSURD = 10**9  # tokens; no window is that large, and a plot or a sum should not have to cope with one
 _BEYOND = 10**12
 _BELOW = Decimal("1e-12")
+_EXACT = Context(prec=12)  # digits of a product of ratios, of which each is a float of 15 to 17
 _LONGEST_NUMBER = 64  # characters; "1e-999999" is short, and a million digits when it is printed
 _USD_PER_RATIO = Decimal(
     2
@@ -236,8 +237,9 @@ def _times(base: Decimal, ratio: Any) -> Decimal | None:
 
 
 def _price(amount: Decimal) -> Decimal | None:
-    # Each ratio may be a number that one would believe, and their product none.
-    return tidy(amount) if amount < _BEYOND else None
+    # Each ratio may be a number that one would believe, and their product none. A hub writes 2.5 / 0.3 as
+    # 8.333333333333334: the last of its digits are not the price's.
+    return tidy(_EXACT.plus(amount)) if amount < _BEYOND else None
 
 
 def tidy(amount: Decimal) -> Decimal:

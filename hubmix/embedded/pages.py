@@ -127,10 +127,10 @@ def _priced(model: EmbeddedModel) -> dict[str, Any]:
         "model_ratio": round(price / 2, 6),
         "model_price": 0,
         "owner_by": "",
-        "completion_ratio": round(output / price, 6) if price and output else 1,
+        "completion_ratio": output / price if price and output else 1,
     }
     if cached:
-        entry["cache_ratio"] = round(cached / price, 6)
+        entry["cache_ratio"] = cached / price
     return {**entry, "enable_groups": ["default"], "supported_endpoint_types": [_ENDPOINTS[model.kind]]}
 
 

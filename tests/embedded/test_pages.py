@@ -151,6 +151,14 @@ def test_own_models_with_fields_of_their_own() -> None:
         assert len(vector) == 8
 
 
+def test_ratios_give_back_the_price() -> None:
+    with EmbeddedHub("new-api", models={"flash": {"price": (0.3, 2.5, 0.03)}}) as hub:
+        (flash,) = [one for one in send(hub, "GET", "/api/pricing").json["data"] if one["model_name"] == "flash"]
+        price = flash["model_ratio"] * 2
+        assert price * flash["completion_ratio"] == pytest.approx(2.5, rel=1e-12)
+        assert price * flash["cache_ratio"] == pytest.approx(0.03, rel=1e-12)
+
+
 @pytest.mark.parametrize("path", ["/", "/chat/completions", "/models", "/anything"])
 def test_without_v1_there_is_a_web_page(hub: EmbeddedHub, path: str) -> None:
     for method in ("GET", "POST"):

@@ -381,6 +381,13 @@ def test_absurd_ratios_give_no_price(ratios: dict[str, Any]) -> None:
     assert "good" in read
 
 
+def test_the_last_digits_of_a_float_are_no_part_of_a_price() -> None:
+    # 2.5 / 0.3 is how New API writes what gemini-2.5-flash costs: 8.333333333333334.
+    models = [{"model_name": "flash", "quota_type": 0, "model_ratio": 0.15, "completion_ratio": 2.5 / 0.3}]
+    pricing = read_new_api({"data": models})["flash"]["pricing"]
+    assert (str(pricing.input), str(pricing.output)) == ("0.3", "2.5")
+
+
 def test_a_number_that_is_too_long_to_read_is_one_broken_cell() -> None:
     entry = b'{"id": "bad", "context_length": ' + b"9" * 5_000 + b'}, {"id": "good", "context_length": 8192}'
     document = parse_document(SOURCES["aihubmix"], b'{"data": [' + entry + b"]}", None, 0.0)
