@@ -332,13 +332,16 @@ class Walk:
         return error
 
     def _retry_after(self) -> float | None:
-        """Seconds until the first candidate may be asked again."""
+        """Seconds until the first candidate may be asked again; None where one may be at once, or never."""
         waits: list[float | None] = []
         for candidate in self._candidates.all:
             if candidate.verdict:
                 # The breaker has heard what the hub asked for, and knows of earlier failures too.
                 block = self._candidates.block(candidate)
-                waits.append(_back_in(block) if block else candidate.verdict.failure.retry_after)
+                failure = candidate.verdict.failure
+                if block is None and failure.cooldown.counted and failure.retry_after is None:
+                    return None
+                waits.append(_back_in(block) if block else failure.retry_after)
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
 

@@ -288,6 +288,13 @@ def test_what_is_no_failure_of_the_hub_propagates_and_gives_the_probe_back(
     assert time.waits == []
 
 
+def test_nobody_is_told_to_wait_where_a_model_may_be_asked_at_once(walk: Walker, time: FakeTime) -> None:
+    with pytest.raises(AllModelsFailedError) as caught:
+        walk(time.plan("a", "b"), script(a=DOWN, b=Evidence("read_timeout", "open")))
+    assert caught.value.retry_after is None
+    assert "Come back" not in str(caught.value)
+
+
 def test_the_error_never_says_to_come_back_while_the_breaker_is_open(walk: Walker, time: FakeTime) -> None:
     busy = said(429, "slow down", type="requests", code="rate_limit_exceeded", headers={"retry-after": "2"})
     for models in (("a",), ("a", "b")):
