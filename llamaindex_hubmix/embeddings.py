@@ -39,6 +39,7 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
         max_retries: further attempts at a failed request. Default: 2.
         failover: a `FailoverPolicy` for everything else about retries.
         user, extra_body: sent with every request.
+        callback_manager, rate_limiter: LlamaIndex's own; the limiter is asked once a request.
 
     Raises:
         ConfigurationError: an unknown parameter, or an empty text; hubs refuse a whole request for one empty text, so
@@ -127,6 +128,8 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
 
     def _payload(self, texts: Sequence[str]) -> dict[str, Any]:
         for number, text in enumerate(texts):
+            if not isinstance(text, str):  # a number would be taken for a token id
+                raise ConfigurationError(f"Text {number} of {len(texts)} is a {type(text).__name__}, not a string.")
             if not text:
                 raise ConfigurationError(
                     f"Text {number} of {len(texts)} is empty: hubs refuse a request with an empty text; leave it out."

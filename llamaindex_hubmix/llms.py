@@ -70,9 +70,9 @@ class Hubmix(HubConnection, StructuredPrediction):
             Default: the strongest that the catalog says the model has.
 
     The parameters of core's `LLM` are taken too: `system_prompt`, `callback_manager`, `rate_limiter`,
-    `messages_to_prompt`, `completion_to_prompt`, `output_parser`, `pydantic_program_mode`. Any of the above but the
-    connection's own may stand in a single call, where it wins: `llm.chat(messages, model="…", fallbacks=[])`. A
-    parameter that nobody knows is an error that names the near one.
+    `messages_to_prompt`, `completion_to_prompt`, `query_wrapper_prompt`, `output_parser`, `pydantic_program_mode`. Any
+    of the above but the connection's own may stand in a single call, where it wins: `llm.chat(messages, model="…",
+    fallbacks=[])`. A parameter that nobody knows is an error that names the near one.
 
     A response's `additional_kwargs` hold `finish_reason`, `prompt_tokens`, `completion_tokens`, `total_tokens` (as the
     hub sent them), `model` (the one that served), `request_id`, `failover` (every attempt), `cost` where the catalog

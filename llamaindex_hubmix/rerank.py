@@ -33,6 +33,7 @@ class HubmixRerank(HubConnection, BaseNodePostprocessor):
         max_retries: further attempts at a failed request. Default: 2. No other model is ever asked.
         failover: a `FailoverPolicy` for everything else about retries.
         extra_body: fields merged into every request's body: a vendor's own parameters.
+        callback_manager: LlamaIndex's own.
 
     Raises:
         ConfigurationError: an unknown parameter; a call without a query.

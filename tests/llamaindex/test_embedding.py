@@ -98,6 +98,15 @@ def test_no_other_model_is_ever_asked(server: EmbeddedHub) -> None:
     assert {body["model"] for body in sent(server)} == {"embedded/embed"}
 
 
+@pytest.mark.parametrize("wrong", [None, 1])
+def test_what_is_no_text_is_found_before_anything_is_sent(
+    embedding: HubmixEmbedding, server: EmbeddedHub, wrong: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"Text 1 of 2 is a {type(wrong).__name__}, not a string"):
+        embedding.get_text_embedding_batch(["a", wrong])
+    assert server.requests == []
+
+
 def test_an_empty_text_is_found_before_anything_is_sent(embedding: HubmixEmbedding, server: EmbeddedHub) -> None:
     with pytest.raises(ConfigurationError, match="Text 1 of 2 is empty"):
         embedding.get_text_embedding_batch(["a", ""])
