@@ -237,13 +237,13 @@ class Calls:
         reply.trace, reply.served = trace, trace.served
         if trace.served is not None:  # a price by the call needs no usage
             reply.cost = self._catalog.peek_cost(trace.served, reply.usage)
-        self._record(trace, reply)
-        if self._refresh_catalog:
-            self._catalog.warm()
+        self._counted(reply, trace)
         return reply
 
     def _counted(self, reply: Any, trace: Trace) -> Any:
         self._record(trace, reply)
+        if self._refresh_catalog:
+            self._catalog.warm()
         return reply
 
     def _count_unfinished(self, last: Delta, trace: Trace) -> None:

@@ -162,6 +162,21 @@ def test_a_call_is_followed_by_one_look_at_the_catalog(server: EmbeddedHub, monk
     assert sorted(r.path for r in server.requests if r.method == "GET") == sorted(LISTS)
 
 
+def test_vectors_alone_come_to_know_their_price(server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")
+    payload = {"model": "embedded/embed", "input": ["a word"]}
+    with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+        hub.embed(payload)
+        deadline = time.monotonic() + 30
+        while hub.models.info().count == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with hub.spending() as spent:
+            hub.embed(payload)
+            hub.rerank({"model": "embedded/rerank", "query": "a", "documents": ["b"]})
+    assert spent.complete
+    assert spent.total > 0
+
+
 def test_auto_chooses_from_the_catalog_and_does_without_one(hub: Hub, server: EmbeddedHub) -> None:
     auto = CallOptions(fallbacks="auto")
     assert len(hub.candidates(PRICED, auto)) > 1
