@@ -94,8 +94,9 @@ class HubConnection(BaseModel):
         return self.hub.models
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        # An HTTP client holds locks and sockets; the copy uses the same one.
-        shared = {id(client): client for client in (self.http_client, self.http_async_client) if client is not None}
+        # They hold locks and sockets, and a limit or a cache of its own is not what a copy is meant to have.
+        names = ("http_client", "http_async_client", "rate_limiter", "cache")
+        shared = {id(held): held for name in names if (held := getattr(self, name, None)) is not None}
         return super().__deepcopy__({**(memo or {}), **shared})
 
     def __getstate__(self) -> dict[Any, Any]:

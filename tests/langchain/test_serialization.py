@@ -13,6 +13,7 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumpd, dumps, load
+from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from hubmix import FailoverPolicy, Hub, HubmixError
 from hubmix._compat import http
@@ -88,6 +89,13 @@ def test_pickles_and_copies_work_and_share_no_connection(server: EmbeddedHub, ma
     if make is ChatHubmix:
         assert again.invoke("Hello").text == twin.invoke("Hello").text == made.invoke("Hello").text
     client.close()
+
+
+def test_a_copy_obeys_the_same_limit_and_uses_the_same_cache(chat: Callable[..., ChatHubmix]) -> None:
+    llm = chat(rate_limiter=InMemoryRateLimiter(), cache=InMemoryCache())
+    copied = copy.deepcopy(llm)
+    assert copied.rate_limiter is llm.rate_limiter
+    assert copied.cache is llm.cache
 
 
 def test_a_key_from_the_environment_is_in_no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
