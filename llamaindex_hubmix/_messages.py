@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from mimetypes import guess_type
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -27,6 +28,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from hubmix.errors import ConfigurationError
+from hubmix.media import kind_of
 
 Part = dict[str, Any]
 
@@ -235,7 +237,7 @@ def _text(block: TextBlock, role: str, download: bool) -> list[Part]:
 
 
 def _image(block: ImageBlock, role: str, download: bool) -> list[Part]:
-    url = str(block.url) if block.url else _data_url(block, block.image_mimetype or "image/png")
+    url = str(block.url) if block.url else _data_url(block, block.image_mimetype, "image/png")
     image: dict[str, Any] = {"url": url}
     if block.detail:
         image["detail"] = block.detail
@@ -243,7 +245,7 @@ def _image(block: ImageBlock, role: str, download: bool) -> list[Part]:
 
 
 def _video(block: VideoBlock, role: str, download: bool) -> list[Part]:
-    url = str(block.url) if block.url else _data_url(block, block.video_mimetype or "video/mp4")
+    url = str(block.url) if block.url else _data_url(block, block.video_mimetype, "video/mp4")
     part: Part = {"type": "video_url", "video_url": {"url": url}}
     if block.detail:
         part["video_url"]["detail"] = block.detail
@@ -256,13 +258,18 @@ def _audio(block: AudioBlock, role: str, download: bool) -> list[Part]:
     if role == "assistant":
         return []  # goes back by its id: `reference_audio_id`
     _check_remote(block, download)
-    return [{"type": "input_audio", "input_audio": {"data": _encoded(block), "format": block.format or "wav"}}]
+    data = _content_of(block)
+    kind, _, heard = kind_of(data).partition("/")
+    sound_format = block.format or (heard if kind == "audio" else "wav")
+    return [{"type": "input_audio", "input_audio": {"data": _base64(data), "format": sound_format}}]
 
 
 def _document(block: DocumentBlock, role: str, download: bool) -> list[Part]:
     _check_remote(block, download)
-    mimetype = block.document_mimetype or "application/pdf"
-    return [{"type": "file", "file": {"filename": block.title or "document", "file_data": _data_url(block, mimetype)}}]
+    name = block.title or "document"
+    guessed = guess_type(str(block.path or block.url or name))[0]  # core knows no text by its name
+    file_data = _data_url(block, block.document_mimetype, guessed)
+    return [{"type": "file", "file": {"filename": name, "file_data": file_data}}]
 
 
 def _citable(block: CitableBlock, role: str, download: bool) -> list[Part]:
@@ -295,13 +302,25 @@ def _check_remote(block: AudioBlock | DocumentBlock, download: bool) -> None:
         raise RemoteContent(str(block.url))
 
 
-def _data_url(block: ImageBlock | VideoBlock | DocumentBlock, mimetype: str) -> str:
-    return f"data:{mimetype};base64,{_encoded(block)}"
+def _data_url(block: ImageBlock | VideoBlock | DocumentBlock, declared: str | None, otherwise: str | None) -> str:
+    data = _content_of(block)
+    return f"data:{declared or kind_of(data) or otherwise or _text_or_not(data)};base64,{_base64(data)}"
 
 
-def _encoded(block: ImageBlock | VideoBlock | AudioBlock | DocumentBlock) -> str:
+def _text_or_not(data: bytes) -> str:
     try:
-        return base64.b64encode(_resolve(block)).decode("ascii")
+        return "application/octet-stream" if "\0" in data.decode() else "text/plain"
+    except UnicodeDecodeError:
+        return "application/octet-stream"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _content_of(block: ImageBlock | VideoBlock | AudioBlock | DocumentBlock) -> bytes:
+    try:
+        return _resolve(block)
     except ValueError as error:
         raise ConfigurationError(f"A {type(block).__name__} in the messages has no content: {error}.") from error
 

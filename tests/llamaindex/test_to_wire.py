@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import sys
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -120,6 +121,35 @@ def test_a_video_goes_by_url_or_inline() -> None:
     }
     inline = user(VideoBlock(video=b"\x00\x00\x00\x18ftypmp42", video_mimetype="video/mp4"))["content"][0]
     assert inline["video_url"]["url"].startswith("data:video/mp4;base64,")
+
+
+JPEG = b"\xff\xd8\xff\xe0 and so on"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("paper", PDF, "application/pdf"),
+        ("notes.txt", b"some words", "text/plain"),
+        ("table.csv", b"a,b", "text/csv"),
+        ("words", "Grüße".encode(), "text/plain"),
+        ("numbers", b"\x00\xff", "application/octet-stream"),
+    ],
+)
+def test_a_document_is_called_what_it_is(tmp_path: Any, name: str, data: bytes, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    for block in (DocumentBlock(path=path), DocumentBlock(data=BytesIO(data), title=name)):
+        assert user(block)["content"][0]["file"]["file_data"].startswith(f"data:{kind};base64,")
+
+
+def test_media_without_a_telling_name_are_known_by_their_first_bytes(tmp_path: Any) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(JPEG)
+    assert user(ImageBlock(path=path))["content"][0]["image_url"]["url"].startswith("data:image/jpeg;base64,")
+    sound = user(AudioBlock(audio=BytesIO(b"ID3 and so on")))["content"][0]["input_audio"]
+    assert sound["format"] == "mp3"
+    assert user(AudioBlock(audio=BytesIO(b"?")))["content"][0]["input_audio"]["format"] == "wav"
 
 
 def test_a_document() -> None:
