@@ -41,9 +41,12 @@ class Planning:
 
     def candidates(self, model: str, options: CallOptions) -> list[str]:
         """Whom a call would ask. Waits for the catalog, where ``fallbacks="auto"`` needs it."""
-        if options.fallbacks == "auto":
+        if self._to_be_asked(model, options):
             self._catalog.find(model)
         return self._known_candidates(model, options)
+
+    def _to_be_asked(self, model: str, options: CallOptions) -> bool:
+        return options.fallbacks == "auto" and self._catalog.peek(model) is None
 
     def _known_candidates(self, model: str, options: CallOptions) -> list[str]:
         chosen: list[str] = [model]
@@ -61,7 +64,7 @@ class Planning:
         """The plan of a call. Raises where it cannot be sent at all."""
         self._check(payload, options)
         started = monotonic()
-        if options.fallbacks == "auto":
+        if self._to_be_asked(payload["model"], options):
             self._catalog.wait_a_moment(_patience(options))
         return self._plan(payload, options, streaming, started)
 
@@ -69,7 +72,7 @@ class Planning:
         """`plan`, for asyncio."""
         self._check(payload, options)
         started = monotonic()
-        if options.fallbacks == "auto":
+        if self._to_be_asked(payload["model"], options):
             await self._catalog.await_a_moment(_patience(options))
         return self._plan(payload, options, streaming, started)
 

@@ -212,3 +212,13 @@ def test_auto_waits_for_a_slow_catalog_a_moment_and_once(monkeypatch: pytest.Mon
                 way(hub)
                 monkeypatch.setattr("hubmix.planning._PATIENCE", 0.02)
                 assert time.monotonic() - began < 9  # a list is given up after 10 s
+
+
+def test_auto_asks_nobody_about_a_model_that_the_user_described(server: EmbeddedHub) -> None:
+    known = {PRICED: {"pricing": {"input": 1, "output": 1}}, "embedded/echo": {"pricing": {"input": 1, "output": 1}}}
+    auto = CallOptions(fallbacks="auto")
+    with Hub(base_url=server.base_url, api_key=server.api_key, model_overrides=known) as hub:
+        assert hub.candidates(PRICED, auto) == [PRICED, "embedded/echo"]
+        assert hub.chat(PAYLOAD, auto).served == PRICED
+        assert asyncio.run(hub.achat(PAYLOAD, auto)).served == PRICED
+    assert not [request for request in server.requests if request.method == "GET"]
