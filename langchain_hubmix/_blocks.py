@@ -42,11 +42,15 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
 def translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     """The same for a piece of a stream, or for pieces already merged.
 
-    Each block names its place in the message (`index`), so that pieces of one block find each other when merged.
+    Each block names its place in the message (`index`), so that pieces of one block find each other when merged, and
+    two pictures, which come with the last chunk, do not.
     """
     blocks = _spoken(chunk)
+    counts: dict[str, int] = {}
     for block in blocks:
-        block.setdefault("index", f"lc_{block['type']}")
+        kind = block["type"]
+        counts[kind] = number = counts.get(kind, -1) + 1
+        block.setdefault("index", f"lc_{kind}_{number}" if number else f"lc_{kind}")
     whole = chunk.chunk_position == "last"
     if whole:
         blocks += [

@@ -19,7 +19,7 @@ class ChunkWriter:
     """Writes the chunks of one stream; `write` takes its deltas in order.
 
     LangChain merges chunks by adding strings and numbers up, so what must stand once (model, finish reason, usage,
-    ids, log-probabilities, reasoning details, trace, cost) stands on the last chunk alone.
+    ids, log-probabilities, reasoning details, refusal, trace, cost) stands on the last chunk alone.
     """
 
     __slots__ = ("_audio", "_calls")
@@ -35,8 +35,6 @@ class ChunkWriter:
         extras: dict[str, Any] = {}
         if delta.reasoning:
             extras["reasoning_content"] = delta.reasoning
-        if delta.refusal:
-            extras["refusal"] = delta.refusal
         if delta.audio:
             self._audio = True
             extras["audio"] = {name: delta.audio[name] for name in ("data", "transcript") if delta.audio.get(name)}
@@ -61,6 +59,8 @@ class ChunkWriter:
 
     def _last(self, reply: Reply) -> ChatGenerationChunk:
         extras = closing_extras(reply)
+        if reply.refusal:  # as a block it is of no standard type, whose later pieces displace earlier ones in v3 events
+            extras["refusal"] = reply.refusal
         if reply.audio:
             whole = {"data", "transcript"} if self._audio else set()
             extras["audio"] = {name: value for name, value in reply.audio.items() if name not in whole}

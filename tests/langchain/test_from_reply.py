@@ -9,6 +9,7 @@ from operator import add
 from typing import Any
 
 import pytest
+from langchain_core.language_models._compat_bridge import chunks_to_events
 from langchain_core.language_models._utils import _update_message_content_to_blocks
 from langchain_core.load import dumps, load
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
@@ -242,10 +243,25 @@ def test_standard_blocks_of_a_stream_merge() -> None:
     assert [one["id"] for one in wire["tool_calls"]] == ["c1", "c2"]
 
 
-def test_a_streamed_refusal_merges_in_both_versions() -> None:
+def events_of(chunks: list[ChatGenerationChunk]) -> list[Any]:
+    """The blocks that core makes of a stream under `stream_events(version="v3")`."""
+    events = chunks_to_events(iter(chunks))
+    return [event["content"] for event in events if event["event"] == "content-block-finish"]
+
+
+def test_a_streamed_refusal_stays_whole_in_every_version() -> None:
     chunks = stream({"refusal": "N"}, {"refusal": "o."})
     assert merged(chunks).additional_kwargs["refusal"] == "No."
-    assert as_version_1(chunks).content_blocks[0]["value"]["refusal"] == "No."
+    for blocks in (merged(chunks).content_blocks, as_version_1(chunks).content_blocks, events_of(chunks)):
+        assert [block["value"]["refusal"] for block in blocks] == ["No."]
+
+
+def test_streamed_pictures_stay_apart_in_every_version() -> None:
+    one, two = ({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}} for data in ("AA", "BB"))
+    chunks = stream({"content": "Two."}, {"images": [one]}, {"images": [two]})
+    for blocks in (merged(chunks).content_blocks, as_version_1(chunks).content_blocks, events_of(chunks)):
+        assert [block.get("base64") for block in blocks] == [None, "AA", "BB"]
+        assert blocks[2]["mime_type"] == "image/png"
 
 
 BROKEN = [
