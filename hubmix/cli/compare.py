@@ -178,7 +178,8 @@ def show(results: Sequence[Result]) -> None:
     else:
         for result in results:
             screen.line(f"== {result.model}\n\n{result.text}\n")
-    screen.table(COLUMNS, [result.row() for result in results], numeric=(1, 2, 3, 4, 5))
+    # A narrow terminal does without the number of tokens first, and without the cost last.
+    screen.table(COLUMNS, [result.row() for result in results], numeric=(1, 2, 3, 4, 5), spare=(3, 2, 4, 1, 5))
 
 
 def _side_by_side(results: Sequence[Result]) -> RenderableType:

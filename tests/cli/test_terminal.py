@@ -234,6 +234,8 @@ def test_answers_stand_side_by_side_where_there_is_room(slow: EmbeddedHub) -> No
     with terminal(*question, columns=60) as screen:
         assert screen.end() == 0
         assert not [line for line in screen.seen.splitlines() if "embedded/echo" in line and "embedded/refuse" in line]
+        assert "first token" in screen.seen
+        assert "…" not in screen.seen
 
 
 def test_alike_texts_are_a_table(slow: EmbeddedHub) -> None:
