@@ -94,7 +94,10 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
     for owner in dict.fromkeys(point.owner for point in points):
         own = [point for point in points if point.owner == owner]
         axes.scatter([point.window for point in own], [point.price for point in own], label=owner, alpha=0.8, s=36)
-    _scale(axes, points)
+    if points:
+        _scale(axes, points)
+    else:
+        _say_why_empty(axes, models)
     axes.set_xlabel("context window (tokens)")
     axes.set_ylabel(f"{price} price (USD per 1M tokens)")
     axes.grid(visible=True, alpha=0.3)
@@ -175,6 +178,13 @@ def _scale(axes: Any, points: Sequence[_Point]) -> None:
         axes.set_yscale("log")
     axes.xaxis.set_major_formatter(lambda tokens, _: _short(tokens))
     axes.yaxis.set_major_formatter(lambda amount, _: f"{amount:g}")
+
+
+def _say_why_empty(axes: Any, models: Sequence[ModelInfo]) -> None:
+    # New API tells prices and no windows, one-api neither: empty axes alone would look like an error of the plot.
+    text = "The hub tells both context window and price of none of these models." if models else "No models."
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center")
+    axes.set(xticks=[], yticks=[])
 
 
 def _label(axes: Any, points: Sequence[_Point]) -> None:

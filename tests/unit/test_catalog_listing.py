@@ -180,7 +180,10 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {text.get_text() for text in axes.get_legend().get_texts()} == {"A", "B", "unknown"}
     assert sum(len(points.get_offsets()) for points in axes.collections) == 4
     assert plt.get_fignums() == []
-    ModelList([]).plot(price="output")
+    assert [text.get_text() for text in ModelList([]).plot(price="output").texts] == ["No models."]
+    empty = ModelList([ModelInfo("no-window", pricing=Pricing(input=Decimal(1)))]).plot()
+    assert "of none of these models" in empty.texts[0].get_text()
+    assert len(empty.get_xticks()) == len(empty.get_yticks()) == 0
     plt.close("all")
     with pytest.raises(ConfigurationError):
         ALL.plot(price="both")
