@@ -154,6 +154,16 @@ async def test_asynchronous_ingestion(embedding: HubmixEmbedding) -> None:
     assert all(node.embedding for node in nodes)
 
 
+def test_asynchronous_ingestion_with_two_workers(server: EmbeddedHub) -> None:
+    pipeline = IngestionPipeline(transformations=[HubmixEmbedding("embedded/embed", max_retries=0)], disable_cache=True)
+    documents = [Document(text=f"Document {n}.") for n in range(4)]
+    nodes = within_limit(lambda: asyncio.run(pipeline.arun(documents=documents, num_workers=2)))
+    assert [len(node.embedding) for node in nodes] == [256] * 4
+    server.fault("embedded/embed", Fault.answer(500), times=None)
+    with pytest.raises(ServerError, match="embedded/embed"):
+        within_limit(lambda: asyncio.run(pipeline.arun(documents=documents, num_workers=2)))
+
+
 def test_the_key_does_not_change_the_cache_of_a_pipeline(server: EmbeddedHub) -> None:
     from llama_index.core.ingestion.pipeline import get_transformation_hash
 

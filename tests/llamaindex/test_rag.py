@@ -125,6 +125,18 @@ def test_a_chat_engine_remembers(index: VectorStoreIndex, llm: Hubmix, server: E
     assert "degrees" in str(chats(server)[-1]["messages"]) or mode == "condense_question"
 
 
+@pytest.mark.parametrize("mode", ["context", "condense_question", "condense_plus_context", "simple"])
+async def test_a_chat_engine_remembers_asynchronously(
+    index: VectorStoreIndex, llm: Hubmix, server: EmbeddedHub, mode: Any
+) -> None:
+    memory = ChatMemoryBuffer.from_defaults(llm=llm)
+    engine = index.as_chat_engine(chat_mode=mode, llm=llm, memory=memory, similarity_top_k=1)
+    assert str(await engine.achat(QUESTION))
+    assert str(await engine.achat("And what does it conduct?"))
+    assert [message.role.value for message in memory.get_all()] == ["user", "assistant"] * 2
+    assert "degrees" in str(chats(server)[-1]["messages"]) or mode == "condense_question"
+
+
 def test_a_streamed_chat(index: VectorStoreIndex, llm: Hubmix) -> None:
     engine = index.as_chat_engine(chat_mode="context", llm=llm, similarity_top_k=1)
     assert "1085" in "".join(engine.stream_chat(QUESTION).response_gen)
