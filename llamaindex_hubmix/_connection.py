@@ -25,7 +25,7 @@ from hubmix.sharing import resolve_hub
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from hubmix.catalog import ModelInfo
+    from hubmix.catalog import ModelCatalog, ModelInfo
 
 _CLIENTS = ("http_client", "http_async_client")
 
@@ -113,6 +113,11 @@ class HubConnection(BaseComponent):
         )
         self._resolved = (given, hub)
         return hub
+
+    @property
+    def catalog(self) -> ModelCatalog:
+        """What the hub serves: `llm.catalog.list("claude", supports={"tools"})`."""
+        return self.hub.models
 
     def _known(self, model: str) -> ModelInfo | None:
         """What the catalog says of a model, from its cache: never a request."""

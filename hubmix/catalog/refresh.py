@@ -102,7 +102,7 @@ class Flight:
     __slots__ = ("future", "thread", "until")
 
     def __init__(self, patience: float) -> None:
-        self.future: Future[None] = Future()
+        self.future: Future[bool] = Future()  # whether it came to its end
         # A running future cannot be cancelled by one impatient waiter on behalf of all.
         self.future.set_running_or_notify_cancel()
         self.thread = threading.get_ident()
@@ -121,18 +121,23 @@ class Flight:
     def wait(self) -> None:
         """Wait for its end. Raises `AbandonedError` where it does not come to one."""
         try:
-            self.future.result(self.left)
+            ended = self.future.result(self.left)
         except WaitedTooLongError:
-            raise AbandonedError from None
+            ended = False
+        if not ended:
+            raise AbandonedError
 
     async def wait_async(self) -> None:
         """`wait`, in any event loop, whichever thread or loop the refresh runs in."""
         if self.future.done():
-            return self.wait()
+            self.wait()
+            return
         try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self.future)), self.left)
+            ended = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self.future)), self.left)
         except asyncio.TimeoutError:
-            raise AbandonedError from None
+            ended = False
+        if not ended:
+            raise AbandonedError
 
 
 class SingleFlight:
@@ -167,10 +172,8 @@ class SingleFlight:
         with self._lock:
             if self._flight is flight:
                 self._flight = None
-        if abandoned:
-            flight.future.set_exception(AbandonedError())
-        else:
-            flight.future.set_result(None)
+        # A result and no exception: of a waiter that was cancelled meanwhile nobody would retrieve it.
+        flight.future.set_result(not abandoned)
 
     @property
     def busy(self) -> bool:

@@ -138,7 +138,7 @@ class CatalogState:
             if self._in_vain:
                 self.warm()
             else:
-                _, late = await asyncio.wait({self._refresh_in_loop()}, timeout=seconds)
+                _, late = await asyncio.wait({self._task_in_loop() or self._refresh_in_loop()}, timeout=seconds)
                 self._in_vain = bool(late)
 
     def ready_for(self, model: str) -> Snapshot:
@@ -231,6 +231,11 @@ class CatalogState:
             self._refresh_in_loop()
         else:
             self._refresh_beside()
+
+    def _task_in_loop(self) -> asyncio.Task[None] | None:
+        loop = asyncio.get_running_loop()
+        # A copy: other threads, with loops of their own, take theirs in and out.
+        return next((task for task in list(self._tasks) if task.get_loop() is loop and not task.done()), None)
 
     def _refresh_in_loop(self) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self.arefresh())

@@ -629,3 +629,10 @@ async def test_what_must_be_fetched_is_fetched_outside_the_event_loop(make: Make
     async for _, response in every_way(make("vision"), [ChatMessage(role="user", blocks=[block])]):
         assert "1 audio" in str(response)
     assert [request.path for request in server.requests if request.method == "GET"] == ["/sound.wav"] * 4
+
+
+@pytest.mark.parametrize("made", [Hubmix, HubmixEmbedding, HubmixRerank])
+def test_the_catalog_is_that_of_the_hub(made: Any, server: EmbeddedHub) -> None:
+    with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+        assert made(model="embedded/extract", hub=hub).catalog is hub.models
+    assert not server.requests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import logging
 import pickle
 import threading
@@ -300,6 +301,27 @@ class TestNoList:
         assert models.peek("gpt-4o") is None
         later.run()
         assert models.peek("gpt-4o") is not None
+
+    def test_many_calls_that_wait_ask_once_and_a_loop_that_ends_meanwhile_says_nothing(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Silent(FakeFetch):
+            async def aget(self, url_or_path: str, **_: Any) -> Fetched:
+                await asyncio.sleep(3_600)
+                raise AssertionError
+
+        later = Later()
+        models = catalog(Silent({MODELS: ids_answer("gpt-4o")}), background=later)
+
+        async def many() -> None:
+            listing = asyncio.ensure_future(models.alist())
+            await asyncio.gather(*(models.await_a_moment(0.01) for _ in range(20)))
+            listing.cancel()
+
+        asyncio.run(many())
+        gc.collect()
+        assert len(later.work) == 1
+        assert not caplog.records
 
     async def test_a_first_list_that_comes_in_time_is_here(self) -> None:
         blocking, awaiting = ids("gpt-4o", background=lambda work: work()), ids("gpt-4o")
