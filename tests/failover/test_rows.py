@@ -48,7 +48,7 @@ def silent(finish_reason: str, *, stream: bool) -> Fault:
 
 
 HUB = "new_api_error"
-QUICK = 0.15  # seconds; the second model must answer in them too
+QUICK = 0.5  # seconds; the second model must answer in them too, on a busy machine as well
 OPTED_IN = ("failover", FailoverPolicy(fallback_on_content_filter=True))
 ROWS = {
     "context": Row(Fault.error("vendor_400_context"), "context"),

@@ -25,7 +25,7 @@ PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me som
 NO_STREAM_OPTIONS = Fault.answer(
     400, {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
 )
-SHORT = 0.15  # seconds; long beside a loopback answer, short beside a test
+SHORT = 0.3  # seconds; long beside a loopback answer even on a busy machine, short beside a test
 
 
 def options(**policy: Any) -> CallOptions:
