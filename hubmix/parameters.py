@@ -150,6 +150,10 @@ def opened(values: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
     return result
 
 
+# Settings that all objects of a hub share.
+_OF_THE_HUB = frozenset({"rate_limit", "aliases", "model_overrides", "catalog_refresh"})
+
+
 def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str, into: str = "{}") -> None:
     """Refuse a parameter nobody knows, naming the nearest one: a typo must not be swallowed.
 
@@ -164,6 +168,8 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str, in
     """
     accepted = set(known)
     for name in given:
+        if name in _OF_THE_HUB and name not in accepted:
+            raise ConfigurationError(f"{where} has no parameter {name!r}: it is the hub's, hub=Hub({name}=…).")
         if name not in accepted:
             near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)
             hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -636,3 +636,9 @@ def test_the_catalog_is_that_of_the_hub(made: Any, server: EmbeddedHub) -> None:
     with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
         assert made(model="embedded/extract", hub=hub).catalog is hub.models
     assert not server.requests
+
+
+@pytest.mark.parametrize("name", ["rate_limit", "aliases", "model_overrides", "catalog_refresh"])
+def test_what_is_the_hubs_is_said_to_be(make: Make, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"hub=Hub\({name}="):
+        make(**{name: "180/min"})
