@@ -60,7 +60,7 @@ class Calls:
         return self._complete(reply, trace)
 
     async def achat(self, payload: Mapping[str, Any], options: CallOptions) -> Reply:
-        plan = await self._planning.aplan(payload, options)
+        plan = self._planning.plan(payload, options)
         read = chat_reader(payload.get("n") or 1)
 
         async def attempt(model: str, limits: Limits) -> Reply:
@@ -109,7 +109,7 @@ class Calls:
             raise self._interrupted(broken, plan, trace)
 
     async def astream(self, payload: Mapping[str, Any], options: CallOptions) -> AsyncGenerator[Delta, None]:
-        plan = await self._planning.aplan(payload, options, streaming=True)
+        plan = self._planning.plan(payload, options, streaming=True)
         n = payload.get("n") or 1
 
         async def attempt(model: str, limits: Limits) -> Opened[Owned[Delta]]:
@@ -208,7 +208,7 @@ class Calls:
             client = await self._aclient()
             return await whole_async(client, self._url(path, limits), body, options.headers, limits, read)
 
-        reply, trace = await walk_async(await self._planning.aplan(payload, options), attempt)
+        reply, trace = await walk_async(self._planning.plan(payload, options), attempt)
         return self._counted(reply, trace)
 
     def _plain_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hubmix.evidence import Evidence, Failure, Target
@@ -45,6 +46,11 @@ class Candidates:
         self._filtered = False
         self._window_above: int | None = None
         self._free_only = False
+
+    def admit(self, models: Iterable[str]) -> None:
+        """Further candidates, which were not known when the call began."""
+        known = {candidate.model for candidate in self.all}
+        self.all += [Candidate(model) for model in models if model not in known]
 
     # -- where ------------------------------------------------------------------------------------------------------
 

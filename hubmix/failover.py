@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hubmix.needs import Needs, needs_of
 from hubmix.plan import AttemptFailed, Limits, Plan
 from hubmix.policy import Decision, FailoverPolicy, Left, Move, decide
+from hubmix.stream_end import ended, interrupted
 from hubmix.trace import Attempt, Trace
-from hubmix.walk import Try, Wait, Walk, ended, interrupted
+from hubmix.walk import Try, Wait, Walk
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -103,6 +104,8 @@ def _send(walk: Walk, step: Try, attempt: Callable[[str, Limits], T]) -> T:
         try:
             value = attempt(step.model, step.limits)
         except AttemptFailed as failed:
+            if walk.plan.late is not None and (seconds := walk.wants_more(failed)):
+                walk.admit(walk.plan.late(seconds))
             walk.failed(step, failed)
             raise
         walk.succeeded(step, value)
@@ -117,6 +120,8 @@ async def _send_async(walk: Walk, step: Try, attempt: Callable[[str, Limits], Aw
         try:
             value = await attempt(step.model, step.limits)
         except AttemptFailed as failed:
+            if walk.plan.alate is not None and (seconds := walk.wants_more(failed)):
+                walk.admit(await walk.plan.alate(seconds))
             walk.failed(step, failed)
             raise
         walk.succeeded(step, value)

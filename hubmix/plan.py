@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,12 +11,14 @@ from typing import Any
 
 import anyio
 
-from hubmix.classification import HUB_TYPES
-from hubmix.evidence import Evidence
+from hubmix.classification import HUB_TYPES, classify
+from hubmix.evidence import Evidence, Failure
 from hubmix.health import HubHealth
 from hubmix.needs import Needs
 from hubmix.policy import FailoverPolicy
 from hubmix.trace import Attempt
+
+logger = logging.getLogger("hubmix.failover")
 
 DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
 
@@ -51,6 +54,7 @@ class AttemptFailed(Exception):  # noqa: N818  # a signal between rooms, never s
         super().__init__(evidence.cause)
         self.evidence = evidence
         self.partial = partial
+        self.at: float | None = None  # on the plan's clock, where something was waited for since
 
 
 def _nothing(model: str, needs: Needs) -> str | None:
@@ -63,13 +67,14 @@ class Plan:
 
     Args:
         models: the candidates, the primary first; at least one.
+        late, alate: names further candidates, which are not known when the call begins; asked once, when an attempt has
+            failed and another model may help, for so many seconds at most. `alate` is awaited.
         policy: how to walk them.
         health: the breakers of the hub and key.
         endpoints: the hub's base URLs, its mirror after the first.
         hub_types: the error types in which the hub speaks for itself (from its preset).
         timeout: seconds for one attempt.
         total_timeout: seconds for everything, waits included.
-        started: when the call began, on `clock`; None for now.
         streaming: the attempt function returns an open stream at its first content, and the stream reports its end
             through `health.record`.
         needs: reads the needs of the request; called at most once, and only when a fallback is considered.
@@ -84,13 +89,14 @@ class Plan:
     """
 
     models: Sequence[str]
+    late: Callable[[float], Sequence[str]] | None = None
+    alate: Callable[[float], Awaitable[Sequence[str]]] | None = None
     policy: FailoverPolicy = field(default_factory=FailoverPolicy)
     health: HubHealth = field(default_factory=HubHealth)
     endpoints: Sequence[str] = ("",)
     hub_types: frozenset[str] = HUB_TYPES
     timeout: float | None = None
     total_timeout: float | None = None
-    started: float | None = None
     streaming: bool = False
     needs: Callable[[], Needs] = Needs
     lacks: Callable[[str, Needs], str | None] = _nothing
@@ -102,3 +108,15 @@ class Plan:
     sleep: Callable[[float], None] = time.sleep
     async_sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     random: Callable[[], float] = random.random
+
+    def classify(self, evidence: Evidence) -> Failure:
+        """What a failure means: by the table, and by the user's hook, which has the last word."""
+        failure = classify(evidence, self.hub_types)
+        hook = self.policy.classify
+        if hook is None:
+            return failure
+        try:
+            return hook(evidence, failure) or failure
+        except Exception:  # a user's hook must not cost the call its permit and its answer
+            logger.warning("FailoverPolicy.classify raised; the table's own verdict stands.", exc_info=True)
+            return failure

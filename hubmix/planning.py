@@ -1,11 +1,13 @@
 """The plan of a call: whom to ask, within which limits, and what the catalog knows of them.
 
-Nothing here waits but ``fallbacks="auto"``, for a catalog that is not here yet: a moment, and if in vain, only once.
+No call waits for the catalog but one with ``fallbacks="auto"`` whose first model has failed while there is no list yet:
+the list is given a moment, and if in vain, only once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hubmix.errors import BadRequestError
@@ -13,14 +15,10 @@ from hubmix.failover import Needs, Plan, needs_of
 from hubmix.health import HubHealth
 from hubmix.options import CallOptions
 from hubmix.sendable import check_chat, check_headers
-from hubmix.transport import monotonic
 
 if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
     from hubmix.connection import Connection
-
-# Seconds that a call with fallbacks="auto" gives the first list: two answers of a hub that is well.
-_PATIENCE = 3.0
 
 
 class Planning:
@@ -63,18 +61,18 @@ class Planning:
     def plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
         """The plan of a call. Raises where it cannot be sent at all."""
         self._check(payload, options)
-        started = monotonic()
+        plan = self._plan(payload, options, streaming)
         if self._to_be_asked(payload["model"], options):
-            self._catalog.wait_a_moment(_patience(options))
-        return self._plan(payload, options, streaming, started)
+            plan.late, plan.alate = partial(self._late, payload, options), partial(self._alate, payload, options)
+        return plan
 
-    async def aplan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
-        """`plan`, for asyncio."""
-        self._check(payload, options)
-        started = monotonic()
-        if self._to_be_asked(payload["model"], options):
-            await self._catalog.await_a_moment(_patience(options))
-        return self._plan(payload, options, streaming, started)
+    def _late(self, payload: Mapping[str, Any], options: CallOptions, seconds: float) -> list[str]:
+        self._catalog.wait_a_moment(seconds)
+        return self._known_candidates(payload["model"], options)
+
+    async def _alate(self, payload: Mapping[str, Any], options: CallOptions, seconds: float) -> list[str]:
+        await self._catalog.await_a_moment(seconds)
+        return self._known_candidates(payload["model"], options)
 
     def _check(self, payload: Mapping[str, Any], options: CallOptions) -> None:
         self._connection.require_key()
@@ -84,7 +82,7 @@ class Planning:
         if not payload.get("model"):
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
 
-    def _plan(self, payload: Mapping[str, Any], options: CallOptions, streaming: bool, started: float) -> Plan:
+    def _plan(self, payload: Mapping[str, Any], options: CallOptions, streaming: bool) -> Plan:
         hub = self._connection
         return Plan(
             self._known_candidates(payload["model"], options),
@@ -94,7 +92,6 @@ class Planning:
             hub_types=hub.endpoint.preset.own_error_types,
             timeout=options.timeout if options.timeout is not None else hub.timeout,
             total_timeout=options.total_timeout,
-            started=started,
             streaming=streaming,
             needs=lambda: needs_of(payload),
             lacks=self._lacks,
@@ -134,8 +131,3 @@ class Planning:
 
     def _suggest(self, model: str) -> tuple[str, ...]:
         return self._catalog.peek_suggest(model)
-
-
-def _patience(options: CallOptions) -> float:
-    # Half of what the whole call may take, at most: the rest is for the answer.
-    return _PATIENCE if options.total_timeout is None else min(_PATIENCE, options.total_timeout / 2)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from hubmix.candidates import Candidate, Candidates
 from hubmix.classification import classify
 from hubmix.error_text import what_happened
 from hubmix.errors import HubmixError
-from hubmix.evidence import Evidence, Failure, Fault, Target, find_request_id
+from hubmix.evidence import Action, Evidence, Failure, Fault, Target, find_request_id
 from hubmix.health import Block, Permit
 from hubmix.plan import AttemptFailed, Limits, Plan
 from hubmix.policy import Decision, Left, Move, decide
@@ -22,6 +23,8 @@ from hubmix.trace import Attempt, Trace
 from hubmix.verdict import Verdict, all_failed
 
 logger = logging.getLogger("hubmix.failover")
+
+_PATIENCE = 3.0  # seconds for the names of further candidates: two answers of a hub that is well
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,7 @@ class Walk:
         self._candidates = Candidates(plan)
         self._registry = plan.health.registry
         self._ended = plan.clock()  # of the last attempt, or the start
-        started = self._ended if plan.started is None else plan.started
-        self._deadline = None if plan.total_timeout is None else started + plan.total_timeout
+        self._deadline = None if plan.total_timeout is None else self._ended + plan.total_timeout
         self._requests = 0
         self._waited = 0.0  # seconds, for breakers
         self._last: Candidate | None = None
@@ -169,14 +171,29 @@ class Walk:
             )
         )
 
+    def wants_more(self, error: AttemptFailed) -> float:
+        """Seconds that the names of further candidates are worth after a failure; 0 where they would not help."""
+        plan, failure = self.plan, classify(error.evidence, self.plan.hub_types)
+        willing = failure.free_models_only or (failure.opt_in and plan.policy.fallback_on_content_filter)
+        # What a hook of the user's would make of it is asked once, by `failed`.
+        if failure.action is Action.FAIL and not willing and plan.policy.classify is None:
+            return 0.0
+        error.at = plan.clock()
+        return _PATIENCE if self._deadline is None else min(_PATIENCE, max(0.0, self._deadline - error.at) / 2)
+
+    def admit(self, models: Iterable[str]) -> None:
+        """Further candidates, before `failed` decides."""
+        self.plan.late = self.plan.alate = None
+        self._candidates.admit(models)
+
     def failed(self, step: Try, error: AttemptFailed) -> None:
         """The attempt failed: record it, and decide (`decision`)."""
         evidence, candidate = error.evidence, step.candidate
-        failure = _classify(self.plan, evidence)
+        failure = self.plan.classify(evidence)
         self._registry.failed(step.permit, failure, evidence)
         candidate.verdict = verdict = self._verdict(candidate, failure, evidence)
         self._verdicts.append(verdict)
-        self._ended = self.plan.clock()
+        self._ended = self.plan.clock() if error.at is None else error.at
         if failure.keeps_answer and error.partial is not None:
             self._kept = (step.model, error.partial)
         self._candidates.narrow(candidate, failure, evidence)
@@ -345,56 +362,9 @@ class Walk:
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
 
-def _classify(plan: Plan, evidence: Evidence) -> Failure:
-    failure = classify(evidence, plan.hub_types)
-    hook = plan.policy.classify
-    if hook is None:
-        return failure
-    try:
-        return hook(evidence, failure) or failure
-    except Exception:  # a user's hook must not cost the call its permit and its answer
-        logger.warning("FailoverPolicy.classify raised; the table's own verdict stands.", exc_info=True)
-        return failure
-
-
 def _back_in(block: Block) -> float | None:
     """Seconds after which another try makes sense; None where waiting mends nothing, as with a mistyped model ID."""
     return None if block.failure.fault is Fault.REQUEST else block.seconds
-
-
-def interrupted(plan: Plan, trace: Trace, error: AttemptFailed) -> HubmixError:
-    """The error of a stream that broke off after its first content; reports it to the breakers and into the trace.
-
-    Args:
-        plan: the call.
-        trace: what `walk_sync` returned; its last attempt is the one that broke off.
-        error: what was seen, with what had arrived.
-    """
-    evidence = replace(error.evidence, phase="committed")
-    failure = classify(evidence, plan.hub_types)
-    last = trace.attempts[-1]
-    plan.health.record(last.model, failure, evidence, base_url=last.base_url)
-    last.outcome, last.kind, last.code = "error", failure.kind, evidence.code
-    last.reason = what_happened(failure, last.model)
-    url = last.base_url or plan.endpoints[0]
-    broken = Verdict(last.model, url, failure, evidence).to_exception(plan.suggest, _before(trace), error.partial)
-    broken.attempts = trace.attempts
-    return broken
-
-
-def ended(plan: Plan, trace: Trace, *, incomplete: bool) -> None:
-    """Report to the breakers that a stream came to its end. Text without a finish reason is passed on as it came, but
-    it counts against its model: gateways end a cut stream in perfect order.
-    """
-    last = trace.attempts[-1]
-    evidence = Evidence("no_finish", "committed", last.status, request_id=last.request_id) if incomplete else None
-    failure = _classify(plan, evidence) if evidence else None
-    plan.health.record(last.model, failure, evidence, base_url=last.base_url)
-
-
-def _before(trace: Trace) -> str:
-    earlier = [f"{attempt.model!r} ({attempt.facts()})" for attempt in trace.attempts[:-1]]
-    return f"Before it: {', '.join(earlier)}." if earlier else ""
 
 
 def _milliseconds(seconds: float) -> float:

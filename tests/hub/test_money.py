@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, Hub, HubmixError, RateLimitedError, StreamInterruptedError
+from hubmix import (
+    CallOptions,
+    Hub,
+    HubmixError,
+    ModelUnavailableError,
+    RateLimitedError,
+    StreamInterruptedError,
+)
 from hubmix.embedded import EmbeddedHub, Fault, refused_url
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
@@ -187,31 +194,48 @@ def test_auto_chooses_from_the_catalog_and_does_without_one(hub: Hub, server: Em
         assert blind.chat(PAYLOAD, auto).served == PRICED
 
 
-def test_auto_waits_for_a_slow_catalog_a_moment_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubmix.planning._PATIENCE", 0.02)
+def ask(hub: Hub, way: str, options: CallOptions) -> Any:
+    async def streamed() -> Any:
+        async with aclosing(hub.astream_chat(PAYLOAD, options)) as deltas:
+            return [delta async for delta in deltas][-1].final
+
+    if way == "whole":
+        return hub.chat(PAYLOAD, options)
+    if way == "stream":
+        return list(hub.stream_chat(PAYLOAD, options))[-1].final
+    return asyncio.run(hub.achat(PAYLOAD, options) if way == "async" else streamed())
+
+
+WAYS = ["whole", "stream", "async", "async stream"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_auto_asks_for_the_list_when_the_first_model_has_failed(way: str) -> None:
+    with EmbeddedHub() as server, Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+        server.fault(PRICED, "model_not_found")
+        reply = ask(hub, way, CallOptions(fallbacks="auto"))
+        assert reply.served != PRICED
+        assert [attempt.model for attempt in reply.trace.attempts] == [PRICED, reply.served]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_auto_waits_for_a_slow_list_only_after_a_failure_a_moment_and_once(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     auto = CallOptions(fallbacks="auto")
-
-    async def streamed(hub: Hub) -> None:
-        async with aclosing(hub.astream_chat(PAYLOAD, auto)) as deltas:
-            assert [delta async for delta in deltas][-1].final is not None
-
-    ways: list[Any] = [
-        lambda hub: hub.chat(PAYLOAD, auto),
-        lambda hub: list(hub.stream_chat(PAYLOAD, auto)),
-        lambda hub: asyncio.run(hub.achat(PAYLOAD, auto)),
-        lambda hub: asyncio.run(streamed(hub)),
-    ]
-    with EmbeddedHub() as server:
+    with EmbeddedHub() as server, Hub(base_url=server.base_url, api_key=server.api_key) as hub:
         for path in LISTS:
             server.fault(path, Fault.stall(), times=None)
-        for way in ways:
-            with Hub(base_url=server.base_url, api_key=server.api_key) as hub:
-                began = time.monotonic()
-                way(hub)
-                monkeypatch.setattr("hubmix.planning._PATIENCE", 60.0)  # nobody waits a second time
-                way(hub)
-                monkeypatch.setattr("hubmix.planning._PATIENCE", 0.02)
-                assert time.monotonic() - began < 9  # a list is given up after 10 s
+        began = time.monotonic()
+        assert ask(hub, way, auto).served == PRICED
+        assert [request.path for request in server.requests if request.path in LISTS] == []
+        for patience in (0.02, 60.0):  # nobody waits a second time
+            monkeypatch.setattr("hubmix.walk._PATIENCE", patience)
+            server.fault(PRICED, "model_not_found")
+            with pytest.raises(ModelUnavailableError):
+                ask(hub, way, auto)
+            hub.reset_health()
+        assert time.monotonic() - began < 9  # a list is given up after 10 s
 
 
 def test_auto_asks_nobody_about_a_model_that_the_user_described(server: EmbeddedHub) -> None:

@@ -26,6 +26,7 @@ from hubmix.failover import (
     AttemptFailed,
     FailoverPolicy,
     Limits,
+    Plan,
     Trace,
     walk_async,
     walk_sync,
@@ -75,10 +76,53 @@ def test_no_wait_goes_beyond_the_total_timeout(walk: Walker, time: FakeTime) -> 
     assert (play.asked, time.waits) == (["a"], [])
 
 
-def test_what_was_waited_before_the_walk_counts(walk: Walker, time: FakeTime) -> None:
-    play = script(a="hello")
-    walk(time.plan("a", total_timeout=15, started=time.clock() - 5), play)
-    assert play.limits[0].deadline == time.clock() + 10
+class Late:
+    """Names of further candidates that take a second to come."""
+
+    def __init__(self, time: FakeTime, *models: str) -> None:
+        self.time, self.models, self.asked = time, models, list[float]()
+
+    def sync(self, seconds: float) -> tuple[str, ...]:
+        self.asked.append(seconds)
+        self.time.now += 1
+        return self.models
+
+    async def awaited(self, seconds: float) -> tuple[str, ...]:
+        await asyncio.sleep(0)
+        return self.sync(seconds)
+
+    def plan(self, **details: Any) -> Plan:
+        return self.time.plan("a", late=self.sync, alate=self.awaited, **details)
+
+
+def test_candidates_that_are_not_known_yet_are_asked_for_when_the_first_has_failed(
+    walk: Walker, time: FakeTime
+) -> None:
+    late = Late(time, "a", "b", "c")
+    answer, trace = walk(late.plan(), script(a=DOWN, b=DOWN, c="hello"))
+    assert (answer, late.asked) == ("hello", [3.0])
+    assert outcomes(trace) == [("a", "error", "no_channel"), ("b", "error", "no_channel"), ("c", "ok", None)]
+    # The wait is the next attempt's, and no time that the first one took.
+    assert [(attempt.latency_ms, attempt.waited_ms) for attempt in trace.attempts[:2]] == [(0.0, 0.0), (0.0, 1000.0)]
+
+
+def test_nobody_asks_for_further_candidates_where_they_would_not_help(walk: Walker, time: FakeTime) -> None:
+    late = Late(time, "a", "b")
+    assert walk(late.plan(), script(a="hello"))[0] == "hello"
+    with pytest.raises(HubmixError):
+        walk(late.plan(), script(a=BAD))
+    assert late.asked == []
+
+
+def test_further_candidates_may_take_half_of_what_is_left_of_the_time(walk: Walker, time: FakeTime) -> None:
+    late = Late(time, "a", "b")
+    assert walk(late.plan(total_timeout=4), script(a=DOWN, b="hello"))[0] == "hello"
+    assert late.asked == [2.0]
+
+
+def test_without_further_candidates_the_failure_stands(walk: Walker, time: FakeTime) -> None:
+    with pytest.raises(ModelUnavailableError):
+        walk(Late(time, "a").plan(), script(a=DOWN))
 
 
 def test_the_total_timeout_is_handed_to_every_attempt_and_ends_the_walk(walk: Walker, time: FakeTime) -> None:
