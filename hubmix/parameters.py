@@ -177,3 +177,15 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str, in
             raise ConfigurationError(
                 f"{where} has no parameter {name!r}.{hint} A vendor's own parameter goes into {own}."
             )
+
+
+def require_model(values: Mapping[str, Any], where: str) -> None:
+    """Refuse parameters of a class that needs a model and was given none.
+
+    Raises:
+        ConfigurationError: there is no model, or it is empty.
+    """
+    if values.get("model") in (None, "") and values.get("model_name") in (None, ""):
+        raise ConfigurationError(
+            f"{where} needs a model: pass the ID of one that the hub lists as model=…; Hub().models.list() shows them."
+        )

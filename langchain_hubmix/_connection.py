@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from hubmix.errors import ConfigurationError
 from hubmix.hub import Hub
-from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened
+from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, require_model
 from hubmix.policy import read_policy
 from hubmix.sharing import resolve_hub
 from langchain_hubmix._elsewhere import OPENAI_ONLY, reject
@@ -47,6 +47,8 @@ class HubConnection(BaseModel):
         values = opened(kwargs, cls.model_fields.keys() - (REQUEST_PARAMETERS - set(MODEL_SETTINGS)))
         if not values.keys() <= cls.model_fields.keys():
             reject(values, {*cls.model_fields, "hub"} - {"hub_source"}, cls.elsewhere, where=cls.__name__)
+        if cls.model_fields["model"].is_required():
+            require_model(values, cls.__name__)
         _check_kinds(values)
         if "failover" in values:  # before pydantic, which takes a dict with a typo in it
             values["failover"] = read_policy(values["failover"])

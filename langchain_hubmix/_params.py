@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
 from hubmix.options import CallOptions, read_fallbacks
 from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened
@@ -116,9 +117,12 @@ def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None
 
 def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[Attempt], None] | None) -> CallOptions:
     policy = read_policy(call.get("failover")) or llm.failover
-    headers = {
-        name: value for key in ("default_headers", "extra_headers") for name, value in (call.get(key) or {}).items()
-    }
+    headers: dict[str, Any] = {}
+    for key in ("default_headers", "extra_headers"):
+        if given := call.get(key):
+            if not isinstance(given, Mapping):
+                raise ConfigurationError(f"{key} must be a dict of names and values, not {type(given).__name__}.")
+            headers.update(given)
     extra_body = llm.extra_body
     if extra_body:  # what the call itself says is meant for this call
         extra_body = {name: value for name, value in extra_body.items() if ALIASES.get(name, name) not in call}

@@ -18,7 +18,7 @@ from pydantic import (
 
 from hubmix.errors import ConfigurationError
 from hubmix.hub import Hub
-from hubmix.parameters import ALIASES, canonical, reject_unknown
+from hubmix.parameters import ALIASES, canonical, reject_unknown, require_model
 from hubmix.policy import read_policy
 from hubmix.sharing import resolve_hub
 
@@ -75,12 +75,8 @@ class HubConnection(BaseComponent):
             for name in values.keys() & self.elsewhere.keys():
                 raise ConfigurationError(f"{cls.__name__} has no parameter {name!r}: {self.elsewhere[name]}.")
             reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
-        for name in ("model", "model_name"):
-            if name in cls.model_fields and cls.model_fields[name].is_required() and values.get(name) in (None, ""):
-                raise ConfigurationError(
-                    f"{cls.__name__} needs a model: pass the ID of one that the hub lists as model=…; "
-                    "Hub().models.list() shows them."
-                )
+        if any(name in cls.model_fields and cls.model_fields[name].is_required() for name in ("model", "model_name")):
+            require_model(values, cls.__name__)
         if "failover" in values:  # before pydantic, which takes a dict with a typo in it
             values["failover"] = read_policy(values["failover"])
         super().__init__(**values)
