@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from hubmix import FailoverPolicy, Hub, HubmixError, errors, failures
+from hubmix._compat import http
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.embedded.faults import refused_url
+from hubmix.presets import CUSTOM
 from tests.failover.ways import EVERY, FIRST, SECOND, STREAMS, WHOLE, Way
 
 
@@ -37,6 +44,28 @@ class Row:
 
 def said(status: int, message: str, **error: Any) -> Fault:
     return Fault.answer(status, {"error": {"message": message, **error}})
+
+
+@contextmanager
+def resetting_server() -> Iterator[int]:
+    """A server that resets every connection as soon as it has taken it; its port."""
+
+    def reset() -> None:
+        while (connection := listening.accept()[0]) and not ended:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        connection.close()
+
+    ended: list[bool] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=reset)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            ended.append(True)
+            socket.create_connection(listening.getsockname()).close()
+            thread.join()
 
 
 def silent(finish_reason: str, *, stream: bool) -> Fault:
@@ -304,6 +333,50 @@ async def test_where_nobody_listens_no_other_model_is_burnt(way: Way) -> None:
     assert [attempt.model for attempt in caught.value.attempts] == [FIRST] * 3
     assert "fault is" in str(caught.value)
     check_chain(caught.value)
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+async def test_a_reset_while_connecting_burns_no_other_model(way: Way) -> None:
+    with resetting_server() as port:
+        hub = Hub(base_url=f"https://127.0.0.1:{port}/v1", api_key="sk-test")
+        with pytest.raises(errors.HubConnectionError) as caught:
+            await way.ask(hub, FIRST, SECOND)
+    assert [(attempt.model, attempt.kind) for attempt in caught.value.attempts] == [(FIRST, "connect")] * 3
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+async def test_a_full_pool_of_the_caller_is_no_fault_of_the_hub(way: Way, server: EmbeddedHub) -> None:
+    limits = http().Limits(max_connections=1)
+    busy = {"model": "embedded/lorem:40", "messages": [{"role": "user", "content": "hello"}]}
+    with http().Client(limits=limits) as client:
+        async with http().AsyncClient(limits=limits) as async_client:
+            hub = Hub(
+                base_url=server.base_url,
+                api_key=server.api_key,
+                http_client=client,
+                http_async_client=async_client,
+            )
+            with closing(hub.stream_chat(busy)) as held:
+                next(held)
+                async with aclosing(hub.astream_chat(busy)) as async_held:
+                    await async_held.__anext__()
+                    with pytest.raises(errors.HubConnectionError, match="connection") as caught:
+                        await way.ask(hub, FIRST, SECOND, timeout=0.1)
+    assert [(attempt.model, attempt.kind) for attempt in caught.value.attempts] == [(FIRST, "connect")] * 3
+    assert {request.model for request in server.requests} == {busy["model"]}
+    assert hub.health() == []
+
+
+@pytest.mark.parametrize("way", EVERY, ids=str)
+async def test_an_empty_account_at_a_base_url_that_is_no_hub_is_the_callers_own(
+    way: Way, server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubmix.presets.CUSTOM", replace(CUSTOM, own_error_types=frozenset()))
+    hub = Hub(base_url=server.base_url, api_key=server.api_key)
+    server.fault(FIRST, said(429, "no money", type="insufficient_quota", code="insufficient_quota"))
+    with pytest.raises(errors.QuotaExceededError) as caught:
+        await way.ask(hub, FIRST, SECOND)
+    assert [(attempt.model, attempt.kind) for attempt in caught.value.attempts] == [(FIRST, "quota")]
 
 
 @pytest.mark.parametrize("way", EVERY, ids=str)
