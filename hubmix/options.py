@@ -37,10 +37,8 @@ class CallOptions:
     on_attempt: Callable[[Attempt], None] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.fallbacks, str) and self.fallbacks != "auto":
-            raise ConfigurationError(
-                f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{self.fallbacks!r}]."
-            )
+        if isinstance(self.fallbacks, str):
+            read_fallbacks(self.fallbacks)  # refuses a single name
         for name in ("timeout", "total_timeout"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
@@ -70,6 +68,13 @@ def read_fallbacks(given: Iterable[str] | None) -> tuple[str, ...] | Literal["au
         if not isinstance(name, str):
             raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', and {name!r} is no model ID.")
     return names
+
+
+def joined_body(own: Mapping[str, Any] | None, given: Any) -> Any:
+    """The `extra_body` of a model with that of a call over it; what is no dict is left for `CallOptions` to refuse."""
+    if not given:
+        return own
+    return {**(own or {}), **given} if isinstance(given, Mapping) else given
 
 
 DEFAULT_OPTIONS = CallOptions()

@@ -154,29 +154,38 @@ def opened(values: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
 _OF_THE_HUB = frozenset({"rate_limit", "aliases", "model_overrides", "catalog_refresh"})
 
 
-def reject_unknown(given: Iterable[str], known: Iterable[str], *, where: str, into: str = "{}") -> None:
-    """Refuse a parameter nobody knows, naming the nearest one: a typo must not be swallowed.
+def reject_unknown(
+    given: Iterable[str],
+    known: Iterable[str],
+    *,
+    where: str,
+    elsewhere: Mapping[str, str] | None = None,
+    into: str = "{}",
+) -> None:
+    """Refuse a parameter nobody knows, with what to do instead or the nearest name: a typo must not be swallowed.
 
     Args:
         given: The names the user wrote.
         known: The names that are accepted.
         where: What takes them, for the message, such as ``ChatHubmix``.
+        elsewhere: What to do instead of names that people bring along from other classes.
         into: What ``extra_body`` is given in there, where it is no parameter of its own.
 
     Raises:
-        ConfigurationError: For the first unknown name.
+        ConfigurationError: For the first name that is told of elsewhere, else for the first unknown one.
     """
     accepted = set(known)
-    for name in given:
-        if name in _OF_THE_HUB and name not in accepted:
+    unknown = [name for name in given if name not in accepted]
+    for name in unknown:
+        if elsewhere and name in elsewhere:
+            raise ConfigurationError(f"{where} has no parameter {name!r}: {elsewhere[name]}.")
+    for name in unknown:
+        if name in _OF_THE_HUB:
             raise ConfigurationError(f"{where} has no parameter {name!r}: it is the hub's, hub=Hub({name}=…).")
-        if name not in accepted:
-            near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            own = into.format(f"extra_body={{{name!r}: …}}")
-            raise ConfigurationError(
-                f"{where} has no parameter {name!r}.{hint} A vendor's own parameter goes into {own}."
-            )
+        near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.6)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        own = into.format(f"extra_body={{{name!r}: …}}")
+        raise ConfigurationError(f"{where} has no parameter {name!r}.{hint} A vendor's own parameter goes into {own}.")
 
 
 def require_model(values: Mapping[str, Any], where: str) -> None:

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from hubmix.errors import ConfigurationError
 from hubmix.hub import Hub
-from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, require_model
+from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown, require_model
 from hubmix.policy import read_policy
 from hubmix.sharing import resolve_hub
-from langchain_hubmix._elsewhere import OPENAI_ONLY, reject
+from langchain_hubmix._elsewhere import OPENAI_ONLY
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,7 +46,8 @@ class HubConnection(BaseModel):
         # A field of LangChain's own (`metadata`, for tracing) is not the request's parameter of the same name.
         values = opened(kwargs, cls.model_fields.keys() - (REQUEST_PARAMETERS - set(MODEL_SETTINGS)))
         if not values.keys() <= cls.model_fields.keys():
-            reject(values, {*cls.model_fields, "hub"} - {"hub_source"}, cls.elsewhere, where=cls.__name__)
+            known = {*cls.model_fields, "hub"} - {"hub_source"}
+            reject_unknown(values, known, where=cls.__name__, elsewhere=cls.elsewhere)
         if cls.model_fields["model"].is_required():
             require_model(values, cls.__name__)
         _check_kinds(values)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from hubmix.errors import ConfigurationError
-from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, reject_unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS
 
 _NO_ORGANIZATION = "a hub knows nothing of OpenAI's organizations; leave it out"
 _NO_QUERY = "the URL of a call takes no query; pass an http_client= made with params={…}"
@@ -78,21 +72,3 @@ EMBEDDINGS_ONLY: dict[str, str] = {
 
 RERANK_ONLY: dict[str, str] = {**OPENAI_ONLY, "fallbacks": "scores of two models cannot be compared; leave it out"}
 """For the reranker."""
-
-
-def reject(given: Mapping[str, Any], known: Collection[str], elsewhere: Mapping[str, str], *, where: str) -> None:
-    """Refuse a parameter that is not known, and say what to do instead or which is near.
-
-    Args:
-        given: what the user wrote.
-        known: the names that are accepted.
-        elsewhere: what to do instead of others.
-        where: what takes them, for the message.
-
-    Raises:
-        ConfigurationError: for the first unknown name.
-    """
-    for name in given:
-        if name not in known and name in elsewhere:
-            raise ConfigurationError(f"{where} has no parameter {name!r}: {elsewhere[name]}.")
-    reject_unknown(given, known, where=where)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix.errors import ConfigurationError
 from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions, read_fallbacks
-from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened
+from hubmix.options import CallOptions, joined_body, read_fallbacks
+from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
 from hubmix.policy import read_policy
-from langchain_hubmix._elsewhere import CALL_ONLY, reject
+from langchain_hubmix._elsewhere import CALL_ONLY
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
 
@@ -61,7 +61,7 @@ def request_of(
     """
     call = opened(kwargs, PER_CALL) if kwargs else {}
     if not call.keys() <= PER_CALL:
-        reject(call, PER_CALL, CALL_ONLY, where="A call of ChatHubmix")
+        reject_unknown(call, PER_CALL, where="A call of ChatHubmix", elsewhere=CALL_ONLY)
     if stop is not None:
         call["stop"] = stop
     body: dict[str, Any] = {"model": call.get("model") or llm.model, "messages": to_wire(messages)}
@@ -126,15 +126,13 @@ def _options(llm: ChatSettings, call: Mapping[str, Any], on_attempt: Callable[[A
     extra_body = llm.extra_body
     if extra_body:  # what the call itself says is meant for this call
         extra_body = {name: value for name, value in extra_body.items() if ALIASES.get(name, name) not in call}
-    if given := call.get("extra_body"):
-        extra_body = {**(extra_body or {}), **given} if isinstance(given, Mapping) else given
     return CallOptions(
         fallbacks=read_fallbacks(call.get("fallbacks", llm.fallbacks)),
         policy=policy_of(policy, call.get("max_retries", llm.max_retries)),
         timeout=call.get("timeout", llm.timeout),
         total_timeout=call.get("total_timeout", llm.total_timeout),
         headers=headers or None,
-        extra_body=extra_body,
+        extra_body=joined_body(extra_body, call.get("extra_body")),
         on_attempt=on_attempt,
     )
 

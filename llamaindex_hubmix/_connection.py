@@ -16,7 +16,6 @@ from pydantic import (
     model_serializer,
 )
 
-from hubmix.errors import ConfigurationError
 from hubmix.hub import Hub
 from hubmix.parameters import ALIASES, canonical, reject_unknown, require_model
 from hubmix.policy import read_policy
@@ -72,9 +71,8 @@ class HubConnection(BaseComponent):
         values = canonical(kwargs, self.names)
         cls = type(self)
         if not values.keys() <= cls.model_fields.keys():
-            for name in values.keys() & self.elsewhere.keys():
-                raise ConfigurationError(f"{cls.__name__} has no parameter {name!r}: {self.elsewhere[name]}.")
-            reject_unknown(values, {*cls.model_fields, "hub"} - {"hub_source"}, where=cls.__name__)
+            known = {*cls.model_fields, "hub"} - {"hub_source"}
+            reject_unknown(values, known, where=cls.__name__, elsewhere=cls.elsewhere)
         if any(name in cls.model_fields and cls.model_fields[name].is_required() for name in ("model", "model_name")):
             require_model(values, cls.__name__)
         if "failover" in values:  # before pydantic, which takes a dict with a typo in it

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions, read_fallbacks
+from hubmix.options import CallOptions, joined_body, read_fallbacks
 from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
 from hubmix.policy import read_policy
 from llamaindex_hubmix._structured import response_format
@@ -94,16 +94,13 @@ def _settle_tools(payload: dict[str, Any]) -> None:
 
 
 def _options(own: Mapping[str, Any], given: Mapping[str, Any], on_attempt: Callable[[Attempt], None]) -> CallOptions:
-    extra_body = own.get("extra_body")
-    if more := given.get("extra_body"):
-        extra_body = {**(extra_body or {}), **more} if isinstance(more, Mapping) else more  # which CallOptions refuses
     return CallOptions(
         fallbacks=read_fallbacks(_choose("fallbacks", given, own)),
         policy=policy_of(read_policy(_choose("failover", given, own)), _choose("max_retries", given, own)),
         timeout=_choose("timeout", given, own),
         total_timeout=_choose("total_timeout", given, own),
         headers=given.get("headers"),
-        extra_body=extra_body,
+        extra_body=joined_body(own.get("extra_body"), given.get("extra_body")),
         on_attempt=on_attempt,
     )
 
