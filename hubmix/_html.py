@@ -7,16 +7,14 @@ text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
+
+from hubmix._text import visible
 
 _PLAIN = "color:inherit;background:transparent"
 _TABLE = f"border-collapse:collapse;margin:0;width:auto;font-size:90%;{_PLAIN}"
 _CELL = "padding:3px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.35)"
-
-# What a terminal obeys, what turns the order of the letters around, and halves of letters, which cannot be written.
-_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Html(str):
@@ -68,11 +66,6 @@ def table(
 def line(text: str) -> str:
     """One line of text."""
     return f'<div style="{_PLAIN}">{_safe(text)}</div>'
-
-
-def visible(text: str) -> str:
-    """Text of the hub's with its control characters spelt out, `\\x1b`: they neither act nor vanish."""
-    return _UNSHOWABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _safe(text: str) -> str:

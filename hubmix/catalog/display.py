@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
-from hubmix._html import table, visible
+from hubmix._html import table
+from hubmix._text import one_line
 from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
 
 _TEXT_ROWS = 60
@@ -128,7 +129,7 @@ def _row(info: ModelInfo) -> tuple[str, ...]:
     else:
         prices = tuple("?" if amount is None else plain(amount) for amount in (info.input_price, info.output_price))
     limits = (_number(info.context_window) or "?", _number(info.max_output_tokens) or "?")
-    return (_line(info.id), _line(info.owner or ""), info.kind, *limits, *prices, _abilities(info))
+    return (one_line(info.id), one_line(info.owner or ""), info.kind, *limits, *prices, _abilities(info))
 
 
 def _record(info: ModelInfo) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _points(models: Sequence[ModelInfo], price: str) -> list[_Point]:
 
 def _plotted(text: str) -> str:
     # Between two dollar signs matplotlib reads a formula, and where it is none the plot fails.
-    return _line(text).replace("$", r"\$")
+    return one_line(text).replace("$", r"\$")
 
 
 def _scale(axes: Any, points: Sequence[_Point]) -> None:
@@ -206,11 +207,6 @@ def _abilities(info: ModelInfo) -> str:
 
 def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
-
-
-def _line(text: str) -> str:
-    # An id is whatever the hub wrote; a line break in it must not break the table, nor may anything in it act.
-    return visible(" ".join(text.split()))
 
 
 def _align(cell: str, width: int, column: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from hubmix._html import visible
+from hubmix._text import visible
 from hubmix.catalog.aliases import AliasIndex
 from hubmix.catalog.models import ModelInfo, Pricing
 from hubmix.catalog.readers import Entries, guess_kind, number

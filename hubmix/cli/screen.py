@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from hubmix._html import visible
+from hubmix._text import one_line
 from hubmix.errors import HubmixError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def table(
 
     A terminal that is too narrow gets the table without the columns in `spare`, the first of them first.
     """
-    rows = [[_cell(cell) for cell in row] for row in rows]
+    rows = [[one_line(cell) for cell in row] for row in rows]
     if on_terminal(sys.stdout):
         show(_rich_table(columns, rows, numeric, _left_out(columns, rows, numeric, spare)))
         return
@@ -165,11 +165,6 @@ def forget_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
         return
-
-
-def _cell(text: str) -> str:
-    # An id is whatever the hub wrote; a line break in it must not break the table, nor may anything in it act.
-    return visible(" ".join(text.split()))
 
 
 def _console(stream: TextIO) -> Console:
