@@ -14,7 +14,6 @@ import anyio
 from hubmix._compat import http
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
-from hubmix.plan import DEFAULT_TIMEOUT
 from hubmix.transport import Answer, failure_evidence, monotonic
 from hubmix.watchdog import WATCHDOG, Watch, socket_shutdown
 
@@ -34,7 +33,7 @@ def body_sync(answer: Answer, limits: Limits, started: float, *, stream: bool) -
         AttemptFailed: If the connection breaks, or the time is over.
     """
     response, parts = answer.response, []
-    began, end = monotonic(), _end(limits, started, stream=stream)
+    began, end = monotonic(), limits.end(started, stream=stream)
     set_read_timeout(response, max(end - began, 0.001))
     watch: Watch | None = None
     try:
@@ -62,7 +61,7 @@ def body_sync(answer: Answer, limits: Limits, started: float, *, stream: bool) -
 async def body_async(answer: Answer, limits: Limits, started: float, *, stream: bool) -> bytes:
     """`body_sync` for an answer that is awaited."""
     response, parts = answer.response, []
-    wait = anyio.move_on_after(max(_end(limits, started, stream=stream) - monotonic(), 0.0))
+    wait = anyio.move_on_after(max(limits.end(started, stream=stream) - monotonic(), 0.0))
     try:
         with wait:
             async for piece in response.aiter_bytes():
@@ -101,13 +100,6 @@ def timeout_evidence(evidence: Evidence, limits: Limits, started: float, *, stre
         return replace(evidence, cause="total_timeout", message="The time given to the whole call was over.")
     cause = "first_token_timeout" if stream and limits.first_token else "read_timeout"
     return replace(evidence, cause=cause, message=f"No answer came within {now - started:.3g} s.")
-
-
-def _end(limits: Limits, started: float, *, stream: bool) -> float:
-    wait = limits.timeout or DEFAULT_TIMEOUT
-    if stream and limits.first_token:
-        wait = min(wait, limits.first_token)
-    return started + wait if limits.deadline is None else min(started + wait, limits.deadline)
 
 
 def _late(answer: Answer, limits: Limits, started: float, *, stream: bool) -> Evidence:

@@ -65,7 +65,9 @@ def _limits() -> Any:
     and while more than 100 are open httpcore closes every one that falls idle (read in its pool). A TLS handshake costs
     more CPU than the call, and a round trip or two.
     """
-    return http().Limits(max_connections=1000, max_keepalive_connections=300, keepalive_expiry=30.0)
+    from hubmix.lanes import IDLE
+
+    return http().Limits(max_connections=1000, max_keepalive_connections=300, keepalive_expiry=IDLE)
 
 
 class _Token:

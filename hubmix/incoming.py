@@ -11,7 +11,6 @@ from typing import Any
 
 from hubmix.evidence import Evidence
 from hubmix.failover import AttemptFailed, Limits
-from hubmix.plan import DEFAULT_TIMEOUT
 from hubmix.transport import Answer, Events, UnreadableBodyError
 from hubmix.wire import AnswerError, Delta, Reply, StreamReader
 
@@ -40,7 +39,8 @@ class Incoming:
         self._started = started
         self._failure: AttemptFailed | None = None
         self.committed = False
-        self.deadline = self._first_deadline()
+        # Whoever sets no limit waits long, but not for ever: a stream that has begun is under no other watch.
+        self.deadline = limits.end(started, stream=True)
 
     @property
     def phase(self) -> str:
@@ -50,14 +50,6 @@ class Incoming:
     def done(self) -> bool:
         """True when the hub said ``[DONE]``, or when an event could not be read: nothing of use follows."""
         return self._events.done or self._failure is not None
-
-    def _first_deadline(self) -> float:
-        # Whoever sets no limit waits long, but not for ever: a stream that has begun is under no other watch.
-        wait = self._limits.timeout or DEFAULT_TIMEOUT
-        return self._bounded(self._started + min(wait, self._limits.first_token or wait))
-
-    def _bounded(self, moment: float) -> float:
-        return moment if self._limits.deadline is None else min(moment, self._limits.deadline)
 
     def take(self, piece: bytes) -> list[Delta]:
         """Read the next bytes.
@@ -84,7 +76,7 @@ class Incoming:
 
     def _idle_deadline(self, now: float) -> float:
         idle = self._limits.idle
-        return self._bounded(now + idle if idle is not None else float("inf"))
+        return self._limits.bounded(now + idle if idle is not None else float("inf"))
 
     def raise_failure(self) -> None:
         """Raise what went wrong in the bytes read last, once what came before it has been passed on."""

@@ -41,6 +41,17 @@ class Limits:
     deadline: float | None = None
     base_url: str | None = None
 
+    def end(self, started: float, *, stream: bool) -> float:
+        """When an attempt that was begun at `started` has to have its answer, or the first content of its stream."""
+        wait = self.timeout or DEFAULT_TIMEOUT
+        if stream and self.first_token:
+            wait = min(wait, self.first_token)
+        return self.bounded(started + wait)
+
+    def bounded(self, moment: float) -> float:
+        """A moment, or the deadline of the whole call where that comes first."""
+        return moment if self.deadline is None else min(moment, self.deadline)
+
 
 class AttemptFailed(Exception):  # noqa: N818  # a signal between rooms, never seen by a caller
     """Raised by an attempt function: what was seen, and the answer as far as there was one.
@@ -67,8 +78,6 @@ class Plan:
 
     Args:
         models: the candidates, the primary first; at least one.
-        late, alate: names further candidates, which are not known when the call begins; asked once, when an attempt has
-            failed and another model may help, for so many seconds at most. `alate` is awaited.
         policy: how to walk them.
         health: the breakers of the hub and key.
         endpoints: the hub's base URLs, its mirror after the first.
@@ -86,11 +95,11 @@ class Plan:
         clock: monotonic seconds.
         sleep, async_sleep: wait for some seconds.
         random: a number in [0, 1), for jitter.
+        late, alate: names further candidates, which are not known when the call begins; asked once, when an attempt has
+            failed and another model may help, for so many seconds at most. `alate` is awaited.
     """
 
     models: Sequence[str]
-    late: Callable[[float], Sequence[str]] | None = None
-    alate: Callable[[float], Awaitable[Sequence[str]]] | None = None
     policy: FailoverPolicy = field(default_factory=FailoverPolicy)
     health: HubHealth = field(default_factory=HubHealth)
     endpoints: Sequence[str] = ("",)
@@ -108,6 +117,8 @@ class Plan:
     sleep: Callable[[float], None] = time.sleep
     async_sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     random: Callable[[], float] = random.random
+    late: Callable[[float], Sequence[str]] | None = None
+    alate: Callable[[float], Awaitable[Sequence[str]]] | None = None
 
     def classify(self, evidence: Evidence) -> Failure:
         """What a failure means: by the table, and by the user's hook, which has the last word."""
