@@ -53,16 +53,21 @@ def test_a_reader_that_has_seen_enough(server: EmbeddedHub, command: list[str]) 
     assert b"BrokenPipe" not in said
 
 
+def begin(hub: EmbeddedHub, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command at work on a hub, with pipes for what it says."""
+    return subprocess.Popen(
+        [*HUBMIX, *arguments, "--base-url", hub.base_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "HUBMIX_API_KEY": hub.api_key},
+    )
+
+
 @posix
 def test_ctrl_c_in_the_middle_of_an_answer() -> None:
     with EmbeddedHub(pace=0.02) as slow:
-        running = subprocess.Popen(
-            [*HUBMIX, "chat", "go", "-m", "embedded/lorem:5000", "--base-url", slow.base_url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "HUBMIX_API_KEY": slow.api_key},
-        )
+        running = begin(slow, "chat", "go", "-m", "embedded/lorem:5000")
         assert running.stdout is not None
         assert running.stdout.read(5) == b"lorem"
         running.send_signal(signal.SIGINT)
@@ -138,13 +143,7 @@ def test_ctrl_c_while_the_compared_models_are_silent() -> None:
     with EmbeddedHub(models=["one", "two"]) as silent:
         for model in ("one", "two"):
             silent.fault(model, "stall", times=None)
-        running = subprocess.Popen(
-            [*HUBMIX, "compare", "Hello", "-m", "one,two", "--base-url", silent.base_url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "HUBMIX_API_KEY": silent.api_key},
-        )
+        running = begin(silent, "compare", "Hello", "-m", "one,two")
         try:
             deadline = time.monotonic() + 60
             while sum(one.path.endswith("/chat/completions") for one in silent.requests) < 2:

@@ -24,6 +24,20 @@ AIHUBMIX, PRICING, MODELS = "//api/v1/models", "//api/pricing", "/models"
 BASE = "http://127.0.0.1:3000/v1"
 
 
+class Slow(FakeFetch):
+    """Answers whoever blocks, and nobody who awaits."""
+
+    async def aget(self, *args: Any, **kwargs: Any) -> Fetched:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+
+async def warmed(models: ModelCatalog) -> None:
+    """A refresh begun in this loop, and not come to its end."""
+    models.warm()
+    await asyncio.sleep(0)
+
+
 class Later:
     """A background that runs when told to."""
 
@@ -549,31 +563,13 @@ class TestTogether:
         assert later.work == []
 
     def test_a_loop_that_ends_with_its_call_leaves_the_refresh_to_a_thread(self) -> None:
-        class Slow(FakeFetch):
-            async def aget(self, *args: Any, **kwargs: Any) -> Fetched:
-                await asyncio.sleep(60)
-                raise AssertionError
-
-        async def call() -> None:
-            models.warm()
-            await asyncio.sleep(0)
-
         later = Later()
         models = catalog(Slow({MODELS: ids_answer("gpt-4o")}), background=later)
-        asyncio.run(call())
+        asyncio.run(warmed(models))
         later.run()
         assert models.peek("gpt-4o") is not None
 
     def test_a_loop_that_stands_still_keeps_nobody_from_asking(self) -> None:
-        class Slow(FakeFetch):
-            async def aget(self, *args: Any, **kwargs: Any) -> Fetched:
-                await asyncio.sleep(60)
-                raise AssertionError
-
-        async def call() -> None:
-            models.warm()
-            await asyncio.sleep(0)
-
         found: list[list[str]] = []
 
         def others() -> None:
@@ -582,7 +578,7 @@ class TestTogether:
 
         models = catalog(Slow({MODELS: ids_answer("gpt-4o")}), timeout=0.01)
         loop = asyncio.new_event_loop()
-        loop.run_until_complete(call())
+        loop.run_until_complete(warmed(models))
         try:
             other = threading.Thread(target=others, daemon=True)
             other.start()
