@@ -473,9 +473,11 @@ class TestRedis:
         import redis
 
         limiter = StoredRateLimiter(SharedRateLimit("3/hour", redis=redis_url), "scripts", "http://h/v1")
+        server = redis.Redis.from_url(redis_url)
         limiter.acquire()
-        redis.Redis.from_url(redis_url).script_flush()
+        server.script_flush()
         limiter.acquire()
+        assert server.zcard(limiter._key) == 2
 
     def test_a_server_that_is_away_sends_nothing_and_hides_the_password(self) -> None:
         pytest.importorskip("redis")
