@@ -19,7 +19,7 @@ IN_CACHE := HOME="$(CACHE)/home" XDG_CACHE_HOME="$(CACHE)/xdg" XDG_CONFIG_HOME="
 RUN := $(IN_CACHE) .venv/bin/python
 PYTEST := $(RUN) -m pytest --basetemp=.cache/pytest -o cache_dir=.cache/pytest-cache
 
-# Tests to run and further options: make test TESTS=tests/unit ARGS="-x -k wire"
+# Tests to run and further options: make test TESTS=tests/wire ARGS="-x -k wire"
 TESTS ?= tests
 ARGS ?=
 WORKERS ?= 2

@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.outcomes import Expected, Outcome, Received, judge
 from hubmix.embedded import EmbeddedHub, Fault
-from hubmix.failover import FailoverPolicy
-from hubmix.health import REGISTRY
+from hubmix.failover.breakers import REGISTRY
+from hubmix.failover.policy import FailoverPolicy
 
 FIRST, SECOND = "first", "second"
 MODELS = {FIRST: "extract", SECOND: "echo"}

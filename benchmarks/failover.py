@@ -13,8 +13,8 @@ from benchmarks.measure import Effort, in_turns
 from benchmarks.results import Figure, Section
 from benchmarks.server import ANSWER, DEAD, Loopback
 from hubmix import FailoverPolicy, Hub
-from hubmix.health import REGISTRY
-from hubmix.options import CallOptions
+from hubmix.failover.breakers import REGISTRY
+from hubmix.failover.options import CallOptions
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": QUESTION}]}
 _GUARDED = CallOptions(fallbacks=("second", "third"), policy=FailoverPolicy(max_retries=2), total_timeout=60.0)
@@ -42,7 +42,7 @@ def _bookkeeping(server: Loopback, effort: Effort) -> Section:
     hub = Hub(base_url=server.burst, api_key=KEY)
     reply = hub.chat(PAYLOAD, _GUARDED)
     whole = in_turns({"call": lambda: hub.chat(PAYLOAD, _GUARDED), "bare": lambda: hub.chat(PAYLOAD)}, effort)
-    with patch("hubmix.calls.whole_sync", lambda *_: reply):
+    with patch("hubmix.hub.calls.whole_sync", lambda *_: reply):
         alone = in_turns({"walk": lambda: hub.chat(PAYLOAD, _GUARDED), "bare": lambda: hub.chat(PAYLOAD)}, effort)
     hub.close()
     share = 100 * alone.ms("walk") / whole.ms("call")

@@ -24,7 +24,7 @@ from benchmarks.contenders import (
 from benchmarks.measure import Effort, Loop, Timings, Work, in_turns
 from benchmarks.results import Figure, Section
 from benchmarks.server import CHUNKS, Loopback
-from hubmix.clients import async_http_client
+from hubmix.transport.clients import async_http_client
 
 CROWD = 256  # calls under way at once
 TURNS = 1000  # of the long history; the question makes 1,001 messages

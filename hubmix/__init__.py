@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hubmix.balance import Balance
     from hubmix.catalog import CatalogInfo, Cost, ModelCatalog, ModelInfo, ModelList, Pricing
     from hubmix.errors import (
         AllModelsFailedError,
@@ -35,16 +34,18 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         StructuredOutputError,
     )
-    from hubmix.failover import FailoverPolicy, Trace
-    from hubmix.hub import Hub
-    from hubmix.options import CallOptions
-    from hubmix.rate_limit import SharedRateLimit
+    from hubmix.failover.options import CallOptions
+    from hubmix.failover.policy import FailoverPolicy
+    from hubmix.hub.balance import Balance
+    from hubmix.hub.hub import Hub
+    from hubmix.transport.rate_limit import SharedRateLimit
     from hubmix.wire import Delta, Reply, ToolCall, Usage
+    from hubmix.wire.trace import Trace
 
 __version__ = "0.1.0"
 
 _ROOMS: dict[str, tuple[str, ...]] = {
-    "hubmix.balance": ("Balance",),
+    "hubmix.hub.balance": ("Balance",),
     "hubmix.catalog": ("CatalogInfo", "Cost", "ModelCatalog", "ModelInfo", "ModelList", "Pricing"),
     "hubmix.errors": (
         "AllModelsFailedError",
@@ -71,9 +72,9 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "StructuredOutputError",
     ),
     "hubmix.failover": ("FailoverPolicy", "Trace"),
-    "hubmix.hub": ("Hub",),
-    "hubmix.options": ("CallOptions",),
-    "hubmix.rate_limit": ("SharedRateLimit",),
+    "hubmix.hub.hub": ("Hub",),
+    "hubmix.failover.options": ("CallOptions",),
+    "hubmix.transport.rate_limit": ("SharedRateLimit",),
     "hubmix.wire": ("Delta", "Reply", "ToolCall", "Usage"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -1,8 +1,10 @@
-"""Text of the hub's, made fit to be shown: whatever it wrote, it does not act. Pure."""
+"""Text from a hub, made safe to show: no control characters, no keys, no addresses. Pure."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from urllib.parse import urlsplit, urlunsplit
 
 # What a terminal obeys, what turns the order of the letters around, and halves of letters, which cannot be written.
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -16,3 +18,48 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """The text as one visible line: an id is whatever the hub wrote, and must not break a table."""
     return visible(" ".join(text.split()))
+
+
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9])((?:sk|pk|rk|gsk|xai|fd)-)[A-Za-z0-9_\-*.]{3,}|(?<![A-Za-z0-9])(?:AIza|fd)[A-Za-z0-9_\-]{24,}"
+)
+_BEARER = re.compile(r"(?i)\b(bearer|authorization:?|api[-_ ]key[=:])\s+[A-Za-z0-9_\-*.]{8,}")
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]*://)[^\s/@\"']+@")
+_QUERY = re.compile(r"(?i)(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+# one-api prints Go's error as it is: `Post "http://10.0.0.7:80/v1/...": dial tcp 10.0.0.7:80: connection refused`.
+_GO_REQUEST = re.compile(r"\b(Get|Post|Put|Delete|Head) \\?\"[^\"]*\"")
+_GO_DIAL = re.compile(r"\b(dial|read|write) (tcp|udp)[46]? \S+?(->\S+?)?(?=: |\s|$)")
+_GO_LOOKUP = re.compile(r"\blookup \S+( on \S+?)?(?=: |\s|$)")
+
+
+def redact(text: str) -> str:
+    """`text` without keys, credentials, query strings and the vendor's address; the words stay readable.
+
+    Example:
+        >>> redact("[sk-abc***xyz] is spent")
+        '[sk-***] is spent'
+    """
+    text = _KEY.sub(lambda found: f"{found.group(1) or ''}***", text)
+    text = _BEARER.sub(r"\1 ***", text)
+    text = _USERINFO.sub(r"\1", text)
+    text = _QUERY.sub(r"\1", text)
+    text = _GO_REQUEST.sub(r"\1 [vendor's URL]", text)
+    text = _GO_DIAL.sub(r"\1 \2 [vendor's address]", text)
+    return _GO_LOOKUP.sub("lookup [vendor's host]", text)
+
+
+def public_url(url: str) -> str:
+    """`url` without user, password, query and fragment.
+
+    Example:
+        >>> public_url("https://me:secret@hub.example/v1?key=1")
+        'https://hub.example/v1'
+    """
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def plain(amount: Decimal) -> str:
+    """Decimal text without an exponent and without trailing zeros: 10, 0.15, 0.000042."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

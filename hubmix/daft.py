@@ -24,10 +24,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputError
-from hubmix.hub import Hub
-from hubmix.media import media_part
-from hubmix.options import CallOptions
-from hubmix.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
+from hubmix.failover.options import CallOptions
+from hubmix.hub.hub import Hub
+from hubmix.wire.media import media_part
+from hubmix.wire.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
 
 try:
     import daft

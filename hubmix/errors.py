@@ -21,23 +21,11 @@ them pickle, with or without langchain-core on the other side, and none holds a 
 from __future__ import annotations
 
 import sys
+from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hubmix.classification import HUB_TYPES, TABLE, classify, render_table, retry_after_of
-from hubmix.error_text import compose, own_words
-from hubmix.evidence import (
-    Action,
-    Cooldown,
-    Evidence,
-    Failure,
-    Fault,
-    Scope,
-    Target,
-    find_request_id,
-    read_error_body,
-)
-from hubmix.langchain_errors import with_langchain, without_langchain
-from hubmix.redaction import public_url
+from hubmix._langchain_errors import with_langchain, without_langchain
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -48,9 +36,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
-    "HUB_TYPES",
-    "TABLE",
-    "Action",
     "AllModelsFailedError",
     "AuthenticationError",
     "BadRequestError",
@@ -59,11 +44,7 @@ __all__ = [
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",
-    "Cooldown",
     "EndpointError",
-    "Evidence",
-    "Failure",
-    "Fault",
     "HubConnectionError",
     "HubTimeoutError",
     "HubmixError",
@@ -78,15 +59,16 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "StructuredOutputError",
-    "Target",
-    "classify",
-    "error_class",
-    "find_request_id",
-    "read_error_body",
-    "render_table",
-    "retry_after_of",
-    "to_exception",
 ]
+
+
+class Scope(str, Enum):
+    """Whom a failure concerns. Changing the model helps only where it is `MODEL`."""
+
+    REQUEST = "request"
+    MODEL = "model"
+    ACCOUNT = "account"
+    ENDPOINT = "endpoint"
 
 
 class HubmixError(Exception):
@@ -140,7 +122,7 @@ class HubmixError(Exception):
         self.hub_message = hub_message
         self.retry_after = retry_after
         self.attempts: list[Any] = []
-        """Every attempt of the call (`hubmix.failover.Attempt`), where the error ended a call."""
+        """Every attempt of the call (`hubmix.failover.drivers.Attempt`), where the error ended a call."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (without_langchain(type(self)), self.args, dict(self.__dict__))
@@ -285,7 +267,7 @@ class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
     Args:
         message: what was tried, and what each candidate said.
         exceptions: the errors of the candidates, in the order in which they were asked.
-        attempts: every attempt (`hubmix.failover.Attempt`), skipped ones included.
+        attempts: every attempt (`hubmix.failover.drivers.Attempt`), skipped ones included.
         retry_after: seconds until the first candidate may be asked again, or None.
 
     Example:
@@ -315,80 +297,24 @@ class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
 
 _DETAILS = ("kind", "scope", "status", "code", "model", "base_url", "request_id", "hub_message", "retry_after")
 
-_KINDS: dict[type[HubmixError], str] = {
-    AuthenticationError: "auth",
-    PermissionDeniedError: "account permission",
-    QuotaExceededError: "quota",
-    RateLimitedError: "rate_account rate_model",
-    BadRequestError: "bad_request",
-    ContextLengthError: "context",
-    CapabilityError: "capability",
-    ContentFilterError: "policy",
-    ModelNotFoundError: "not_found",
-    ModelUnavailableError: "no_channel channel_auth channel_quota unreadable",
-    ServerError: "server transient",
-    HubTimeoutError: "timeout",
-    HubConnectionError: "connect reset",
-    EndpointError: "endpoint",
-    MalformedAnswerError: "garbled empty length",
-    StreamInterruptedError: "interrupted",
-}
-_CLASS_OF_KIND = {kind: cls for cls, kinds in _KINDS.items() for kind in kinds.split()}
-
-
-def to_exception(
-    failure: Failure,
-    evidence: Evidence,
-    *,
-    model: str,
-    base_url: str,
-    partial: Any = None,
-    suggestions: Sequence[str] = (),
-    note: str = "",
-) -> HubmixError:
-    """The exception for a failure, with a message that says what happened, whose fault it is, and what to do next.
-
-    Args:
-        failure: what `classify` made of the evidence.
-        evidence: what was seen.
-        model: the model ID that was asked.
-        base_url: the base URL that was asked; credentials and query are taken out.
-        partial: what had arrived of an interrupted stream.
-        suggestions: model IDs spelt like an unknown one.
-        note: a sentence to add at the end of what happened.
-
-    Example:
-        >>> seen = Evidence("status", "body", status=503)
-        >>> to_exception(classify(seen), seen, model="gpt-99", base_url="https://hub.example/v1").status
-        503
-    """
-    cls = error_class(failure.kind)
-    details: dict[str, Any] = {
-        "kind": failure.kind,
-        "scope": failure.scope,
-        "status": evidence.status,
-        "code": evidence.code,
-        "model": model,
-        "base_url": public_url(base_url),
-        "request_id": evidence.request_id or find_request_id(evidence.headers, evidence.message),
-        "hub_message": own_words(evidence.message) or None,
-        "retry_after": failure.retry_after,
-    }
-    if issubclass(cls, StreamInterruptedError):
-        details["partial"] = partial
-    if issubclass(cls, ModelNotFoundError):
-        details["suggestions"] = suggestions
-    told = {name: details[name] for name in ("model", "base_url", "request_id")}
-    message = compose(failure, evidence, **told, suggestions=suggestions, note=note)
-    return cls(message, **details)
-
-
-def error_class(kind: str) -> type[HubmixError]:
-    """The exception class of a kind of failure."""
-    return _CLASS_OF_KIND.get(kind, HubmixError)
-
 
 def _rebuild(cls: type[HubmixError], args: tuple[Any, ...], state: dict[str, Any]) -> HubmixError:
     error = cls.__new__(cls, *args)
     error.__dict__.update(state)
     return error
+
+
+# Names that lived here before the exceptions were all that is left; looked up on first use.
+_MOVED = {
+    "hubmix.failover.classify": ("HUB_TYPES", "TABLE", "classify", "render_table", "retry_after_of"),
+    "hubmix.failover.evidence": ("Action", "Cooldown", "Evidence", "Failure", "Fault", "Target"),
+    "hubmix.failover.report": ("error_class", "to_exception"),
+    "hubmix.wire.error_body": ("find_request_id", "read_error_body"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MOVED.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

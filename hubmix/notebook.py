@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hubmix._html import table
 
 if TYPE_CHECKING:
-    from hubmix.health import BreakerState
-    from hubmix.hub import Hub
+    from hubmix.failover.breakers import BreakerState
+    from hubmix.hub.hub import Hub
 
 __all__ = ["start"]
 
@@ -59,7 +59,7 @@ def start() -> Hub:
 
 def own_hub() -> Hub | None:
     """The hub that the environment has a key for; None where it has none. Asks nothing."""
-    from hubmix.hub import Hub
+    from hubmix.hub.hub import Hub
     from hubmix.presets import PRESETS
 
     for hub in (Hub(), *map(Hub, PRESETS)):
@@ -74,7 +74,7 @@ def _embedded_hub() -> Hub:
         if _embedded is None:
             from hubmix.embedded import EmbeddedHub
             from hubmix.embedded.sample import sample_models
-            from hubmix.hub import Hub
+            from hubmix.hub.hub import Hub
 
             # A pause between the pieces of a stream, so that one can be seen to stream.
             server = EmbeddedHub("aihubmix", models=sample_models(), pace=0.01).start()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from hubmix.errors import ConfigurationError
-from hubmix.hub import Hub
-from hubmix.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown, require_model
-from hubmix.policy import read_policy
-from hubmix.sharing import resolve_hub
-from langchain_hubmix._elsewhere import OPENAI_ONLY
+from hubmix.failover.policy import read_policy
+from hubmix.hub.hub import Hub
+from hubmix.hub.registry import resolve_hub
+from hubmix.wire.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown, require_model
+from langchain_hubmix._hints import OPENAI_ONLY
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hubmix.errors import ConfigurationError
-from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions, joined_body, read_fallbacks
-from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
-from hubmix.policy import read_policy
-from langchain_hubmix._elsewhere import CALL_ONLY
+from hubmix.failover.options import CallOptions, joined_body, read_fallbacks
+from hubmix.failover.policy import FailoverPolicy, read_policy
+from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
+from langchain_hubmix._hints import CALL_ONLY
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-    from hubmix.failover import Attempt
-    from langchain_hubmix._settings import ChatSettings
+    from hubmix.wire.trace import Attempt
+    from langchain_hubmix._model import ChatSettings
 
 _STEERING = frozenset(
     {"model", "fallbacks", "timeout", "total_timeout", "max_retries", "failover", "stream_usage", "extra_body"}

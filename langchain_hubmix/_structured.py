@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputError
-from langchain_hubmix._cut import uncut
 from langchain_hubmix._tools import described_schema, wire_response_format, wire_tool
+from langchain_hubmix._truncated import uncut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -16,13 +16,13 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
-from hubmix.owned import Owned
+from hubmix.transport.owned import Owned
 from langchain_hubmix._blocks import register_blocks
-from langchain_hubmix._chunks import ChunkWriter
+from langchain_hubmix._callbacks import retry_state
 from langchain_hubmix._messages import chat_result
+from langchain_hubmix._model import ChatSettings
 from langchain_hubmix._params import request_of
-from langchain_hubmix._retries import retry_state
-from langchain_hubmix._settings import ChatSettings
+from langchain_hubmix._stream import ChunkWriter
 from langchain_hubmix._structured import (
     Method,
     StructuredParser,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
 
-    from hubmix.failover import Attempt
+    from hubmix.wire.trace import Attempt
 
 # What stands in the annotations of public methods is imported at runtime: `with_fallbacks` reads them.
 

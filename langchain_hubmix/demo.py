@@ -13,7 +13,7 @@ from langchain_hubmix.chat_models import ChatHubmix
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hubmix.hub import Hub
+    from hubmix.hub.hub import Hub
 
 QUESTION = "When does a stream change its model?"
 TASK = "What is 17 times 23?"

@@ -11,10 +11,10 @@ from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import Field
 
 from hubmix.errors import ConfigurationError
-from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
+from hubmix.failover.policy import FailoverPolicy
 from langchain_hubmix._connection import HubConnection
-from langchain_hubmix._elsewhere import EMBEDDINGS_ONLY
+from langchain_hubmix._hints import EMBEDDINGS_ONLY
 from langchain_hubmix._params import policy_of
 
 if TYPE_CHECKING:

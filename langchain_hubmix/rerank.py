@@ -8,10 +8,10 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
 from hubmix.errors import ConfigurationError
-from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
+from hubmix.failover.policy import FailoverPolicy
 from langchain_hubmix._connection import HubConnection
-from langchain_hubmix._elsewhere import RERANK_ONLY
+from langchain_hubmix._hints import RERANK_ONLY
 from langchain_hubmix._params import policy_of
 
 if TYPE_CHECKING:

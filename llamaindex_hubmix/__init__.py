@@ -9,7 +9,7 @@ Settings.embed_model = HubmixEmbedding(model="text-embedding-3-small")
 ```
 """
 
-from llamaindex_hubmix._events import HubmixFailoverEvent
+from llamaindex_hubmix._callbacks import HubmixFailoverEvent
 from llamaindex_hubmix.embeddings import HubmixEmbedding
 from llamaindex_hubmix.llms import Hubmix
 from llamaindex_hubmix.rerank import HubmixRerank

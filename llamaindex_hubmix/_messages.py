@@ -28,7 +28,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from hubmix.errors import ConfigurationError
-from hubmix.media import kind_of
+from hubmix.wire.media import kind_of
 
 Part = dict[str, Any]
 

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions, joined_body, read_fallbacks
-from hubmix.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
-from hubmix.policy import read_policy
+from hubmix.failover.options import CallOptions, joined_body, read_fallbacks
+from hubmix.failover.policy import FailoverPolicy, read_policy
+from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, canonical, reject_unknown
 from llamaindex_hubmix._structured import response_format
 from llamaindex_hubmix._tools import wire_tool_choice, wire_tools
 
 if TYPE_CHECKING:
-    from hubmix.failover import Attempt
+    from hubmix.wire.trace import Attempt
 
 # The names of LlamaIndex's OpenAI classes beside those that both frameworks share.
 NAMES = {**ALIASES, "additional_kwargs": "extra_body", "extra_headers": "default_headers"}

@@ -14,7 +14,7 @@ from llamaindex_hubmix.llms import Hubmix
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hubmix.hub import Hub
+    from hubmix.hub.hub import Hub
 
 QUESTION = "When does a stream change its model?"
 

@@ -18,11 +18,11 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import Field, field_serializer, field_validator
 
-from hubmix.failover import FailoverPolicy
-from hubmix.owned import Owned
-from llamaindex_hubmix._connection import OPENAI_ONLY, HubConnection
-from llamaindex_hubmix._events import failover_reporter
+from hubmix.failover.policy import FailoverPolicy
+from hubmix.transport.owned import Owned
+from llamaindex_hubmix._callbacks import failover_reporter
 from llamaindex_hubmix._messages import RemoteContent, to_wire
+from llamaindex_hubmix._model import OPENAI_ONLY, HubConnection
 from llamaindex_hubmix._prediction import StructuredPrediction
 from llamaindex_hubmix._replies import chat_response, completion_response
 from llamaindex_hubmix._request import NAMES, Request, build, policy_to_dict

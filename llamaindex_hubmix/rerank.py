@@ -13,10 +13,10 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import Field, field_serializer
 
 from hubmix.errors import ConfigurationError
-from hubmix.failover import FailoverPolicy
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
+from hubmix.failover.policy import FailoverPolicy
 from hubmix.wire import RerankReply
-from llamaindex_hubmix._connection import OPENAI_ONLY, HubConnection
+from llamaindex_hubmix._model import OPENAI_ONLY, HubConnection
 from llamaindex_hubmix._request import NAMES, policy_of, policy_to_dict
 
 dispatcher = get_dispatcher(__name__)

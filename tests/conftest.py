@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubmix import health
-from tests import network
+from hubmix.failover import breakers as health
+from tests.support import network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside the file alone
     sys.path.insert(0, str(ROOT))
 
-from hubmix.errors import render_table  # noqa: E402 - after the path is set
+from hubmix.failover.classify import render_table  # noqa: E402 - after the path is set
 
 FAILOVER_TABLE = """\
 ---

@@ -22,7 +22,7 @@ from pathlib import Path
 from bootstrap import CACHE, ROOT, environment
 
 # What --fast leaves out: tests that no version of a package can change.
-SAME_EVERYWHERE = ("tests/unit/test_packaging.py", "tests/unit/test_snippets.py", "tests/unit/test_bootstrap.py")
+SAME_EVERYWHERE = ("tests/packaging", "tests/docs/test_snippets.py")
 
 
 @dataclass(frozen=True, slots=True)

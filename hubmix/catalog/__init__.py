@@ -3,7 +3,8 @@
 from hubmix.catalog.catalog import ModelCatalog
 from hubmix.catalog.info import CatalogInfo
 from hubmix.catalog.listing import ModelList
-from hubmix.catalog.models import Cost, ModelInfo, Pricing
-from hubmix.catalog.sources import Fetched, Fetcher
+from hubmix.catalog.models import ModelInfo, Pricing
+from hubmix.transport.get import Fetched, Fetcher
+from hubmix.wire.values import Cost
 
 __all__ = ["CatalogInfo", "Cost", "Fetched", "Fetcher", "ModelCatalog", "ModelInfo", "ModelList", "Pricing"]

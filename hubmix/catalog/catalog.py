@@ -10,16 +10,17 @@ from typing import Any, Literal
 
 from typing_extensions import Unpack
 
+from hubmix.catalog.cache import CatalogState, Settings, run_in_thread
 from hubmix.catalog.cost import cost_of
 from hubmix.catalog.info import CatalogInfo
 from hubmix.catalog.listing import Criteria, ModelList, Price, check_supports, select
-from hubmix.catalog.models import Cost, ModelInfo
-from hubmix.catalog.nearest import nearest
+from hubmix.catalog.models import ModelInfo
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
-from hubmix.catalog.sources import Fetcher, NoHub
-from hubmix.catalog.state import CatalogState, Settings, run_in_thread
+from hubmix.catalog.substitutes import nearest
 from hubmix.errors import ModelNotFoundError
+from hubmix.transport.get import Fetcher, NoHub
 from hubmix.wire import Usage
+from hubmix.wire.values import Cost
 
 
 class ModelCatalog:
@@ -108,7 +109,7 @@ class ModelCatalog:
         nothing.
 
         One stands in where it is of the same kind, can all that `model` can, has as large a context window and costs at
-        most `max_price_ratio` times as much. See `hubmix.catalog.nearest`.
+        most `max_price_ratio` times as much. See `hubmix.catalog.substitutes`.
         """
         info = self.peek(model)
         others = () if info is None else self._state.view().models.values()

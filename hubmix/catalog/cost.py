@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from hubmix.catalog.models import Cost, ModelInfo, Pricing
+from hubmix.catalog.models import ModelInfo, Pricing
 from hubmix.wire import Usage, read_usage
+from hubmix.wire.values import Cost
 
 PER = Decimal(1_000_000)
 # Claude through AIHubMix: a cache write costs 1.25 times the input price (2 times with a lifetime of one hour), a read

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 from hubmix._html import table
-from hubmix._text import one_line
-from hubmix.catalog.models import CAPABILITIES, ModelInfo, plain
+from hubmix._text import one_line, plain
+from hubmix.catalog.models import CAPABILITIES, ModelInfo
 
 _TEXT_ROWS = 60
 _HTML_ROWS = 300

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
+from hubmix._text import plain
+
 KINDS = ("chat", "embedding", "rerank", "image", "audio", "video")
 
 # What `supports=` and `ModelInfo.supports` understand: a capability and the names hubs give it.
@@ -160,53 +162,6 @@ class ModelInfo:
         from hubmix.catalog.display import card_html
 
         return card_html(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one call cost, in USD.
-
-    `total` is None and `complete` is False where a price was missing that the call needed: an unknown price is never
-    counted as 0. The parts that could be priced are given all the same.
-
-    Attributes:
-        model: the id that answered.
-        input, output: what the uncached prompt tokens and the completion tokens (reasoning inside) cost.
-        cache_read, cache_write: what prompt tokens cost that came from, or went into, the prompt cache.
-        per_call: the flat price, where the hub charges by call.
-    """
-
-    model: str
-    total: Decimal | None = None
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-    audio: Decimal | None = None
-    per_call: Decimal | None = None
-    currency: str = "USD"
-    complete: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe. Amounts are floats, which every reader of JSON can plot and compare; `exact` is the total as
-        decimal text, for whoever adds up thousands of calls.
-        """
-        values: dict[str, Any] = {"model": self.model, "currency": self.currency, "complete": self.complete}
-        values["total"] = None if self.total is None else float(self.total)
-        values["exact"] = None if self.total is None else plain(self.total)
-        for name in ("input", "output", "cache_read", "cache_write", "audio", "per_call"):
-            if (amount := getattr(self, name)) is not None:
-                values[name] = float(amount)
-        return values
-
-    def __str__(self) -> str:
-        return f"{self.currency} {plain(self.total)}" if self.total is not None else "cost unknown"
-
-
-def plain(amount: Decimal) -> str:
-    """Decimal text without an exponent and without trailing zeros: 10, 0.15, 0.000042."""
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def capability_name(word: str) -> str | None:

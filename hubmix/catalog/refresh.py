@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLongError
 from dataclasses import dataclass, field
 
+from hubmix._text import redact
 from hubmix.catalog.snapshot import Document, RejectedError, read_document
-from hubmix.catalog.sources import SOURCES, Ask, Conversation, Fetched
-from hubmix.redaction import redact
+from hubmix.catalog.sources import SOURCES
+from hubmix.transport.get import Ask, Conversation, Fetched
 
 # A list may lose this share of its models; a hub that is half broken answers 200 with what is left.
 _MAY_LOSE = 0.5

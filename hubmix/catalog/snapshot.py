@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from hubmix._text import visible
+from hubmix._text import redact, visible
 from hubmix.catalog.aliases import AliasIndex
 from hubmix.catalog.models import ModelInfo, Pricing
 from hubmix.catalog.readers import Entries, guess_kind, number
-from hubmix.catalog.sources import SOURCES, Fetched, Source
+from hubmix.catalog.sources import SOURCES, Source
 from hubmix.errors import ConfigurationError
-from hubmix.redaction import redact
+from hubmix.transport.get import Fetched
 
 _MODEL_FIELDS = frozenset(item.name for item in fields(ModelInfo)) - {"id", "raw", "source"}
 _PRICE_FIELDS = frozenset(item.name for item in fields(Pricing))

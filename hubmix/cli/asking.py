@@ -15,10 +15,10 @@ from hubmix.errors import CatalogError
 
 if TYPE_CHECKING:
     from hubmix.catalog import Cost
-    from hubmix.failover import Attempt
-    from hubmix.hub import Hub
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
+    from hubmix.hub.hub import Hub
     from hubmix.wire import Reply
+    from hubmix.wire.trace import Attempt
 
 MISSING_FINISH = "the stream ended without saying that it was complete: the answer may be cut off"
 

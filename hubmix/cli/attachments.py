@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hubmix.errors import ConfigurationError
-from hubmix.media import kind_of, media_part
+from hubmix.wire.media import kind_of, media_part
 
 LARGEST = 20 * 1024 * 1024
 """Bytes. Gateways refuse bodies above some tens of megabytes, after they were sent."""

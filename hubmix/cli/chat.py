@@ -18,7 +18,7 @@ from hubmix.cli.connection import CHAT_MODEL, BaseUrl, Fallback, HubName, Model,
 from hubmix.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
 
 
 def chat(
@@ -78,7 +78,7 @@ def chat(
 
 def options_of(fallback: list[str] | None, timeout: float | None) -> CallOptions:
     """The options of a call from the command line: failed attempts are told as they happen."""
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
 
     chosen = fallbacks_of(fallback)
     told = tell_attempt if chosen else None

@@ -28,10 +28,10 @@ from hubmix.errors import (
     PermissionDeniedError,
     QuotaExceededError,
 )
-from hubmix.settings import missing_key
+from hubmix.transport.endpoint import missing_key
 
 if TYPE_CHECKING:
-    from hubmix.hub import Hub
+    from hubmix.hub.hub import Hub
 
 PATIENCE = 10.0  # seconds for each step
 _SOON = 7  # days before a certificate ends
@@ -240,8 +240,8 @@ def _catalog(what: Surroundings) -> Check:
 
 
 def _call(what: Surroundings) -> Check:
-    from hubmix.options import CallOptions
-    from hubmix.policy import FailoverPolicy
+    from hubmix.failover.options import CallOptions
+    from hubmix.failover.policy import FailoverPolicy
 
     model = what.model or _some_model(what)
     payload: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Say OK."}], "max_tokens": 16}

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from hubmix.catalog import Cost
-    from hubmix.hub import Hub
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
+    from hubmix.hub.hub import Hub
 
 _NARROWEST = 36  # columns; below that, answers stand under each other
 
@@ -113,7 +113,7 @@ def compare(
         hubmix compare "What is entropy?" -m gpt-4o-mini -m deepseek-chat
         hubmix compare "Say hello" -m gpt-4o-mini,qwen3-max --json
     """
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
 
     names = list(dict.fromkeys(name.strip() for given in model or () for name in given.split(",") if name.strip()))
     question = " ".join(prompt or ())

@@ -12,7 +12,7 @@ import typer
 from hubmix.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from hubmix.hub import Hub
+    from hubmix.hub.hub import Hub
 
 PANEL = "Connection (the key comes from the environment)"
 HubName = Annotated[
@@ -50,7 +50,7 @@ class Named:
 
 def connect(context: typer.Context, hub: str | None, base_url: str | None) -> Hub:
     """The hub that is meant; what follows the command's name wins."""
-    from hubmix.hub import Hub
+    from hubmix.hub.hub import Hub
 
     before = context.obj if isinstance(context.obj, Named) else Named()
     return Hub(hub or before.hub, base_url=base_url or before.base_url)

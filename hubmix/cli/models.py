@@ -124,7 +124,8 @@ def save_plot(found: ModelList, path: Path) -> None:
 
 def row_of(info: ModelInfo) -> tuple[str, ...]:
     """A model as the cells of its row."""
-    from hubmix.catalog.models import CAPABILITIES, plain
+    from hubmix._text import plain
+    from hubmix.catalog.models import CAPABILITIES
 
     pricing = info.pricing
     if pricing is not None and pricing.per_call is not None:

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubmix.catalog.models import plain
+from hubmix._text import plain
 from hubmix.cli import screen
 from hubmix.cli.asking import Printer, footer
 from hubmix.cli.attachments import content_of
@@ -16,8 +16,8 @@ from hubmix.cli.guard import message_of
 from hubmix.errors import ConfigurationError, HubmixError
 
 if TYPE_CHECKING:
-    from hubmix.hub import Hub
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
+    from hubmix.hub.hub import Hub
 
 HELP = """\
 /model [ID]      say which model answers, or change it; the history stays

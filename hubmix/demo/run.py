@@ -13,9 +13,9 @@ from typing import Any
 
 from hubmix.demo.page import Page
 from hubmix.errors import HubmixError
-from hubmix.hub import Hub
+from hubmix.failover.options import CallOptions
+from hubmix.hub.hub import Hub
 from hubmix.notebook import own_hub
-from hubmix.options import CallOptions
 
 DOCUMENTS = Path(__file__).parent / "documents"
 

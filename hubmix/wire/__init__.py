@@ -4,9 +4,9 @@ Pure: a decoded JSON value goes in, a value comes out, and nothing but :class:`A
 read every answer through it.
 """
 
+from hubmix.wire.chat.reply import read_reply
+from hubmix.wire.chat.stream import StreamReader
 from hubmix.wire.fields import read_usage
-from hubmix.wire.reply import read_reply
-from hubmix.wire.stream import StreamReader
 from hubmix.wire.values import (
     AnswerError,
     Delta,

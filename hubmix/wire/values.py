@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from decimal import Decimal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from hubmix.catalog.models import Cost
-    from hubmix.failover import Trace
+from hubmix._text import plain
+from hubmix.wire.trace import Trace
 
 __all__ = [
     "AnswerError",
@@ -212,3 +212,44 @@ class RerankReply:
     model: str | None = None
     request_id: str | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one call cost, in USD.
+
+    `total` is None and `complete` is False where a price was missing that the call needed: an unknown price is never
+    counted as 0. The parts that could be priced are given all the same.
+
+    Attributes:
+        model: the id that answered.
+        input, output: what the uncached prompt tokens and the completion tokens (reasoning inside) cost.
+        cache_read, cache_write: what prompt tokens cost that came from, or went into, the prompt cache.
+        per_call: the flat price, where the hub charges by call.
+    """
+
+    model: str
+    total: Decimal | None = None
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+    audio: Decimal | None = None
+    per_call: Decimal | None = None
+    currency: str = "USD"
+    complete: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe. Amounts are floats, which every reader of JSON can plot and compare; `exact` is the total as
+        decimal text, for whoever adds up thousands of calls.
+        """
+        values: dict[str, Any] = {"model": self.model, "currency": self.currency, "complete": self.complete}
+        values["total"] = None if self.total is None else float(self.total)
+        values["exact"] = None if self.total is None else plain(self.total)
+        for name in ("input", "output", "cache_read", "cache_write", "audio", "per_call"):
+            if (amount := getattr(self, name)) is not None:
+                values[name] = float(amount)
+        return values
+
+    def __str__(self) -> str:
+        return f"{self.currency} {plain(self.total)}" if self.total is not None else "cost unknown"

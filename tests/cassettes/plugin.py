@@ -107,7 +107,7 @@ def recording(
 @pytest.fixture
 def httpx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Async requests go through the SDK's own HTTP library, whose transports vcrpy stands in for, not aiohttp's."""
-    monkeypatch.setattr("hubmix.clients.find_spec", lambda name: None)
+    monkeypatch.setattr("hubmix.transport.clients.find_spec", lambda name: None)
 
 
 @pytest.fixture

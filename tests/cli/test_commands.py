@@ -249,8 +249,8 @@ def app_help(command: str) -> str:
 def test_the_import_of_the_sdk_is_no_time_of_a_models(server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> None:
     from hubmix import Hub
     from hubmix.cli.asking import stream
-    from hubmix.clients import ClientPool
-    from hubmix.options import CallOptions
+    from hubmix.failover.options import CallOptions
+    from hubmix.transport.clients import ClientPool
 
     hub, clock = Hub(), [0.0]
     make = ClientPool.sync

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hubmix import HubmixError, errors
-from tests.snippets import ROOT
+from tests.support.snippets import ROOT
 
 DOCS = ROOT / "docs"
 
@@ -78,11 +78,11 @@ ROWS = re.findall(
 PUBLIC_MODULES = [module for module, _ in ROWS]
 # Modules that say what they export to the rest of the project, and promise it to nobody else.
 INTERNAL_MODULES = {
-    "hubmix.classification",
+    "hubmix.failover.classify",
     "hubmix.embedded.faults",
     "hubmix.embedded.rules",
     "hubmix.embedded.rules.templates",
-    "hubmix.failover",
+    "hubmix.failover.drivers",
     "hubmix.wire.values",
 }
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import snippets
+from tests.support import snippets
 
 
 def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:

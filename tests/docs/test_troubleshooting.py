@@ -11,13 +11,15 @@ import pytest
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
 
-from hubmix import Hub, HubmixError, failures
+from hubmix import Hub, HubmixError
 from hubmix.embedded import EmbeddedHub, Fault, refused_url
-from hubmix.errors import Evidence, Failure, error_class, to_exception
-from hubmix.rate_limit import Rate, too_many
+from hubmix.failover import failures
+from hubmix.failover.evidence import Evidence, Failure
+from hubmix.failover.report import error_class, to_exception
+from hubmix.transport.rate_limit import Rate, too_many
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings
 from llamaindex_hubmix import Hubmix
-from tests.snippets import ROOT
+from tests.support.snippets import ROOT
 
 KINDS = {name: value for name, value in vars(failures).items() if isinstance(value, Failure)}
 # No error: the answer comes back as it is, and the page has the line of the log.

@@ -10,8 +10,8 @@ import pytest
 
 from hubmix import Hub
 from hubmix.embedded import EmbeddedHub
-from hubmix.failover import Plan
-from hubmix.health import REGISTRY
+from hubmix.failover.breakers import REGISTRY
+from hubmix.failover.plan import Plan
 
 
 class SkippedTime:
@@ -36,7 +36,7 @@ class SkippedTime:
 def skipped_time(monkeypatch: pytest.MonkeyPatch) -> SkippedTime:
     skip = SkippedTime()
     times = {"clock": skip.clock, "sleep": skip.sleep, "async_sleep": skip.async_sleep, "random": lambda: 1.0}
-    monkeypatch.setattr("hubmix.planning.Plan", partial(Plan, **times))
+    monkeypatch.setattr("hubmix.hub.planning.Plan", partial(Plan, **times))
     monkeypatch.setattr(REGISTRY, "clock", skip.clock)
     return skip
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hubmix import FailoverPolicy, Hub, HubmixError, errors
 from hubmix.embedded import EmbeddedHub, Fault
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
 from tests.failover.ways import EVERY, FIRST, QUESTION, SECOND, THIRD, Said, Way
 from tests.hub.test_streams import connections
 

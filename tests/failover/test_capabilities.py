@@ -9,7 +9,7 @@ import pytest
 
 from hubmix import FailoverPolicy, Hub
 from hubmix.embedded import EmbeddedHub
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
 from hubmix.wire import Reply
 from tests.failover.ways import FIRST, SECOND, THIRD
 

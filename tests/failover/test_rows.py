@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from hubmix import FailoverPolicy, Hub, HubmixError, errors, failures
+from hubmix import FailoverPolicy, Hub, HubmixError, errors
 from hubmix._compat import http
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.embedded.faults import refused_url
+from hubmix.failover import failures
 from hubmix.presets import CUSTOM
 from tests.failover.ways import EVERY, FIRST, SECOND, STREAMS, WHOLE, Way
 

@@ -7,7 +7,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from hubmix import Hub
-from hubmix.catalog.sources import Fetched
+from hubmix.transport.get import Fetched
 from tests.cassettes.format import Interaction, load
 from tests.gateway.table import Case
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from hubmix import AuthenticationError, RateLimitedError
-from hubmix.balance import abalance, ask_balance, balance
-from hubmix.catalog.sources import converse
+from hubmix.hub.balance import abalance, ask_balance, balance
+from hubmix.transport.get import converse
 from hubmix.wire import read_reply
 from tests.cassettes.playback import play
 from tests.gateway.pages import Pages, hub_for, recorded, request_id

@@ -8,7 +8,7 @@ import pytest
 
 import hubmix
 from hubmix import HubmixError
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
 from hubmix.wire import read_embeddings
 from langchain_hubmix import HubmixEmbeddings
 from llamaindex_hubmix import HubmixEmbedding

@@ -11,9 +11,10 @@ import json
 import pytest
 
 from hubmix._compat import http
-from hubmix.errors import classify, to_exception
-from hubmix.evidence import Evidence
-from hubmix.transport import Answer, UnreadableBodyError, decode, status_evidence
+from hubmix.failover.classify import classify
+from hubmix.failover.evidence import Evidence
+from hubmix.failover.report import to_exception
+from hubmix.transport.answer import Answer, UnreadableBodyError, decode, status_evidence
 from hubmix.wire import AnswerError, read_reply
 from tests.cassettes.format import Interaction, load
 from tests.gateway.table import KINDS, Case, Expected, table

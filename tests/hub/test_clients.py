@@ -18,7 +18,7 @@ import pytest
 from hubmix import CallOptions, ConfigurationError, FailoverPolicy, Hub, HubConnectionError
 from hubmix._compat import http
 from hubmix.embedded import EmbeddedHub, refused_url
-from hubmix.settings import Endpoint
+from hubmix.transport.endpoint import Endpoint
 from tests.hub.conftest import OTHER
 
 PAYLOAD: dict[str, Any] = {"model": OTHER, "messages": [{"role": "user", "content": "hello"}]}

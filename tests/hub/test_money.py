@@ -12,14 +12,7 @@ from typing import Any
 
 import pytest
 
-from hubmix import (
-    CallOptions,
-    Hub,
-    HubmixError,
-    ModelUnavailableError,
-    RateLimitedError,
-    StreamInterruptedError,
-)
+from hubmix import CallOptions, Hub, HubmixError, ModelUnavailableError, RateLimitedError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault, refused_url
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
@@ -230,7 +223,7 @@ def test_auto_waits_for_a_slow_list_only_after_a_failure_a_moment_and_once(
         assert ask(hub, way, auto).served == PRICED
         assert [request.path for request in server.requests if request.path in LISTS] == []
         for patience in (0.02, 60.0):  # nobody waits a second time
-            monkeypatch.setattr("hubmix.walk._PATIENCE", patience)
+            monkeypatch.setattr("hubmix.failover.run._PATIENCE", patience)
             server.fault(PRICED, "model_not_found")
             with pytest.raises(ModelUnavailableError):
                 ask(hub, way, auto)

@@ -14,10 +14,10 @@ import pytest
 
 from hubmix import CallOptions, CapabilityError, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
-from hubmix.incoming import Incoming
-from hubmix.lanes import Lanes
-from hubmix.plan import Limits
-from hubmix.watchdog import WATCHDOG
+from hubmix.failover.plan import Limits
+from hubmix.transport.deadlines import WATCHDOG
+from hubmix.transport.pool import Lanes
+from hubmix.transport.stream import Incoming
 from hubmix.wire import Delta, Reply
 from tests.hub.conftest import MODEL, OTHER
 
@@ -120,7 +120,7 @@ async def test_the_time_the_caller_takes_is_no_silence_of_the_hub(
 ) -> None:
     server.fault(MODEL, Fault.slow(0.03, after=6))
     taken = 0.0
-    monkeypatch.setattr("hubmix.attempts.monotonic", lambda: time.monotonic() + taken)
+    monkeypatch.setattr("hubmix.transport.exchange.monotonic", lambda: time.monotonic() + taken)
     final = None
     async for delta in hub.astream_chat(PAYLOAD, options(idle_timeout=30.0)):
         taken += 60.0

@@ -12,7 +12,7 @@ import pytest
 
 from hubmix import ConfigurationError, Hub
 from hubmix.embedded import EmbeddedHub
-from hubmix.options import CallOptions
+from hubmix.failover.options import CallOptions
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
 from tests.hub.conftest import MODEL

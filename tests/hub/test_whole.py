@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from hubmix import FailoverPolicy, Hub
-from hubmix.attempts import http_timeout
-from hubmix.bodies import body_sync
 from hubmix.errors import HubTimeoutError
-from hubmix.options import CallOptions
-from hubmix.plan import Limits
-from hubmix.transport import Answer
-from hubmix.watchdog import WATCHDOG
+from hubmix.failover.options import CallOptions
+from hubmix.failover.plan import Limits
+from hubmix.transport.answer import Answer
+from hubmix.transport.bodies import body_sync
+from hubmix.transport.deadlines import WATCHDOG
+from hubmix.transport.exchange import http_timeout
 from tests.hub.conftest import MODEL
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}

@@ -16,10 +16,10 @@ import pytest
 import vcr as vcrpy
 
 from hubmix import Hub
-from tests import network
 from tests.cassettes.drift import NO_RECORDINGS, drift, known_shapes
 from tests.cassettes.format import Serializer, load
 from tests.cassettes.playback import ROOT
+from tests.support import network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ import pytest
 
 from hubmix._html import Html, table
 from hubmix.catalog import ModelInfo, ModelList
-from hubmix.trace import Attempt, Trace
+from hubmix.wire.trace import Attempt, Trace
 
 
 def text_of(html: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ import pytest
 from hubmix import notebook
 from hubmix.embedded import EmbeddedHub
 from hubmix.embedded.sample import sample_models
-from hubmix.hub import Hub
+from hubmix.hub.hub import Hub
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix, HubmixEmbedding
 

@@ -1,0 +1,330 @@
+"""The two drivers of a map. They share everything but the verb that waits.
+
+Rows are taken only as far ahead as a window of a few times `concurrency`, so an endless generator costs no memory, and
+they are handed out in order. The sync driver asks on threads of its own, through the hub's sync client; the async one
+in the running loop, through that loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import ExitStack, aclosing, closing
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hubmix.batch.progress import Listener, Reporter
+from hubmix.batch.requests import Maker, Prompt, Request, rows_of
+from hubmix.batch.resume import Journal
+from hubmix.batch.rows import Row, Rows
+from hubmix.batch.workers import Workers
+from hubmix.errors import ConfigurationError, HubmixError
+from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions, read_fallbacks
+
+if TYPE_CHECKING:
+    from hubmix.hub.hub import Hub
+    from hubmix.wire import Reply
+
+OnError = Literal["value", "raise"]
+_AHEAD = 4  # windows of `concurrency` rows: how far a slow row may be overtaken
+_TICK = 0.2  # seconds between two updates of the progress line while nothing finishes
+
+
+def map_rows(
+    hub: Hub,
+    rows: Iterable[Any],
+    prompt: Prompt = None,
+    *,
+    model: str,
+    fallbacks: Iterable[str] | Literal["auto"] | None = (),
+    system: str | None = None,
+    concurrency: int = 8,
+    on_error: OnError = "value",
+    progress: bool | Listener | None = None,
+    resume: str | PathLike[str] | None = None,
+    retry_errors: bool = True,
+    options: CallOptions = DEFAULT_OPTIONS,
+    **parameters: Any,
+) -> Rows:
+    """Ask a model once for each row, several at a time, and return the answers in the order of the rows.
+
+    What limits the rate: `concurrency` bounds how many calls of *this* map are open at once, and `Hub(rate_limit=…)`
+    how many requests *this process* sends in a time. Neither knows of other processes: ten workers with
+    `rate_limit="60/min"` send 600 a minute. What holds across workers is `SharedRateLimit` (a SQLite file for the
+    processes of one machine, Redis for several) and the hub's own limit, whose 429 is waited out and retried.
+
+    Args:
+        hub: the hub.
+        rows: anything that can be iterated, also a generator, also a data frame (whose rows become dicts). It is read
+            only a few times `concurrency` ahead, in the caller's thread.
+        prompt: a template ("Translate to French: {}", or "{title}: {body}" for rows that are dicts), or a function of
+            the row that returns a text, a list of messages or a whole request. Without it the rows are these
+            themselves. In a template, write braces of your own twice.
+        model: the model ID.
+        fallbacks: model IDs to go on to, or "auto".
+        system: a system message in front of every request.
+        concurrency: how many calls are open at once.
+        on_error: "value" puts an error into its row and goes on; "raise" raises the first one, in the order of the
+            rows. A missing key is raised before anything is sent.
+        progress: True for a progress line on stderr or in the notebook, or a function that is called with a `Progress`
+            whenever a row is finished.
+        resume: a file (JSON lines) that keeps each row as it is finished. Run again with the same rows, finished ones
+            are read from it and not asked again; a row whose place or request has changed is asked anew.
+        retry_errors: ask again for rows that the file has as failed.
+        options: timeouts, failover policy and the rest; `fallbacks` above wins over its own.
+        parameters: sent with every request: temperature, max_tokens, response_format, ...
+
+    Returns:
+        The rows, a sequence of `Row`.
+
+    Raises:
+        ConfigurationError: if an argument cannot be used, there is no key, or `resume` names a file that cannot be
+            used or is of another kind.
+        HubmixError: the first row's error, with `on_error="raise"`; or the `resume` file cannot be written any more.
+
+    Example:
+        ```python
+        rows = hub.map(["apple", "pear"], "Name one colour of a ripe {}.", model="gpt-4o-mini", concurrency=4)
+        for row in rows:
+            print(row.input, row.text if row.ok else row.error)
+        ```
+    """
+    maker = Maker.of(prompt, model, system, parameters)
+    found, total = rows_of(rows)
+    job = _prepare(hub, maker, fallbacks, concurrency, on_error, options)
+    with ExitStack() as stack:
+        job.journal = stack.enter_context(_journal(resume, retry_errors)) if resume is not None else None
+        job.reporter = Reporter(total, progress)
+        stack.callback(job.reporter.close)
+        answered = stack.enter_context(closing(_answered(job, found)))
+        done = [_checked(row, on_error) for row in answered]
+    if job.lacks_prices(done):
+        hub.models.find(model)
+    return Rows(map(job.price, done))
+
+
+async def amap_rows(
+    hub: Hub,
+    rows: Iterable[Any] | AsyncIterable[Any],
+    prompt: Prompt = None,
+    *,
+    model: str,
+    fallbacks: Iterable[str] | Literal["auto"] | None = (),
+    system: str | None = None,
+    concurrency: int = 8,
+    on_error: OnError = "value",
+    progress: bool | Listener | None = None,
+    resume: str | PathLike[str] | None = None,
+    retry_errors: bool = True,
+    options: CallOptions = DEFAULT_OPTIONS,
+    **parameters: Any,
+) -> Rows:
+    """`map_rows`, for asyncio; rows may be an async iterable too. Cancelling it closes the open calls at once."""
+    maker = Maker.of(prompt, model, system, parameters)
+    found, total = (aiter(rows), None) if isinstance(rows, AsyncIterable) else rows_of(rows)
+    job = _prepare(hub, maker, fallbacks, concurrency, on_error, options)
+    with ExitStack() as stack:
+        job.journal = stack.enter_context(_journal(resume, retry_errors)) if resume is not None else None
+        job.reporter = Reporter(total, progress)
+        stack.callback(job.reporter.close)
+        async with aclosing(_aanswered(job, found)) as answered:
+            done = [_checked(row, on_error) async for row in answered]
+    if job.lacks_prices(done):
+        await hub.models.afind(model)
+    return Rows(map(job.price, done))
+
+
+def _prepare(
+    hub: Hub,
+    maker: Maker,
+    fallbacks: Iterable[str] | None,
+    concurrency: int,
+    on_error: OnError,
+    options: CallOptions,
+) -> _Job:
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
+    if on_error not in ("value", "raise"):
+        raise ConfigurationError(f'on_error is "value" or "raise"; got {on_error!r}.')
+    chosen = read_fallbacks(fallbacks)
+    options = replace(options, fallbacks=chosen) if chosen else options
+    hub.require_key()
+    hub.models.warm()  # in the background, for the costs; no call waits for it
+    return _Job(hub, maker, options, concurrency)
+
+
+def _journal(path: str | PathLike[str], retry_errors: bool) -> Journal:
+    try:
+        file = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # no path at all, or the home of a user who is unknown
+        raise ConfigurationError(
+            f"resume={str(path)!r} cannot be used: {str(error).rstrip('.')}. Nothing was sent."
+        ) from error
+    return Journal(file, retry_errors=retry_errors)
+
+
+def _checked(row: Row, on_error: OnError) -> Row:
+    if row.error is not None and on_error == "raise":
+        raise row.error
+    return row
+
+
+@dataclass(slots=True)
+class _Job:
+    """What both drivers share: making requests, and what happens to a row that is finished."""
+
+    hub: Hub
+    maker: Maker
+    options: CallOptions
+    concurrency: int
+    journal: Journal | None = None
+    reporter: Reporter | None = None
+
+    @property
+    def window(self) -> int:
+        return self.concurrency * _AHEAD
+
+    def begin(self, index: int, row: Any) -> Request | Row:
+        """The request for a row, or the row itself where nothing need be sent."""
+        request = self.maker.make(index, row)
+        if request.error is not None:
+            return self.finish(request, None, request.error, None)
+        known = self.journal.find(request) if self.journal is not None else None
+        if known is None:
+            return request
+        if self.reporter is not None:
+            self.reporter.add(known)
+        return known
+
+    def finish(self, request: Request, reply: Reply | None, error: HubmixError | None, started: float | None) -> Row:
+        """The finished row: kept in the resume file, counted, and free of what would keep its call's frames alive."""
+        if error is not None:
+            _strip(error)
+        seconds = None if started is None else time.monotonic() - started
+        row = Row(request.index, request.input, reply, error, seconds)
+        # A row that could not be made into a request has nothing to be known by in another run.
+        if self.journal is not None and request.key:
+            self.journal.write(row, request.key)
+        if self.reporter is not None:
+            self.reporter.add(row)
+        return row
+
+    def lacks_prices(self, rows: Iterable[Row]) -> bool:
+        """Whether the list of prices is worth waiting for: it has not come yet, and an answer was given without."""
+        return any(map(_unpriced, rows)) and self.hub.models.info().age is None
+
+    def price(self, row: Row) -> Row:
+        """Fill in a cost that was not known yet when the answer came, while the catalog was still on its way."""
+        reply = row.reply
+        if reply is not None and reply.served is not None and _unpriced(row):
+            reply.cost = self.hub.models.peek_cost(reply.served, reply.usage)
+        return row
+
+    def ask(self, request: Request) -> Row:
+        started = time.monotonic()
+        try:
+            reply = self.hub.chat(request.payload or {}, self.options)
+        except HubmixError as error:
+            return self.finish(request, None, error, started)
+        return self.finish(request, reply, None, started)
+
+    async def aask(self, request: Request, gate: asyncio.Semaphore) -> Row:
+        async with gate:
+            started = time.monotonic()
+            try:
+                reply = await self.hub.achat(request.payload or {}, self.options)
+            except HubmixError as error:
+                return self.finish(request, None, error, started)
+            return self.finish(request, reply, None, started)
+
+
+def _unpriced(row: Row) -> bool:
+    return row.ok and (row.cost is None or not row.cost.complete)
+
+
+def _strip(error: BaseException) -> None:
+    """Forget the frames of a failed call: a value that is kept for hours must not keep them alive."""
+    for inner in getattr(error, "exceptions", ()):
+        _strip(inner)
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+
+
+# ------------------------------------------------------------------------------------------------------------- sync
+
+
+def _answered(job: _Job, rows: Iterator[Any]) -> Generator[Row, None, None]:
+    pending: deque[Future[Row]] = deque()
+    with Workers(job.concurrency) as workers:
+        for index, row in enumerate(rows):
+            begun = job.begin(index, row)
+            pending.append(_settled(begun) if isinstance(begun, Row) else workers.submit(job.ask, begun))
+            while pending and (len(pending) >= job.window or pending[0].done()):
+                yield _wait(pending.popleft(), job)
+        while pending:
+            yield _wait(pending.popleft(), job)
+
+
+def _settled(row: Row) -> Future[Row]:
+    future: Future[Row] = Future()
+    future.set_result(row)
+    return future
+
+
+def _wait(future: Future[Row], job: _Job) -> Row:
+    # Never without a timeout: Windows does not let Ctrl-C through to a thread that waits for ever.
+    while True:
+        try:
+            return future.result(timeout=_TICK)
+        except NotYet:
+            if future.done():
+                raise
+            if job.reporter is not None:
+                job.reporter.refresh()
+
+
+# ------------------------------------------------------------------------------------------------------------ async
+
+
+async def _aanswered(job: _Job, rows: Iterator[Any] | AsyncIterator[Any]) -> AsyncGenerator[Row, None]:
+    pending: deque[asyncio.Future[Row]] = deque()
+    gate = asyncio.Semaphore(job.concurrency)
+    loop = asyncio.get_running_loop()
+    try:
+        index = 0
+        async for row in _aeach(rows):
+            begun = job.begin(index, row)
+            index += 1
+            if isinstance(begun, Row):
+                future: asyncio.Future[Row] = loop.create_future()
+                future.set_result(begun)
+                pending.append(future)
+            else:
+                pending.append(asyncio.create_task(job.aask(begun, gate)))
+            while pending and (len(pending) >= job.window or pending[0].done()):
+                # Not awaited by itself: a cancellation would end it alone, and the next row would take its place.
+                await asyncio.wait([pending[0]])
+                yield pending.popleft().result()
+        while pending:
+            await asyncio.wait([pending[0]])
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def _aeach(rows: Iterator[Any] | AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    if isinstance(rows, AsyncIterator):
+        async for row in rows:
+            yield row
+    else:
+        for row in rows:
+            yield row
+            # The calls begin while the rows are read, and a long run out of the resume file does not block the loop.
+            await asyncio.sleep(0)

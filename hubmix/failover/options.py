@@ -1,0 +1,81 @@
+"""What one call may ask for beyond its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any, Literal
+
+from hubmix.errors import ConfigurationError
+from hubmix.failover.policy import FailoverPolicy
+from hubmix.wire.trace import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How a call is made.
+
+    Args:
+        fallbacks: Model IDs to go on to, in order; ``"auto"`` lets the catalog choose the nearest ones.
+        policy: When to retry, when to go on, when to give up.
+        timeout: Seconds for one attempt; for a stream, until its first word.
+        total_timeout: Seconds for everything, waits included.
+        headers: Sent with each attempt.
+        extra_body: Fields merged last into the body, for a vendor's own parameters.
+        on_attempt: Told of every failed or skipped attempt as it happens.
+
+    Raises:
+        ConfigurationError: If a time is not above 0, ``fallbacks`` is a single name, or a value is of another type.
+    """
+
+    fallbacks: tuple[str, ...] | Literal["auto"] = ()
+    policy: FailoverPolicy = field(default_factory=FailoverPolicy)
+    timeout: float | None = None
+    total_timeout: float | None = None
+    headers: Mapping[str, str] | None = None
+    extra_body: Mapping[str, Any] | None = None
+    on_attempt: Callable[[Attempt], None] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.fallbacks, str):
+            read_fallbacks(self.fallbacks)  # refuses a single name
+        for name in ("timeout", "total_timeout"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (int, float)) and value > 0):
+                raise ConfigurationError(f"{name} must be more than 0 seconds, or None to leave it; not {value!r}.")
+        if not isinstance(self.policy, FailoverPolicy):
+            raise ConfigurationError(f"policy must be a FailoverPolicy, not {type(self.policy).__name__}.")
+        if not isinstance(self.headers, (Mapping, NoneType)):
+            raise ConfigurationError(f"headers must be a dict of names and values, not {type(self.headers).__name__}.")
+        if not isinstance(self.extra_body, (Mapping, NoneType)):
+            raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
+
+
+def read_fallbacks(given: Iterable[str] | None) -> tuple[str, ...] | Literal["auto"]:
+    """The fallbacks of a call, as a user gives them.
+
+    Raises:
+        ConfigurationError: If they are no list, or a single name, whose letters would be asked one after the other.
+    """
+    if isinstance(given, str):
+        if given == "auto":
+            return "auto"
+        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{given!r}].")
+    if given is not None and not isinstance(given, Iterable):
+        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', not {given!r}.")
+    names = tuple(given or ())
+    for name in names:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', and {name!r} is no model ID.")
+    return names
+
+
+def joined_body(own: Mapping[str, Any] | None, given: Any) -> Any:
+    """The `extra_body` of a model with that of a call over it; what is no dict is left for `CallOptions` to refuse."""
+    if not given:
+        return own
+    return {**(own or {}), **given} if isinstance(given, Mapping) else given
+
+
+DEFAULT_OPTIONS = CallOptions()

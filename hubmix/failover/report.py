@@ -1,0 +1,191 @@
+"""The words of an error: what happened, whose fault it is, what to do next. In English, whatever language came."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from hubmix._text import public_url, redact
+from hubmix.errors import (
+    AuthenticationError,
+    BadRequestError,
+    CapabilityError,
+    ContentFilterError,
+    ContextLengthError,
+    EndpointError,
+    HubConnectionError,
+    HubmixError,
+    HubTimeoutError,
+    MalformedAnswerError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
+    StreamInterruptedError,
+)
+from hubmix.failover.evidence import Evidence, Failure, Fault
+from hubmix.wire.error_body import find_request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FAULT = {
+    Fault.REQUEST: "The fault is in your request or settings.",
+    Fault.ACCOUNT: "The fault is with your key or account at the hub.",
+    Fault.HUB: "The fault is the hub's, not yours.",
+    Fault.VENDOR: "The fault is with the vendor behind the hub, not with you or your key.",
+    Fault.NETWORK: "The fault is on the way between you and the hub.",
+    Fault.LIMIT: "The limit is your own.",
+}
+
+_REQUEST_ID = re.compile(r"\s*\((?:request id|tid): *[^)]*\)", re.IGNORECASE)
+_OF_THE_MODEL = re.compile(r" (?:for|of|with) the model \{model\}")
+_ENGLISH = re.compile(r"[\x20-\x7e\u00a0-\u024f\u2010-\u203a\u20ac\s]*")
+
+
+def own_words(message: str) -> str:
+    """The hub's message on one line, with keys, addresses and the request id taken out; at most 500 characters."""
+    words = " ".join(redact(_REQUEST_ID.sub("", message)).split())
+    return words if len(words) <= 500 else words[:499] + "…"
+
+
+def compose(
+    failure: Failure,
+    evidence: Evidence,
+    *,
+    model: str,
+    base_url: str,
+    request_id: str | None,
+    suggestions: Sequence[str] = (),
+    note: str = "",
+) -> str:
+    """The message of the exception for a failure.
+
+    The hub's own words stand at the end, in quotes. Words in another language stay out of it: `.hub_message` has them.
+    """
+    what = what_happened(failure, model).removesuffix(".")
+    # A failure of the account is not about a model; which one was asked for is still worth a word.
+    unnamed = None if "{model}" in failure.what else model
+    parts = [f"{what} ({_facts(evidence, unnamed, base_url, request_id)})."]
+    if note:
+        parts.append(note)
+    parts += [fault_of(failure), failure.hint]
+    if suggestions:
+        parts.append(f"Did you mean {' or '.join(repr(name) for name in suggestions)}?")
+    if failure.retry_after is not None:
+        parts.append(f"Come back in {failure.retry_after:.3g} s.")
+    words = own_words(evidence.message)
+    if words and _ENGLISH.fullmatch(words):
+        parts.append(f'{_said_by(evidence)}: "{words}"')
+    elif words:
+        parts.append("The original words, which are not English, are in `.hub_message`.")
+    return " ".join(parts)
+
+
+def what_happened(failure: Failure, model: str) -> str:
+    """What happened, to which model, in one sentence; with no model, as for a list of models, to the hub."""
+    if model:
+        return failure.what.replace("{model}", repr(model))
+    return _OF_THE_MODEL.sub("", failure.what).replace("he model {model}", "he hub")
+
+
+def fault_of(failure: Failure) -> str:
+    """Whose fault it is, in one sentence."""
+    return _FAULT[failure.fault]
+
+
+def _facts(evidence: Evidence, model: str | None, base_url: str, request_id: str | None) -> str:
+    facts = [urlsplit(base_url).netloc or base_url]
+    if model:
+        facts.append(f"asked for the model {model!r}")
+    if evidence.status is not None:
+        facts.append(f"HTTP {evidence.status}")
+    if evidence.code:
+        facts.append(f"code {evidence.code}")
+    if evidence.cause not in ("status", "error_body"):
+        facts.append(evidence.cause.replace("_", " "))
+    if request_id:
+        facts.append(f"request id {request_id}")
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _said_by(evidence: Evidence) -> str:
+    return "What came back" if evidence.status is not None or evidence.type else "What went wrong"
+
+
+_KINDS: dict[type[HubmixError], str] = {
+    AuthenticationError: "auth",
+    PermissionDeniedError: "account permission",
+    QuotaExceededError: "quota",
+    RateLimitedError: "rate_account rate_model",
+    BadRequestError: "bad_request",
+    ContextLengthError: "context",
+    CapabilityError: "capability",
+    ContentFilterError: "policy",
+    ModelNotFoundError: "not_found",
+    ModelUnavailableError: "no_channel channel_auth channel_quota unreadable",
+    ServerError: "server transient",
+    HubTimeoutError: "timeout",
+    HubConnectionError: "connect reset",
+    EndpointError: "endpoint",
+    MalformedAnswerError: "garbled empty length",
+    StreamInterruptedError: "interrupted",
+}
+
+
+_CLASS_OF_KIND = {kind: cls for cls, kinds in _KINDS.items() for kind in kinds.split()}
+
+
+def to_exception(
+    failure: Failure,
+    evidence: Evidence,
+    *,
+    model: str,
+    base_url: str,
+    partial: Any = None,
+    suggestions: Sequence[str] = (),
+    note: str = "",
+) -> HubmixError:
+    """The exception for a failure, with a message that says what happened, whose fault it is, and what to do next.
+
+    Args:
+        failure: what `classify` made of the evidence.
+        evidence: what was seen.
+        model: the model ID that was asked.
+        base_url: the base URL that was asked; credentials and query are taken out.
+        partial: what had arrived of an interrupted stream.
+        suggestions: model IDs spelt like an unknown one.
+        note: a sentence to add at the end of what happened.
+
+    Example:
+        >>> seen = Evidence("status", "body", status=503)
+        >>> to_exception(classify(seen), seen, model="gpt-99", base_url="https://hub.example/v1").status
+        503
+    """
+    cls = error_class(failure.kind)
+    details: dict[str, Any] = {
+        "kind": failure.kind,
+        "scope": failure.scope,
+        "status": evidence.status,
+        "code": evidence.code,
+        "model": model,
+        "base_url": public_url(base_url),
+        "request_id": evidence.request_id or find_request_id(evidence.headers, evidence.message),
+        "hub_message": own_words(evidence.message) or None,
+        "retry_after": failure.retry_after,
+    }
+    if issubclass(cls, StreamInterruptedError):
+        details["partial"] = partial
+    if issubclass(cls, ModelNotFoundError):
+        details["suggestions"] = suggestions
+    told = {name: details[name] for name in ("model", "base_url", "request_id")}
+    message = compose(failure, evidence, **told, suggestions=suggestions, note=note)
+    return cls(message, **details)
+
+
+def error_class(kind: str) -> type[HubmixError]:
+    """The exception class of a kind of failure."""
+    return _CLASS_OF_KIND.get(kind, HubmixError)

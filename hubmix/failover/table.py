@@ -1,0 +1,368 @@
+"""The failure table: what every known failure of a hub, or of the way to it, is recognised by.
+
+Rows are tried from top to bottom and the first that matches decides, so a row may rely on what stands above it. The
+order of evidence is: what the transport saw, who speaks, the code or type in the body, the status, the words. New API
+reports many client errors as HTTP 500, so codes come before statuses; the hubs' own errors often have no code at all,
+and then only the words tell an empty wallet from a wrong key.
+
+Sources in the comments: NAPI = QuantumNous/new-api, DOCS = docs.aihubmix.com, and "recorded" = the recordings made
+through three running gateways, in `cassettes/gateway`, by the name of the case.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from hubmix.failover import failures as kind
+from hubmix.failover.row import SAID, Row
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _words(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+def _http(*statuses: int) -> frozenset[int]:
+    return frozenset(statuses)
+
+
+_TRANSPORT = (
+    # The caller's own limit: the model did nothing wrong.
+    Row(
+        "total_timeout after content was delivered",
+        kind.OUT_OF_TIME,
+        causes=_set("total_timeout"),
+        phases=_set("committed"),
+    ),
+    # A second answer glued to half of a first corrupts tool calls, so this is never repeated.
+    Row(
+        "after content was delivered: cut, stalled, an error event, bad JSON, no finish_reason",
+        kind.INTERRUPTED,
+        causes=SAID
+        | _set("cut reset read_timeout idle_timeout first_token_timeout no_finish undecodable html no_choices")
+        | _set("empty_stream empty_answer"),
+        phases=_set("committed"),
+    ),
+    Row("400, 422 that names `stream_options`, which we add", kind.STREAM_OPTIONS, causes=_set("stream_options")),
+    Row("total_timeout", kind.TOTAL_TIMEOUT, causes=_set("total_timeout")),
+    # Our own pool says nothing about the hub, so its breaker is left alone.
+    Row(
+        "no free connection in the client's own pool",
+        kind.POOL,
+        causes=_set("pool_timeout"),
+    ),
+    Row(
+        "DNS, connection refused, TLS, connect timeout",
+        kind.CONNECT,
+        causes=_set("refused dns tls connect_timeout"),
+    ),
+    Row(
+        "reset while connecting",
+        kind.CONNECT,
+        causes=_set("reset cut"),
+        phases=_set("connect"),
+    ),
+    # Never the same model again: the vendor may go on with the first request, and bill both.
+    Row(
+        "no answer, no first token or no further token in time",
+        kind.TIMEOUT,
+        causes=_set("read_timeout first_token_timeout idle_timeout"),
+    ),
+    Row(
+        "reset before the answer, or cut before any content",
+        kind.RESET,
+        causes=_set("reset cut"),
+    ),
+    # NAPI router/web-router.go answers an unknown path with its web page and 200. Recorded: vendor_200_*, stream_empty.
+    Row(
+        "200 with HTML, undecodable JSON, no choices; a stream with nothing in it",
+        kind.GARBLED,
+        causes=_set("html undecodable no_choices empty_stream no_finish"),
+    ),
+    # Recorded: gemini_length. A small max_tokens can go into reasoning altogether.
+    Row(
+        "finish_reason length, no output",
+        kind.LENGTH,
+        causes=_set("empty_answer"),
+        finish_reasons=_set("length"),
+    ),
+    Row(
+        "finish_reason content_filter, no output",
+        replace(kind.POLICY, keeps_answer=True),
+        causes=_set("empty_answer"),
+        finish_reasons=_set("content_filter"),
+    ),
+    # Recorded: claude_empty, gemini_malformed_call, vendor_200_null_content.
+    Row(
+        "finish_reason stop (or MALFORMED_FUNCTION_CALL), no content, no tool call, no refusal",
+        kind.EMPTY,
+        causes=_set("empty_answer"),
+    ),
+)
+
+_CODES_BEFORE_STATUS = (
+    # The hub's own filter, often as HTTP 500 (NAPI types/error.go): it stands before every model alike.
+    Row(
+        "`sensitive_words_detected`, any status",
+        kind.HUB_FILTER,
+        codes=_set("sensitive_words_detected"),
+        words=_words(r"sensitive words? detected", r"包含敏感词", r"检测到敏感词"),
+    ),
+    # In the words of OpenAI, Anthropic, OpenRouter, Ollama, llama.cpp, Gemini and Qwen. Recorded: vendor_400_context.
+    Row(
+        "context length exceeded",
+        kind.CONTEXT,
+        statuses=_http(0, 400, 413, 422, 500),
+        codes=_set("context_length_exceeded exceed_context_size_error context_window_exceeded prompt_too_long")
+        | _set("text_too_long input_too_long string_above_max_length model_context_window_exceeded"),
+        words=_words(
+            r"maximum context length",
+            r"context (length|window|size|limit).{0,40}exceed",
+            r"exceed\w*.{0,60}(context|maximum (number of )?(input )?tokens|input token)",
+            r"\b(prompt|input|request|messages?) (is |are )?too long",
+            r"too many (input )?tokens\b(?! per)",
+            r"reduce the length of",
+            r"range of input length should be",
+            r"(超出|超过).{0,12}(上下文|长度|token)",
+            r"(输入|上下文|提示词?).{0,8}(过长|太长)",
+        ),
+    ),
+    # AIHubMix and New API share the code; the status is 403, once 400, and the docs of AIHubAPI say 402.
+    Row(
+        "`insufficient_user_quota`, `pre_consume_token_quota_failed`, any status",
+        kind.QUOTA,
+        codes=_set("insufficient_user_quota pre_consume_token_quota_failed"),
+    ),
+    # A spent key is a 401 with words alone (recorded: key_spent, the older two); AIHubMix: DOCS HTTP-Codes.
+    Row(
+        'the hub: "该令牌额度已用尽", TokenStatusExhausted, "account balance is insufficient", "额度不足"',
+        kind.QUOTA,
+        speaker="hub",
+        words=_words(
+            r"TokenStatusExhausted",
+            r"额度已用尽",
+            r"(额度|余额)不足",
+            r"预扣费(额度)?失败",
+            r"(user|token) quota is not enough",
+            r"pre-?consumed? (token )?quota failed",
+            r"account balance is insufficient",
+            r"exceeded your current quota",
+            r"insufficient (balance|credits)",
+        ),
+    ),
+    # Recorded: vendor_429_quota; the older gateways replace the words, the code stays.
+    Row(
+        "a vendor's `insufficient_quota` (429), or its words for an empty account",
+        kind.CHANNEL_QUOTA,
+        speaker="vendor",
+        codes=_set("insufficient_quota billing_hard_limit_reached billing_not_active"),
+        words=_words(
+            r"exceeded your current quota", r"credit balance is too low", r"^insufficient balance", r"欠费|余额不足"
+        ),
+    ),
+    Row(
+        "402; `insufficient_quota` of a base URL that is no hub",
+        kind.QUOTA,
+        codes=_set("insufficient_quota"),
+    ),
+    Row("any other 402", kind.QUOTA, statuses=_http(402)),
+)
+
+_WHOSE_KEY = (
+    # The hub passes on how the vendor refused the hub's key (recorded: channel_auto_off, gemini_400).
+    Row(
+        'a vendor\'s `invalid_api_key`, `authentication_error`, "API key not valid" (400, 401, 403)',
+        kind.CHANNEL_AUTH,
+        speaker="vendor",
+        statuses=_http(0, 400, 401, 403),
+        codes=_set("invalid_api_key authentication_error api_key_invalid channel:invalid_key"),
+        words=_words(
+            r"api key not valid",
+            r"(incorrect|invalid) api key",
+            r"api key.{0,40} (is|was) (invalid|expired|disabled)",
+            r"authentication fails",
+        ),
+    ),
+    # Recorded: no_key, bad_key, key_expired, key_disabled.
+    Row("401 of the hub: its own type, or neither type nor code", kind.AUTH, speaker="hub", statuses=_http(401)),
+    Row("any other 401", kind.CHANNEL_AUTH, statuses=_http(401)),
+    # Recorded: account_banned, key_ip_denied; DOCS HTTP-Codes for AIHubMix.
+    Row(
+        '403 of the hub: banned ("封禁"), IP not allowed (`access_denied`, "IP 不在", "指定网段")',
+        kind.ACCOUNT,
+        speaker="hub",
+        statuses=_http(403),
+        words=_words(r"\bbanned\b", r"封禁", r"suspended", r"\bIP\b.{0,30}not (allowed|in)", r"IP 不在", r"指定网段"),
+    ),
+    Row(
+        "403 `access_denied` with the hub's own type",
+        kind.ACCOUNT,
+        own_type=True,
+        statuses=_http(403),
+        codes=_set("access_denied"),
+    ),
+    # A channel suffix on the key. Recorded: key_with_channel; other wordings: NAPI middleware/auth.go, DOCS HTTP-Codes.
+    Row(
+        '400, 403 "无效的渠道", "Invalid channel"',
+        kind.ACCOUNT,
+        statuses=_http(400, 403),
+        words=_words(r"无效的渠道", r"invalid channel", r"不支持指定渠道", r"to specify channel", r"^key error"),
+    ),
+)
+
+_WHAT_IS_WRONG = (
+    # Recorded: vendor_400_filter, gemini_blocked_prompt. "Content Exists Risk" is DeepSeek's, 1301 Zhipu's.
+    Row(
+        "content filter, policy, moderation, `prompt_blocked` (400, 403)",
+        kind.POLICY,
+        statuses=_http(0, 400, 403, 422, 451),
+        codes=_set("content_filter content_policy_violation prompt_blocked responsibleaipolicyviolation moderation")
+        | _set("moderation_blocked data_inspection_failed content_violation 1301"),
+        words=_words(
+            r"content management policy",
+            r"content[ _]policy",
+            r"usage policies",
+            r"flagged (by|as|for)",
+            r"safety system",
+            r"request blocked by",
+            r"content exists risk",
+            r"inappropriate content",
+            r"(内容|输入).{0,10}(敏感|违规|不安全)",
+        ),
+    ),
+    # Recorded: model_missing. The older gateways answer with the 503 of an unknown model, and an empty name in it.
+    Row(
+        "no model named in the request",
+        kind.BAD_REQUEST,
+        statuses=_http(400, 503),
+        words=_words(r"model name (not specified|cannot be empty)", r"对于模型\s+无可用渠道", r"未指定模型名称"),
+    ),
+    # "Incorrect model ID" comes as 503 in DOCS HTTP-Codes and as 400 in public reports.
+    Row(
+        'model not found; "Incorrect model ID" (400, 404, 503)',
+        kind.NOT_FOUND,
+        statuses=_http(0, 400, 403, 404, 422, 503),
+        words=_words(
+            r"incorrect model id",
+            r"\bmodels?[ /:]*[`'\"]?[^\s`'\"]{0,100}[`'\"]? *(does not exist|do not exist|(is |was )?not found)",
+            r"not a valid model",
+            r"(invalid|unknown) model\b",
+            r"supported api model names are",
+            r"模型.{0,60}不存在",
+        ),
+    ),
+    # NAPI middleware/distributor.go: an unknown model is a 503, in older ones without code. Recorded: model_unknown.
+    Row(
+        '503 `model_not_found`, "No available channel", "无可用渠道"; `get_channel_failed`, `model_price_error`',
+        kind.NO_CHANNEL,
+        statuses=_http(0, 500, 503),
+        codes=_set("model_not_found get_channel_failed model_price_error no_valid_channel_error invalid_api_type")
+        | _set("channel:no_available_key channel:param_override_invalid channel:header_override_invalid")
+        | _set(
+            "channel:model_mapped_error channel:aws_client_error channel:response_time_exceeded channel:invalid_key"
+        ),
+        words=_words(r"no available channel", r"无可用渠道", r"no_valid_channel"),
+    ),
+    Row(
+        "404 `model_not_found`",
+        kind.NOT_FOUND,
+        statuses=_http(400, 403, 404, 422),
+        codes=_set("model_not_found invalid_model deploymentnotfound not_found_error"),
+    ),
+)
+
+_HOW_MUCH = (
+    # The older gateways replace the words of every vendor's 429, and none passes Retry-After on (recorded: vendor_429).
+    # AIHubMix words a busy model "The xx model Too many requests" and "rate limited by provider" (DOCS HTTP-Codes).
+    Row(
+        '429 of the vendor (`rate_limit_exceeded`, "负载已饱和", "Too many requests"); also as 503 or 529',
+        kind.RATE_MODEL,
+        statuses=_http(0, 429, 503, 529),
+        codes=_set("rate_limit_exceeded rate_limit_error overloaded_error too_many_requests limitation"),
+        words=_words(r"负载已饱和", r"too many requests", r"rate.limited (by|upstream)"),
+    ),
+    # Recorded: limit_account, limit_ip. An HTML page is a proxy before the hub, which counts the caller, not the model.
+    Row(
+        "429 of the hub: empty body",
+        kind.RATE_ACCOUNT,
+        statuses=_http(429),
+        empty_body=True,
+    ),
+    Row(
+        "429 of the hub: its own type, no code",
+        kind.RATE_ACCOUNT,
+        statuses=_http(429),
+        own_type=True,
+        empty_code=True,
+    ),
+    # NAPI middleware/model-rate-limit.go.
+    Row(
+        '429 "您已达到…请求数限制"',
+        kind.RATE_ACCOUNT,
+        statuses=_http(0, 429),
+        words=_words(r"您已达到.{0,20}限制"),
+    ),
+    Row("any other 429, 529", kind.RATE_MODEL, statuses=_http(429, 529)),
+)
+
+_BY_STATUS = (
+    # Recorded: key_model_denied, vendor_403.
+    Row(
+        "any other 403: no access to the model, group denied, country refused",
+        kind.PERMISSION,
+        statuses=_http(403),
+    ),
+    # Recorded: vendor_400_max_tokens. `get_adaptor_failed` is a model sent to an endpoint it does not have.
+    Row(
+        'unsupported parameter; "does not support" tools, images, json_schema',
+        kind.CAPABILITY,
+        statuses=_http(0, 400, 404, 413, 415, 422, 500),
+        codes=_set("unsupported_parameter unsupported_value unsupported_content get_adaptor_failed"),
+        words=_words(
+            r"(does|do) not support",
+            r"(is|are) not supported (with|for|by|on|in) ",
+            r"not enabled for this model",
+            r"unknown variant `(image_url|file|video_url|input_audio)`",
+            r"unsupported (mime type|parameter|value|media|content)",
+            r"operation is unsupported",
+            r"no endpoints found that support",
+            r"only supported in v1/responses",
+            r"get_adaptor_failed",
+            r"不支持.{0,20}(参数|工具|图片|函数|模型)",
+        ),
+    ),
+    # The vendor's refusal was HTML, a string or FastAPI's detail (recorded: vendor_error_*). A 404 of this kind is the
+    # vendor's as well: the hub was reached. one-api says it, with 200, of a JSON answer to a stream.
+    Row(
+        "400, 404, 422 with `bad_response_status_code` (code or type)",
+        kind.UNREADABLE,
+        statuses=_http(0, 400, 404, 422),
+        codes=_set("bad_response_status_code"),
+    ),
+    # NAPI types/error.go: 500 is the default status of a refused request (recorded: messages_missing, wrong_type).
+    Row(
+        "`invalid_request` and its older names, even as 500",
+        kind.BAD_REQUEST,
+        statuses=_http(0, 400, 413, 422, 500),
+        codes=_set("invalid_request invalid_text_request invalid_embedding_request invalid_documents invalid_query")
+        | _set("bad_request_body read_request_body_failed convert_request_failed prompt_missing count_token_failed"),
+    ),
+    # "Invalid URL (POST /v1/...)" of all three gateways (recorded: path_unknown, responses_api).
+    Row(
+        "any other 404, 405, 501, or a redirect",
+        kind.ENDPOINT,
+        statuses=_http(301, 302, 303, 307, 308, 404, 405, 501),
+    ),
+    Row("408, 409", kind.TRANSIENT, statuses=_http(408, 409, 425)),
+    # 524 is Cloudflare's, after 100 s without a byte (DOCS HTTP-Codes).
+    Row("504, 524", kind.TIMEOUT, statuses=_http(504, 524)),
+    Row("any other 400, 413, 422 or 4xx", kind.BAD_REQUEST, statuses=frozenset(range(400, 500))),
+    Row("any other 5xx; an error object in a 200 answer that no row above knows", kind.SERVER),
+)
+
+TABLE: tuple[Row, ...] = _TRANSPORT + _CODES_BEFORE_STATUS + _WHOSE_KEY + _WHAT_IS_WRONG + _HOW_MUCH + _BY_STATUS
+"""The rows in the order in which they are tried: the first that fits an evidence says what the failure is."""

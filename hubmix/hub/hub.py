@@ -1,0 +1,378 @@
+"""The hub: one base URL and one key, and everything that is done through them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hubmix.catalog import ModelCatalog
+from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.hub.calls import Calls
+from hubmix.hub.maps_rows import MapsRows
+from hubmix.hub.planning import Planning
+from hubmix.transport.connection import Connection
+from hubmix.transport.endpoint import Endpoint, settle_endpoint, settle_key
+from hubmix.transport.get import Pages
+from hubmix.wire.checks import check_headers
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pydantic import SecretStr
+    from typing_extensions import Self
+
+    from hubmix.failover.breakers import BreakerState
+    from hubmix.hub.balance import Balance
+    from hubmix.hub.spending import HubSpending
+    from hubmix.transport.clients import ClientPool
+    from hubmix.transport.get import Fetched
+    from hubmix.transport.rate_limit import SharedRateLimit
+    from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
+
+
+class Hub(MapsRows):
+    """A model hub.
+
+    Nothing is sent and no client is made until the first call. A hub may be shared between threads, event loops and
+    model objects; it pickles and deep-copies without its connections.
+
+    Args:
+        preset: A hub known by name, ``"aihubmix"`` or ``"aihubapi"``. Any other hub is named by its ``base_url``.
+        base_url: An OpenAI-compatible base URL; https, or plain http on this machine. ``/v1`` is added where it has no
+            path.
+        api_key: The key. Left out, it is read from ``HUBMIX_API_KEY`` or the hub's own variable.
+        app_code: AIHubMix's discount code, sent as ``APP-Code``; nothing is sent without it.
+        default_headers: Headers of your own, sent with every request; None leaves one of the SDK's out.
+        timeout: Seconds for one attempt where a call does not say otherwise (600).
+        http_client: Your own ``httpx.Client`` (``httpx2.Client`` on openai 3.x), for proxies and the like.
+        http_async_client: The same for async calls.
+        rate_limit: How many attempts at calls to make at most, retries and fallbacks included, such as ``"180/min"``;
+            shared by every hub of this process with the same key. The model list and the balance do not count.
+        aliases: Your own names for models.
+        model_overrides: What you know better than the hub: model ID to fields of :class:`hubmix.ModelInfo`.
+        catalog_refresh: After a call has been answered, ask for the catalog in the background where it is missing or
+            older than five minutes, so that later calls know prices and capabilities. ``HUBMIX_CATALOG_REFRESH=0`` in
+            the environment turns it off for all hubs.
+
+    Raises:
+        ConfigurationError: If the name, the URL or the key cannot be used.
+
+    Example:
+        ```python
+        from hubmix import Hub
+
+        hub = Hub()
+        print(hub.models.list().ids[:3])
+        ```
+    """
+
+    def __init__(
+        self,
+        preset: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | SecretStr | None = None,
+        app_code: str | None = None,
+        default_headers: Mapping[str, str | None] | None = None,
+        timeout: float | None = None,
+        http_client: Any = None,
+        http_async_client: Any = None,
+        rate_limit: str | SharedRateLimit | None = None,
+        aliases: Mapping[str, str] | None = None,
+        model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        catalog_refresh: bool | None = None,
+    ) -> None:
+        endpoint = settle_endpoint(preset, base_url, os.environ)
+        self._connection = Connection(
+            endpoint,
+            settle_key(api_key, endpoint, os.environ),
+            _headers(app_code, default_headers),
+            timeout=timeout,
+            rate_limit=rate_limit,
+            http_client=http_client,
+            http_async_client=http_async_client,
+        )
+        if catalog_refresh is None:
+            catalog_refresh = os.environ.get("HUBMIX_CATALOG_REFRESH", "1") not in ("0", "false", "no", "off")
+        self._catalog_refresh = catalog_refresh
+        self._aliases = dict(aliases or {})
+        self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What a copy in another process makes anew: nothing of it is part of what the hub is."""
+        self._pages = Pages(self._connection)
+        self._catalog = ModelCatalog(
+            self._pages,
+            base_url=self.base_url,
+            key_id=self._connection.key_id,
+            sources=self.endpoint.preset.catalog_sources,
+            aliases=self._aliases,
+            overrides=self._overrides,
+        )
+        self._planning = Planning(self._connection, self._catalog)
+        self._calls = Calls(self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh)
+
+    def _hub(self) -> Hub:
+        return self
+
+    # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def base_url(self) -> str:
+        """The base URL, ending in its path (``/v1``)."""
+        return self._connection.base_url
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The preset, the base URLs and where a key may come from."""
+        return self._connection.endpoint
+
+    @property
+    def name(self) -> str:
+        """The preset's name, or ``"custom"``."""
+        return self.endpoint.preset.name
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for one attempt, or None for the default."""
+        return self._connection.timeout
+
+    @property
+    def rate_limit(self) -> str | SharedRateLimit | None:
+        """The limit on requests, as it was given."""
+        return self._connection.rate_limit
+
+    @property
+    def key_id(self) -> str:
+        """A salted hash that tells this key from others; the key cannot be read from it."""
+        return self._connection.key_id
+
+    @property
+    def headers_id(self) -> str:
+        """The same for the headers that go with every request."""
+        return self._connection.headers_id
+
+    @property
+    def key_source(self) -> str:
+        """Where the key came from: a variable's name, ``"argument"`` or ``"none"``."""
+        return self._connection.key_source
+
+    def require_key(self) -> None:
+        """Raise :class:`ConfigurationError` if there is no key to send; called before every request that needs one."""
+        self._connection.require_key()
+
+    @property
+    def pool(self) -> ClientPool:
+        """The SDK clients, made on first use."""
+        return self._connection.pool
+
+    def __repr__(self) -> str:
+        return f"Hub({self.base_url!r}, key from {self.key_source})"
+
+    def _repr_html_(self) -> str:
+        from hubmix.notebook import hub_card
+
+        return hub_card(self)
+
+    # ------------------------------------------------------------------------------------------------------ chat
+
+    def chat(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> Reply:
+        """Ask for one whole answer.
+
+        Args:
+            payload: The body of a chat completion as plain dicts: ``model``, ``messages`` and parameters.
+            options: Fallbacks, timeouts and the rest.
+
+        Returns:
+            The answer, with ``trace``, ``cost``, ``served`` and ``request_id`` filled in.
+
+        Raises:
+            HubmixError: The exception of the failure table; :class:`AllModelsFailedError` when several were asked.
+
+        Example:
+            ```python
+            from hubmix import Hub
+
+            reply = Hub().chat({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
+            print(reply.text, reply.usage)
+            ```
+        """
+        return self._calls.chat(payload, options)
+
+    async def achat(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> Reply:
+        """:meth:`chat`, for asyncio."""
+        return await self._calls.achat(payload, options)
+
+    def stream_chat(
+        self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
+    ) -> Generator[Delta, None, None]:
+        """Ask for an answer in pieces.
+
+        The model is settled at the first word; what fails later raises :class:`StreamInterruptedError` with what had
+        arrived. Close the generator to end the stream early.
+
+        Yields:
+            Deltas; the last one carries the whole answer in ``final``.
+        """
+        yield from self._calls.stream(payload, options)
+
+    def astream_chat(
+        self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
+    ) -> AsyncGenerator[Delta, None]:
+        """:meth:`stream_chat`, for asyncio. Cancelling the task closes the connection at once."""
+        return self._calls.astream(payload, options)
+
+    def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
+        """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""
+        return self._planning.candidates(model, options)
+
+    # ------------------------------------------------------------------------------------- embeddings and rerank
+
+    def embed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
+        """Turn texts into vectors.
+
+        Args:
+            payload: ``model``, ``input`` (a list of strings) and parameters. Never token IDs: gateways turn them into
+                empty input on channels that are not OpenAI's (measured).
+            options: Timeouts; fallbacks are not used, since vector spaces of two models do not mix.
+
+        Returns:
+            The vectors in the order of the texts.
+        """
+        return self._calls.embed(payload, options)
+
+    async def aembed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
+        """:meth:`embed`, for asyncio."""
+        return await self._calls.aembed(payload, options)
+
+    def rerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
+        """Order documents by their relevance to a query.
+
+        Args:
+            payload: ``model``, ``query``, ``documents`` and, if wanted, ``top_n``.
+            options: Timeouts and fallbacks.
+
+        Returns:
+            The documents' positions and scores, best first.
+        """
+        return self._calls.rerank(payload, options)
+
+    async def arerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
+        """:meth:`rerank`, for asyncio."""
+        return await self._calls.arerank(payload, options)
+
+    # -------------------------------------------------------------------------------- catalog, money, health
+
+    @property
+    def models(self) -> ModelCatalog:
+        """What the hub serves. Asked when first needed, kept for five minutes."""
+        return self._catalog
+
+    def get(
+        self,
+        url_or_path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorized: bool = True,
+        timeout: float = 10.0,
+    ) -> Fetched:
+        """GET something of the hub's: ``"/models"`` below the base URL, ``"//api/pricing"`` below the host.
+
+        Returns:
+            Status, headers and body, whatever the status.
+        """
+        return self._pages.get(url_or_path, headers=headers, authorized=authorized, timeout=timeout)
+
+    async def aget(
+        self,
+        url_or_path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        authorized: bool = True,
+        timeout: float = 10.0,
+    ) -> Fetched:
+        """:meth:`get`, for asyncio."""
+        return await self._pages.aget(url_or_path, headers=headers, authorized=authorized, timeout=timeout)
+
+    def balance(self) -> Balance:
+        """What is left on the key, in USD, or a plain word that this hub does not say."""
+        from hubmix.hub.balance import balance
+
+        self.require_key()
+        return balance(self._pages, dialect=self.endpoint.preset.balance, base_url=self.base_url)
+
+    async def abalance(self) -> Balance:
+        """:meth:`balance`, for asyncio."""
+        from hubmix.hub.balance import abalance
+
+        self.require_key()
+        return await abalance(self._pages, dialect=self.endpoint.preset.balance, base_url=self.base_url)
+
+    def spending(self) -> HubSpending:
+        """What calls through this hub cost: ``with hub.spending() as s: …`` counts those made inside."""
+        from hubmix.hub.spending import spending
+
+        return spending(self._connection.spending_key)
+
+    def health(self) -> list[BreakerState]:
+        """The state of the circuit breakers that concern this hub and key."""
+        return self._planning.health.snapshot()
+
+    def reset_health(self) -> None:
+        """Close every breaker of this hub and key: ask all models again at once."""
+        self._planning.health.reset()
+
+    # ------------------------------------------------------------------------------------------------- lifecycle
+
+    def close(self) -> None:
+        """Close the sync connections. The hub can be used again; it then opens new ones."""
+        self._connection.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop, and the sync ones."""
+        await self._connection.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
+
+    def __copy__(self) -> Hub:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hub:
+        made = Hub.__new__(Hub)
+        made.__setstate__({**self.__getstate__(), "_connection": self._connection.copy()})
+        return made
+
+
+def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> dict[str, str | None]:
+    # New API 2026 words its errors in the client's language; the table knows English and Chinese.
+    headers: dict[str, str | None] = {"Accept-Language": "en"}
+    if app_code:
+        headers["APP-Code"] = app_code
+    for name, value in (given or {}).items():
+        for known in [h for h in headers if h.lower() == name.lower()]:
+            del headers[known]
+        headers[name] = value
+    check_headers({name: value for name, value in headers.items() if value is not None})
+    return headers

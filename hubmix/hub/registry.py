@@ -1,0 +1,78 @@
+"""Model objects with the same settings share one hub, and with it connections, catalog and breakers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hubmix.errors import ConfigurationError
+from hubmix.hub.hub import Hub
+from hubmix.transport.endpoint import fingerprint, settle_endpoint, settle_key
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from hubmix.transport.rate_limit import SharedRateLimit
+
+_SHARED: weakref.WeakValueDictionary[tuple[Any, ...], Hub] = weakref.WeakValueDictionary()
+_SHARED_LOCK = threading.Lock()
+
+
+def resolve_hub(
+    *,
+    hub: Hub | str | None = None,
+    base_url: str | None = None,
+    api_key: str | SecretStr | None = None,
+    app_code: str | None = None,
+    default_headers: Mapping[str, str | None] | None = None,
+    timeout: float | None = None,
+    http_client: Any = None,
+    http_async_client: Any = None,
+    rate_limit: str | SharedRateLimit | None = None,
+) -> Hub:
+    """The hub that a model object means.
+
+    Objects with the same settings share one hub, and with it connections, catalog and breakers.
+
+    Args:
+        hub: A hub, or the name of a preset.
+        base_url: See :class:`Hub`, as for the others.
+
+    Raises:
+        ConfigurationError: If a hub is given together with settings that it already has.
+    """
+    given: dict[str, Any] = {
+        "base_url": base_url,
+        "api_key": api_key,
+        "app_code": app_code,
+        "default_headers": default_headers,
+        "timeout": timeout,
+        "http_client": http_client,
+        "http_async_client": http_async_client,
+        "rate_limit": rate_limit,
+    }
+    if isinstance(hub, Hub):
+        extra = [name for name, value in given.items() if value is not None]
+        if extra:
+            raise _conflict(extra)
+        return hub
+    if http_client is not None or http_async_client is not None or not isinstance(rate_limit, (str, type(None))):
+        return Hub(hub, **given)
+    endpoint = settle_endpoint(hub, base_url, os.environ)
+    credential = settle_key(api_key, endpoint, os.environ)
+    headers = tuple(sorted((default_headers or {}).items()))
+    key = credential.resolve(os.environ)
+    identity = (endpoint, credential.variable, fingerprint(key), app_code, headers, timeout, rate_limit)
+    with _SHARED_LOCK:
+        found = _SHARED.get(identity)
+        if found is None:
+            found = _SHARED[identity] = Hub(hub, **given)
+        return found
+
+
+def _conflict(names: list[str]) -> Exception:
+    listed = ", ".join(names)
+    return ConfigurationError(f"hub= already settles {listed}: set them on the Hub, or leave hub= out.")

@@ -1,0 +1,250 @@
+"""One HTTP attempt: a plain dict goes out, the answer's JSON or its chunks come in, and a failure comes as evidence.
+
+The SDK does authentication, pooling, TLS and proxies through its public low-level ``post``; its typed models, its
+retries and its stream reader are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hubmix._compat import http
+from hubmix.failover.evidence import Evidence
+from hubmix.transport.events import EventDecoder
+from hubmix.wire.error_body import find_request_id, read_error_body
+
+_EVIDENCE_HEADERS = ("retry-after-ms", "retry-after", "x-should-retry", "content-type", "date")
+
+
+@dataclass(slots=True)
+class Answer:
+    """An open answer: its head has come, its body has not been read."""
+
+    response: Any
+    status: int
+    content_type: str
+    request_id: str | None
+    headers: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, response: Any) -> Answer:
+        headers = response.headers
+        return cls(
+            response, response.status_code, headers.get("content-type", "").lower(), find_request_id(headers), headers
+        )
+
+    @property
+    def is_event_stream(self) -> bool:
+        return "event-stream" in self.content_type
+
+    def evidence(self, cause: str, phase: str, message: str = "", **more: Any) -> Evidence:
+        """Evidence that carries what the head of this answer said."""
+        return Evidence(
+            cause=cause,
+            phase=phase,
+            status=self.status,
+            message=message,
+            headers=evidence_headers(self.headers),
+            request_id=self.request_id,
+            **more,
+        )
+
+    def error_evidence(self, body: Any, phase: str) -> Evidence:
+        """Evidence from an error object that came under status 200."""
+        return _error_evidence("error_body", phase, self.status, self.headers, body)
+
+
+def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The few headers that a decision may rest on."""
+    return {name: headers[name] for name in _EVIDENCE_HEADERS if name in headers}
+
+
+def decode(answer: Answer, body: bytes) -> Any:
+    """The JSON of a whole body.
+
+    Raises:
+        UnreadableBodyError: If it is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        html = "html" in answer.content_type or body.lstrip()[:1] == b"<"
+        what = "a web page" if html else "nothing" if not body.strip() else "text that is no JSON"
+        raise UnreadableBodyError("html" if html else "undecodable", f"The hub answered with {what}.") from error
+
+
+class UnreadableBodyError(Exception):
+    """A body that is no JSON; ``cause`` is the word for it in :class:`hubmix.errors.Evidence`."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.message = message
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def _loads(data: bytes) -> Any:
+    """`json.loads` for the data of an event. An event is UTF-8 without white space around it, and looking for another
+    encoding and for white space would take half of the time.
+    """
+    try:
+        text = data.decode()
+        value, end = _raw_decode(text)
+    except ValueError:
+        return json.loads(data)  # which may still read it, or says what is wrong with it
+    return value if end == len(text) else json.loads(data)
+
+
+class Events:
+    """The chunks of a streamed answer, as far as its bytes have come; no waiting is done here."""
+
+    __slots__ = ("_decoder", "done", "seen")
+
+    def __init__(self) -> None:
+        self._decoder = EventDecoder()
+        self.done = False
+        self.seen = False
+
+    def feed(self, piece: bytes) -> list[Any]:
+        """Take the next bytes and give the chunks that they complete.
+
+        Raises:
+            UnreadableBodyError: If the data of an event is no JSON.
+        """
+        return self._chunks(self._decoder.feed(piece))
+
+    def end(self) -> list[Any]:
+        """The chunks that the end of the stream completes."""
+        return self._chunks(self._decoder.end())
+
+    def _chunks(self, events: list[tuple[bytes, bytes]]) -> list[Any]:
+        chunks: list[Any] = []
+        for name, data in events:
+            self.seen = True
+            if self.done:
+                break
+            if data.startswith(b"[DONE]"):
+                self.done = True
+                break
+            if not data.strip():
+                continue
+            try:
+                chunk = _loads(data)
+            except (ValueError, RecursionError) as error:
+                self.done = True
+                chunks.append(UnreadableBodyError("undecodable", f"An event of the stream is no JSON: {error}"))
+                break
+            if name == b"error" and isinstance(chunk, dict) and not chunk.get("error"):
+                chunk = {"error": chunk}
+            chunks.append(chunk)
+        return chunks
+
+    @property
+    def stray_error(self) -> Any:
+        """An error that stands in the stream outside any event: New API appends it bare once comments have begun."""
+        for line in self._decoder.stray:
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict) and found.get("error"):
+                return found
+        return None
+
+    @property
+    def is_html(self) -> bool:
+        return any(line.startswith(b"<") for line in self._decoder.stray)
+
+
+def status_evidence(response: Any) -> Evidence:
+    """Evidence from an HTTP error status; the body has been read."""
+    return _error_evidence("status", "body", response.status_code, response.headers, response.content)
+
+
+def _error_evidence(cause: str, phase: str, status: int, headers: Mapping[str, str], body: Any) -> Evidence:
+    words = read_error_body(body)
+    message = words["message"] or ""
+    return Evidence(
+        cause=cause,
+        phase=phase,
+        status=status,
+        code=words["code"],
+        type=words["type"],
+        param=words["param"],
+        message=message,
+        headers=evidence_headers(headers),
+        request_id=find_request_id(headers, message),
+        empty_body=isinstance(body, bytes) and not body.strip(),
+    )
+
+
+def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
+    """Evidence from an exception of the SDK or of the HTTP library, or None if it is none of theirs.
+
+    Args:
+        error: What was raised.
+        phase: Where the attempt had got to: ``open`` before any header, ``body`` after.
+    """
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return status_evidence(error.response)
+    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    library = http()
+    if cause is None or not isinstance(cause, _http_errors()):
+        return None
+    name = type(cause).__name__
+    if name in ("ConnectTimeout", "PoolTimeout"):
+        word = "connect_timeout" if name == "ConnectTimeout" else "pool_timeout"
+        return Evidence(cause=word, phase="connect", message=_words(cause))
+    if isinstance(cause, library.TimeoutException) or "Timeout" in name:
+        return Evidence(cause="read_timeout", phase=phase, message=_words(cause))
+    if name == "DecodingError":
+        return Evidence(cause="undecodable", phase=phase, message=_words(cause))
+    if name in ("ConnectError", "ProxyError", "UnsupportedProtocol"):
+        return Evidence(cause=_connect_cause(cause), phase="connect", message=_words(cause))
+    return Evidence(cause="reset" if phase == "open" else "cut", phase=phase, message=_words(cause))
+
+
+def _http_errors() -> tuple[type[BaseException], ...]:
+    """The request errors of every HTTP library that may be in play: the SDK's, and that of a client of the user's."""
+    import sys
+
+    found = [http().RequestError]
+    for name in ("httpx", "httpx2"):
+        module = sys.modules.get(name)
+        if module is not None and module.RequestError not in found:
+            found.append(module.RequestError)
+    return tuple(found)
+
+
+def _connect_cause(error: BaseException) -> str:
+    import socket
+    import ssl
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, socket.gaierror):
+            return "dns"
+        if isinstance(seen, ssl.SSLError):
+            return "tls"
+        seen = seen.__cause__ or seen.__context__
+    text = str(error).lower()
+    if "name or service" in text or "nodename" in text or "getaddrinfo" in text or "name resolution" in text:
+        return "dns"
+    return "tls" if "ssl" in text or "certificate" in text else "refused"
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def monotonic() -> float:
+    """The clock that deadlines are told by."""
+    return time.monotonic()

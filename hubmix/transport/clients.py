@@ -1,0 +1,217 @@
+"""The OpenAI SDK's clients: made on first use, one sync and one async for each running event loop.
+
+An async client belongs to the loop it was made in: shared between loops it fails or hangs on the next
+``asyncio.run`` (langchain issue 35783, llama_index issue 20433). Here the loop holds its client, the pool holds nothing
+of the loop, and the loop's own shutdown closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from hubmix._compat import http
+
+if TYPE_CHECKING:
+    import openai
+
+_LOOP_ATTRIBUTE = "_hubmix_clients"
+
+# What the SDK tells OpenAI of the caller's machine in every request. It is no hub's business, and with these gone a
+# call costs a tenth less CPU.
+_TELEMETRY = (
+    "X-Stainless-Lang",
+    "X-Stainless-Package-Version",
+    "X-Stainless-OS",
+    "X-Stainless-Arch",
+    "X-Stainless-Runtime",
+    "X-Stainless-Runtime-Version",
+    "X-Stainless-Async",
+)
+
+
+def async_http_client(*, fast: bool, local: bool = False) -> Any:
+    """The HTTP client of the pool for async calls.
+
+    Args:
+        fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
+        local: for a hub that is asked over plain http; see `ClientPool.local`.
+    """
+    from urllib.request import getproxies
+
+    import openai
+
+    shared: dict[str, Any] = {"follow_redirects": False, "trust_env": not local}
+    if fast:
+        return openai.DefaultAioHttpClient(limits=_limits(), **shared)
+    if getproxies() and not local:  # a client that was given a transport asks no proxy of the environment
+        return openai.DefaultAsyncHttpxClient(limits=_limits(), **shared)
+    from hubmix.transport.pool import Lanes
+
+    transport: Any = Lanes()  # of the HTTP library that is installed, whose types may be the other's
+    return openai.DefaultAsyncHttpxClient(transport=transport, **shared)
+
+
+def _limits() -> Any:
+    """How many connections there may be, and how long an idle one is kept.
+
+    The SDK keeps 100 for 5 seconds: calls that are further apart, as in a conversation, open a new connection each,
+    and while more than 100 are open httpcore closes every one that falls idle (read in its pool). A TLS handshake costs
+    more CPU than the call, and a round trip or two.
+    """
+    from hubmix.transport.pool import IDLE
+
+    return http().Limits(max_connections=1000, max_keepalive_connections=300, keepalive_expiry=IDLE)
+
+
+class _Token:
+    """What a loop's table of clients is keyed by: it dies with its pool, and the entry with it."""
+
+    __slots__ = ("__weakref__",)
+
+
+class ClientPool:
+    """Makes and keeps SDK clients for one base URL and key.
+
+    Args:
+        base_url: The hub's base URL.
+        api_key: The key itself; it goes into the clients' headers and is kept nowhere else in readable form.
+        headers: Sent with every request; a header set to None is left out.
+        http_client: A client of the user's for sync calls; never closed here.
+        http_async_client: The same for async calls; it belongs to the loop the user made it for.
+    """
+
+    __slots__ = (
+        "_async",
+        "_headers",
+        "_key",
+        "_lock",
+        "_pid",
+        "_sync",
+        "_token",
+        "_user_async",
+        "_user_sync",
+        "base_url",
+    )
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        headers: Mapping[str, str | None],
+        http_client: Any = None,
+        http_async_client: Any = None,
+    ) -> None:
+        self.base_url = base_url
+        self._key = api_key
+        self._headers = dict(headers)
+        self._user_sync = http_client
+        self._user_async = http_async_client
+        self._lock = threading.Lock()
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"ClientPool({self.base_url!r})"
+
+    def _forget(self) -> None:
+        self._sync: openai.OpenAI | None = None
+        self._async: openai.AsyncOpenAI | None = None  # only around a client of the user's
+        self._token = _Token()
+        self._pid = os.getpid()
+
+    def _after_fork(self) -> None:
+        """A forked child must not speak on its parent's connections: it starts with none."""
+        self._lock = threading.Lock()
+        self._forget()
+
+    @property
+    def local(self) -> bool:
+        """True for plain http, which is for this machine alone: HTTP_PROXY would carry the key off it in the open."""
+        return self.base_url.startswith("http://")
+
+    def _arguments(self) -> dict[str, Any]:
+        from openai import Omit
+
+        # The SDK would send OpenAI's organisation and project from the environment to whatever server it is pointed at.
+        headers: dict[str, Any] = {"OpenAI-Organization": None, "OpenAI-Project": None}
+        headers.update(dict.fromkeys(_TELEMETRY), **self._headers)
+        headers = {name: Omit() if value is None else value for name, value in headers.items()}
+        # The SDK makes no client without a key. Without one only public pages are asked, and this is not sent there.
+        key = self._key or "no-key"
+        return {"base_url": self.base_url, "api_key": key, "max_retries": 0, "default_headers": headers}
+
+    def sync(self) -> openai.OpenAI:
+        """The client for sync calls; thread-safe."""
+        client = self._sync
+        if client is not None and self._pid == os.getpid():
+            return client
+        if self._pid != os.getpid():
+            self._after_fork()
+        with self._lock:
+            if self._sync is None:
+                import openai
+
+                inner = self._user_sync or openai.DefaultHttpxClient(
+                    follow_redirects=False, limits=_limits(), trust_env=not self.local
+                )
+                self._sync = openai.OpenAI(http_client=inner, **self._arguments())
+            return self._sync
+
+    async def current(self) -> openai.AsyncOpenAI:
+        """The client for async calls in the running loop."""
+        if self._pid != os.getpid():
+            self._after_fork()
+        if self._async is not None:
+            return self._async
+        loop = asyncio.get_running_loop()
+        clients = loop.__dict__.get(_LOOP_ATTRIBUTE)
+        if clients is not None:
+            known = clients.get(self._token)
+            if known is not None:
+                return known[0]  # type: ignore[no-any-return]  # a loop's __dict__ is untyped
+        return await self._make_async(loop)
+
+    async def _make_async(self, loop: asyncio.AbstractEventLoop) -> openai.AsyncOpenAI:
+        import openai
+
+        if self._user_async is not None:
+            self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments())
+            return self._async
+        # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
+        inner = async_http_client(fast=find_spec("httpx_aiohttp") is not None, local=self.local)
+        client = openai.AsyncOpenAI(http_client=inner, **self._arguments())
+        closer = _closing(client)
+        clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
+        clients[self._token] = (client, closer)
+        if sys.get_asyncgen_hooks().firstiter is not None:  # nest_asyncio's loops have none and close no generator
+            await closer.__anext__()  # from here on the loop's shutdown_asyncgens() closes the client
+        return client
+
+    def close(self) -> None:
+        """Close the sync client, if one was made; a client of the user's stays open."""
+        client, self._sync = self._sync, None
+        if client is not None and self._user_sync is None and self._pid == os.getpid():
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's async client, if one was made."""
+        self._async = None
+        clients = asyncio.get_running_loop().__dict__.get(_LOOP_ATTRIBUTE)
+        known = clients.pop(self._token, None) if clients is not None else None
+        if known is not None:
+            client, closer = known
+            await client.close()
+            await closer.aclose()
+
+
+async def _closing(client: openai.AsyncOpenAI) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await client.close()

@@ -1,0 +1,145 @@
+"""The way to one hub: its address, the key, the clients that speak to it, and the limit on how often they may."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing_key
+
+if TYPE_CHECKING:
+    from hubmix.transport.clients import ClientPool
+    from hubmix.transport.rate_limit import Limiter, SharedRateLimit
+
+
+class Connection:
+    """Everything a request needs to know of its hub. It pickles and copies without its clients.
+
+    Args:
+        endpoint: The preset and the base URL.
+        credential: The key, or the variable that holds it.
+        headers: Sent with every request; one set to None is left out.
+        timeout: Seconds for one attempt, or None for the default.
+        rate_limit: The limit on requests, as it was given.
+        http_client: A client of the user's for sync calls.
+        http_async_client: The same for async calls.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credential: Credential,
+        headers: Mapping[str, str | None],
+        *,
+        timeout: float | None = None,
+        rate_limit: str | SharedRateLimit | None = None,
+        http_client: Any = None,
+        http_async_client: Any = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self.rate_limit = rate_limit
+        self._credential = credential
+        self._headers = dict(headers)
+        self._clients = (http_client, http_async_client)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ClientPool | None = None
+        self._limiter: tuple[Limiter | None] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The base URL, ending in its path."""
+        return self.endpoint.base_url
+
+    @property
+    def owns_clients(self) -> bool:
+        """False where the user brought HTTP clients of their own."""
+        return self._clients == (None, None)
+
+    @property
+    def key_id(self) -> str:
+        """A salted hash that tells this key from others."""
+        return fingerprint(self._key())
+
+    @property
+    def headers_id(self) -> str:
+        """A salted hash that tells these headers from others, whose values may be secrets."""
+        return fingerprint(SecretStr(repr(sorted(self._headers.items()))))
+
+    @property
+    def key_source(self) -> str:
+        """A variable's name, ``"argument"`` or ``"none"``."""
+        if self._credential.variable:
+            return self._credential.variable
+        return "argument" if self._credential.value is not None else "none"
+
+    @property
+    def spending_key(self) -> str:
+        """What running totals are kept under: this hub and this key."""
+        return f"{self.base_url} {self.key_id}"
+
+    def _key(self) -> SecretStr | None:
+        return self._credential.resolve(os.environ)
+
+    def require_key(self) -> None:
+        """Raise :class:`ConfigurationError` if there is no key to send."""
+        if self._key() is None:
+            raise missing_key(self.endpoint)
+
+    @property
+    def pool(self) -> ClientPool:
+        """The SDK clients, made on first use."""
+        if self._pool is None:
+            from hubmix.transport.clients import ClientPool
+
+            with self._lock:
+                if self._pool is None:
+                    key = self._key()
+                    text = key.get_secret_value() if key is not None else ""
+                    self._pool = ClientPool(self.base_url, text, self._headers, *self._clients)
+        return self._pool
+
+    def limiter(self) -> Limiter | None:
+        """What every attempt asks for its turn, or None where there is no limit."""
+        if self._limiter is None:
+            if self.rate_limit is None:
+                self._limiter = (None,)
+            else:
+                from hubmix.transport.rate_limit import limiter_for
+
+                self._limiter = (limiter_for(self.rate_limit, fingerprint=self.key_id, base_url=self.base_url),)
+        return self._limiter[0]
+
+    def close(self) -> None:
+        """Close the sync clients that were made here."""
+        if self._pool is not None:
+            self._pool.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's clients, and the sync ones."""
+        if self._pool is not None:
+            await self._pool.aclose()
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        made = ("_lock", "_pool", "_limiter", "_clients")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._clients = (None, None)
+        self._begin()
+
+    def copy(self) -> Connection:
+        """The same way with clients of its own; those of the user's are shared."""
+        made = Connection.__new__(Connection)
+        made.__setstate__(self.__getstate__())
+        made._clients = self._clients
+        return made

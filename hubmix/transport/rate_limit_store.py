@@ -1,0 +1,213 @@
+"""The limiter of `SharedRateLimit`: permits counted in a SQLite file (pyrate-limiter's bucket) or in Redis.
+
+The waiting is done here, so that a limit that cannot be met in time is known at once, and so that no thread runs beside
+the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from hubmix._text import redact
+from hubmix.errors import ConfigurationError, HubConnectionError
+from hubmix.transport.rate_limit import Rate, SharedRateLimit, parse_rates, too_many
+
+_CLEAN_EVERY = 64
+_REDIS_PATIENCE = 5.0
+
+# pyrate-limiter's own script counts up to the caller's clock, so that permits taken by a process whose clock is some
+# milliseconds ahead are not seen, and one too many is given. Here Redis tells the time, in microseconds, and nobody
+# else. Numbers of that size lose their last digits in Lua unless they are formatted.
+_TAKE = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local wait, longest = 0, 0
+for i = 2, #ARGV, 2 do
+    local count, span = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
+    longest = math.max(longest, span)
+    local last = redis.call('ZREVRANGE', KEYS[1], count - 1, count - 1, 'WITHSCORES')
+    if last[2] then
+        wait = math.max(wait, tonumber(last[2]) + span - now)
+    end
+end
+if wait > 0 then
+    return wait
+end
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - longest))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(longest / 1000)))
+return 0
+"""
+
+
+class _Store(Protocol):
+    """Where permits are counted."""
+
+    def take(self) -> float:
+        """Take a permit and return 0, or return the seconds after which there may be one."""
+
+
+class StoredRateLimiter:
+    """Permits counted in a store that other processes count in too. Which of the waiting processes is next is chance.
+
+    Where the store cannot be reached, nothing is sent and `HubConnectionError` says so: a limit that holds only while
+    nothing is wrong would be none.
+
+    Args:
+        limit: the rate and where it is counted.
+        fingerprint: a hash of the key.
+        base_url: the hub's base URL.
+        sleep, asleep: for tests.
+    """
+
+    def __init__(
+        self,
+        limit: SharedRateLimit,
+        fingerprint: str,
+        base_url: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        asleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._limit = limit
+        self._name = base_url
+        self._rates = parse_rates(limit.rate)
+        self._sleep = sleep
+        self._asleep = asleep
+        self._key = "hubmix_" + hashlib.sha256(f"{base_url}\n{fingerprint}".encode()).hexdigest()[:24]
+        self._open_store()
+        _limiters.add(self)
+
+    def acquire(self, timeout: float | None = None) -> None:
+        """Wait for a permit. Raises `RateLimitedError` at once where none will be free within `timeout` seconds."""
+        left = timeout
+        while (wait := self._try_once(left)) > 0:
+            self._sleep(wait)
+            left = None if left is None else left - wait
+
+    async def aacquire(self, timeout: float | None = None) -> None:
+        """`acquire`, for asyncio; the store is asked in a thread."""
+        left = timeout
+        while (wait := await asyncio.to_thread(self._try_once, left)) > 0:
+            await self._asleep(wait)
+            left = None if left is None else left - wait
+
+    def _try_once(self, timeout: float | None) -> float:
+        """Take a permit and return 0, or return how many seconds to wait before the next try."""
+        try:
+            wait = self._store.take()
+        except Exception as error:
+            words = redact(str(error)).rstrip(".")
+            raise HubConnectionError(
+                f"The shared rate limit of {self._name} cannot be counted: {words}. Nothing was sent. "
+                f"Check {'the Redis server' if self._limit.redis else 'that the SQLite file can be written'}."
+            ) from error
+        if timeout is not None and wait > max(timeout, 0.0):
+            raise too_many(self._name, self._rates, wait, timeout)
+        return wait
+
+    def _open_store(self) -> None:
+        if self._limit.redis is not None:
+            self._store: _Store = _RedisStore(self._limit.redis, self._key, self._rates)
+        else:
+            path = Path(os.path.expanduser(self._limit.sqlite or ""))
+            self._store = _SQLiteStore(path, self._key, self._rates)
+
+    def _after_fork(self) -> None:
+        # Neither a connection nor a lock that another thread held survives a fork. The parent's connection is not
+        # closed here: that is the parent's to do.
+        _of_the_parent.append(self._store)
+        self._open_store()
+
+
+class _RedisStore:
+    """Counts in a sorted set, by a script that Redis runs as one step; threads need no lock."""
+
+    def __init__(self, url: str, key: str, rates: tuple[Rate, ...]) -> None:
+        redis = _extra("redis")
+        try:
+            client = redis.Redis.from_url(url, socket_timeout=_REDIS_PATIENCE, socket_connect_timeout=_REDIS_PATIENCE)
+        except ValueError as error:
+            raise ConfigurationError(f"The redis= of SharedRateLimit is no Redis URL: {redact(str(error))}") from None
+        self._script = client.register_script(_TAKE)
+        self._key = key
+        self._rates = [number for rate in rates for number in (rate.count, int(rate.seconds * 1_000_000))]
+
+    def take(self) -> float:
+        wait: int = self._script(keys=[self._key], args=[uuid.uuid4().hex, *self._rates])
+        return wait / 1_000_000
+
+
+class _SQLiteStore:
+    """Counts in pyrate-limiter's bucket, whose file lock keeps the processes apart; the lock here, the threads."""
+
+    def __init__(self, path: Path, table: str, rates: tuple[Rate, ...]) -> None:
+        _extra("pyrate_limiter")
+        _extra("filelock")
+        self._path = path
+        self._table = table
+        self._rates = rates
+        self._lock = threading.Lock()
+        self._bucket: Any = None
+        self._taken = 0
+
+    def take(self) -> float:
+        with self._lock:
+            known = self._bucket is not None
+            try:
+                return self._take()
+            except Exception:
+                self._bucket = None
+                # The file may have been removed since it was opened.
+                if not known:
+                    raise
+                return self._take()
+
+    def _take(self) -> float:
+        if self._bucket is None:
+            self._bucket = self._open()
+        now = self._bucket.now()
+        item = _extra("pyrate_limiter").RateItem("request", now)
+        self._taken += 1
+        if self._taken % _CLEAN_EVERY == 1:
+            self._bucket.leak(now)
+        if self._bucket.put(item):
+            return 0.0
+        return max(int(self._bucket.waiting(item)), 1) / 1000
+
+    def _open(self) -> Any:
+        pyrate = _extra("pyrate_limiter")
+        rates = [pyrate.Rate(rate.count, int(rate.seconds * 1000)) for rate in self._rates]
+        rates.sort(key=lambda rate: rate.interval)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return pyrate.SQLiteBucket.init_from_file(rates, table=self._table, db_path=str(self._path), use_file_lock=True)
+
+
+def _extra(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ConfigurationError(f'SharedRateLimit needs {module}: pip install "hubmix[ratelimit]"') from error
+
+
+_limiters: weakref.WeakSet[StoredRateLimiter] = weakref.WeakSet()
+_of_the_parent: list[_Store] = []
+
+
+def _after_fork() -> None:
+    for limiter in list(_limiters):
+        limiter._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,1 @@
+"""Chat completions: the body of a request, a whole answer, and a stream."""

@@ -1,0 +1,120 @@
+"""What an error body says: code, type, parameter and message, and the request id. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+def read_error_body(body: bytes | str | Any) -> dict[str, str | None]:
+    """Get code, type, param and message out of an error body, whatever its shape.
+
+    Reads the OpenAI shape, Anthropic's, Gemini's list, Mistral's flat object, `success: false`, FastAPI's `detail`, a
+    bare string, plain text and HTML (its title).
+
+    Args:
+        body: the raw body, or the JSON value in it.
+
+    Returns:
+        `code`, `type`, `param` (None where absent or empty; numbers as text) and `message` ("" where absent).
+
+    Example:
+        >>> read_error_body(b'{"error": {"message": "busy", "code": 429}}')
+        {'code': '429', 'type': None, 'param': None, 'message': 'busy'}
+    """
+    value = _decode(body)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, str):
+        return _described(message=_plain(value))
+    if not isinstance(value, Mapping):
+        return _described()
+    return _read_object(value)
+
+
+def _decode(body: Any) -> Any:
+    if isinstance(body, (bytes, bytearray)):
+        body = bytes(body).decode("utf-8", "replace")
+    if not isinstance(body, str):
+        return body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _read_object(value: Mapping[str, Any]) -> dict[str, str | None]:
+    error = value.get("error")
+    if error is None and isinstance(value.get("errors"), list) and value["errors"]:  # Cloudflare
+        error = value["errors"][0]
+    if isinstance(error, str):
+        described = _described(message=_plain(error))
+    elif isinstance(error, Mapping):
+        described = _described(
+            code=_text(error.get("code")),
+            # Gemini has the name of the status where others have a type.
+            type=_text(error.get("type")) or _text(error.get("status")),
+            param=_text(error.get("param")),
+            message=_message(error),
+        )
+        inner = error.get("innererror")  # Azure puts the telling code there
+        if isinstance(inner, Mapping) and not described["code"]:
+            described["code"] = _text(inner.get("code"))
+    else:
+        described = _described(param=_text(value.get("param")), message=_message(value))
+    # A `type` beside the error object: "error" says nothing (Anthropic, AIHubMix), anything else fills a gap.
+    outer = _text(value.get("type"))
+    described["type"] = described["type"] or (outer if outer != "error" else None)
+    described["code"] = described["code"] or _text(value.get("code"))
+    described["message"] = described["message"] or _message(value)
+    return described
+
+
+def _described(
+    *, code: str | None = None, type: str | None = None, param: str | None = None, message: str = ""
+) -> dict[str, str | None]:
+    return {"code": code, "type": type, "param": param, "message": message}
+
+
+def _text(value: Any) -> str | None:
+    # "<nil>" is what a Go gateway prints for a missing value.
+    if value is None or isinstance(value, (bool, Mapping, list)) or value in ("", "<nil>"):
+        return None
+    return str(value)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    message = error.get("message") or error.get("msg") or error.get("detail") or ""
+    if not isinstance(message, str):
+        message = json.dumps(message, ensure_ascii=False)
+    metadata = error.get("metadata")
+    # OpenRouter says "Provider returned error" and keeps the vendor's words in metadata.raw.
+    raw = metadata.get("raw") if isinstance(metadata, Mapping) else None
+    if isinstance(raw, str) and raw and raw not in message:
+        message = f"{message}: {raw}" if message else raw
+    return message
+
+
+def _plain(text: str) -> str:
+    """The title of an HTML page, or the text itself; one line, at most 500 characters."""
+    if re.match(r"\s*<(!doctype|html|head|body)", text, re.IGNORECASE):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        text = title.group(1) if title else "an HTML page"
+    return " ".join(text.split())[:500]
+
+
+_REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-aihubmix-request-id", "request-id", "cf-ray")
+
+
+_REQUEST_ID_IN_TEXT = re.compile(r"\((?:request id|tid): *([^\s)]+)\)", re.IGNORECASE)
+
+
+def find_request_id(headers: Mapping[str, str], message: str = "") -> str | None:
+    """The hub's request id: from the headers (lower case), else "(request id: ...)" or "(tid: ...)" in the message."""
+    for name in _REQUEST_ID_HEADERS:
+        if value := headers.get(name):
+            return value
+    found = _REQUEST_ID_IN_TEXT.search(message)
+    return found.group(1) if found else None

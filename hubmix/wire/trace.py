@@ -1,0 +1,165 @@
+"""What happened on the way to an answer: every attempt, and every candidate that was passed over.
+
+In a notebook a trace is a timeline: a row for each attempt, with a bar for when it waited and when it was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from itertools import accumulate
+from typing import Any, Literal
+
+from hubmix._html import Html, table
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One HTTP request for a candidate, or a candidate that was passed over.
+
+    Args:
+        model: the model ID.
+        outcome: "ok", "error" or "skipped".
+        kind: the kind of failure ("no_channel", ...), None for a good answer.
+        status: HTTP status.
+        code: the hub's error code.
+        request_id: the hub's request id.
+        reason: what happened, in a sentence.
+        waited_ms: milliseconds waited before this attempt.
+        latency_ms: milliseconds to the whole answer, or to the first content of a stream.
+        first_token_ms: milliseconds to the first content of a stream, None for a whole answer.
+        base_url: the base URL asked, where it was not the hub's first.
+    """
+
+    model: str
+    outcome: Literal["ok", "error", "skipped"]
+    kind: str | None = None
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    reason: str | None = None
+    waited_ms: float = 0.0
+    latency_ms: float | None = None
+    first_token_ms: float | None = None
+    base_url: str | None = None
+
+    def facts(self) -> str:
+        """Kind, status, code and request id in one line, as far as they are known."""
+        facts = [
+            self.kind or self.outcome,
+            f"HTTP {self.status}" if self.status is not None else "",
+            f"code {self.code}" if self.code else "",
+            f"request id {self.request_id}" if self.request_id else "",
+        ]
+        return ", ".join(fact for fact in facts if fact)
+
+
+_ATTEMPT = tuple(item.name for item in fields(Attempt))
+
+
+@dataclass(slots=True)
+class Trace:
+    """The way of one call through its candidates. In a notebook it shows itself as a timeline.
+
+    Args:
+        requested: the primary model ID.
+        served: the model ID that answered, None if none did.
+        attempts: in the order in which they happened.
+
+    Example:
+        >>> trace = Trace("a", "b", [Attempt("a", "error", kind="no_channel", status=503), Attempt("b", "ok")])
+        >>> trace.switched
+        True
+    """
+
+    requested: str
+    served: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def switched(self) -> bool:
+        """Whether another model than the requested one answered."""
+        return self.served is not None and self.served != self.requested
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trace in plain JSON values."""
+        # Not dataclasses.asdict: it copies deeply, which costs a healthy call more than the whole walk.
+        attempts = [{name: getattr(attempt, name) for name in _ATTEMPT} for attempt in self.attempts]
+        return {"requested": self.requested, "served": self.served, "attempts": attempts}
+
+    @classmethod
+    def from_dict(cls, trace: Mapping[str, Any]) -> Trace:
+        """The trace whose `to_dict` this is: LangChain keeps it in ``response_metadata["failover"]``, LlamaIndex in
+        ``additional_kwargs["failover"]``. Fields that this version does not know are left out.
+        """
+        attempts = [
+            Attempt(**{name: value for name, value in attempt.items() if name in _ATTEMPT})
+            for attempt in trace.get("attempts", ())
+        ]
+        return cls(trace["requested"], trace.get("served"), attempts)
+
+    def _repr_html_(self) -> str:
+        return timeline(self)
+
+
+_COLUMNS = 24
+_OUTCOME = {"ok": "✓ answered", "error": "✗ failed", "skipped": "– passed over"}
+_HEADINGS = ("model", "time", "waited", "took", "what happened")
+# Mid tones, to be seen on white and on black.
+_COLOUR = {"ok": "#2e9e5b", "error": "#d9534f"}
+# A code element keeps its font where styles are dropped.
+_BAR = '<code style="font-family:monospace;white-space:pre;background:transparent;padding:0;color:{}">{}</code>'
+
+
+def timeline(trace: Trace) -> str:
+    """The trace as an HTML table. Bars are made of characters, which also viewers show that drop every style."""
+    ends = list(accumulate(_waited(attempt) + _took(attempt) for attempt in trace.attempts))
+    whole = (ends[-1] if ends else 0.0) or 1.0
+    rows = [
+        (
+            attempt.model,
+            _bar(attempt, end, whole),
+            _milliseconds(_waited(attempt)) if _waited(attempt) else "",
+            "" if attempt.latency_ms is None else _milliseconds(attempt.latency_ms),
+            _told(attempt),
+        )
+        for attempt, end in zip(trace.attempts, ends, strict=True)
+    ]
+    legend = f"{_milliseconds(ends[-1])} in all (░ waiting, █ asking)" if ends else ""
+    went = f" → {trace.served or 'no answer'}" if trace.served != trace.requested else ""
+    return table(_HEADINGS, rows, numeric={2, 3}, whole={0, 2, 3}, caption=trace.requested + went, note=legend)
+
+
+def _told(attempt: Attempt) -> str:
+    """The outcome, the reason and the facts. The request id is left to `Attempt.request_id`: it is as wide as a row."""
+    known = (attempt.kind, attempt.status and f"HTTP {attempt.status}", attempt.code and f"code {attempt.code}")
+    facts = "" if attempt.outcome == "ok" else ", ".join(fact for fact in known if fact)
+    said = _OUTCOME[attempt.outcome] + (f": {attempt.reason}" if attempt.reason else "")
+    return f"{said} ({facts})" if facts else said
+
+
+def _bar(attempt: Attempt, end: float, whole: float) -> Html:
+    """Empty up to where the attempt begins, light while it waits, full while it is asked."""
+    if attempt.outcome == "skipped":
+        return Html("")
+    scale = _COLUMNS / whole
+    # However short it was, it is to be seen.
+    stop = max(round(end * scale), 1)
+    asking = min(round((end - _took(attempt)) * scale), stop - 1)
+    start = min(round((end - _took(attempt) - _waited(attempt)) * scale), asking)
+    # Spaces that do not break keep their place.
+    bar = "\N{NO-BREAK SPACE}" * start + "░" * (asking - start) + "█" * (stop - asking)
+    return Html(_BAR.format(_COLOUR[attempt.outcome], bar))
+
+
+def _waited(attempt: Attempt) -> float:
+    # What is not a wait but the time between two lines of code is left out.
+    return attempt.waited_ms if attempt.waited_ms >= 1 else 0.0
+
+
+def _took(attempt: Attempt) -> float:
+    return attempt.latency_ms or 0.0
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f} ms"

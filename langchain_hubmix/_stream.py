@@ -1,0 +1,117 @@
+"""The steps of a stream as LangChain chunks. Nearly every step is a piece of text, so that one must cost little."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+
+from langchain_hubmix._messages import PROVIDER, closing_extras, generation_info, metadata, usage_metadata
+from langchain_hubmix._truncated import cut_marker
+
+if TYPE_CHECKING:
+    from hubmix.wire import Delta, Reply
+
+
+class ChunkWriter:
+    """Writes the chunks of one stream; `write` takes its deltas in order.
+
+    LangChain merges chunks by adding strings and numbers up, so what must stand once (model, finish reason, usage,
+    ids, log-probabilities, reasoning details, refusal, trace, cost) stands on the last chunk alone.
+    """
+
+    __slots__ = ("_audio", "_calls")
+
+    def __init__(self) -> None:
+        self._calls: dict[str | None, int] = {}
+        self._audio = False
+
+    def write(self, delta: Delta) -> ChatGenerationChunk:
+        """One step of the stream as a chunk; the one that carries `final` ends the message."""
+        if delta.final is not None:
+            return self._last(delta.final)
+        extras: dict[str, Any] = {}
+        if delta.reasoning:
+            extras["reasoning_content"] = delta.reasoning
+        if delta.audio:
+            self._audio = True
+            extras["audio"] = {name: delta.audio[name] for name in ("data", "transcript") if delta.audio.get(name)}
+        if not delta.tool_calls:
+            return _piece(delta.text, extras)
+        message = AIMessageChunk(
+            content=delta.text,
+            additional_kwargs=extras,
+            response_metadata={"model_provider": PROVIDER},
+            tool_call_chunks=self._pieces(delta),
+        )
+        return ChatGenerationChunk(message=message)
+
+    def _pieces(self, delta: Delta) -> list[ToolCallChunk]:
+        for piece in delta.tool_calls:
+            if piece.id:
+                self._calls[piece.id] = piece.index
+        return [
+            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
+            for piece in delta.tool_calls
+        ]
+
+    def _last(self, reply: Reply) -> ChatGenerationChunk:
+        extras = closing_extras(reply)
+        if reply.refusal:  # as a block it is of no standard type, whose later pieces displace earlier ones in v3 events
+            extras["refusal"] = reply.refusal
+        if reply.audio:
+            whole = {"data", "transcript"} if self._audio else set()
+            extras["audio"] = {name: value for name, value in reply.audio.items() if name not in whole}
+        found = metadata(reply)
+        message = AIMessageChunk(
+            content="",
+            additional_kwargs=extras,
+            response_metadata={"model_provider": PROVIDER, **found},
+            tool_call_chunks=self._broken(reply),
+            usage_metadata=usage_metadata(reply.usage),
+            chunk_position="last",
+        )
+        return ChatGenerationChunk(message=message, generation_info=generation_info(reply))
+
+    def _broken(self, reply: Reply) -> list[ToolCallChunk]:
+        """What keeps calls from being executed that must not be: see :func:`cut_marker`."""
+        pieces = []
+        for call in reply.tool_calls:
+            if call.args is not None:
+                continue
+            marker = cut_marker(call.arguments)
+            if call.id in self._calls:
+                pieces.append(tool_call_chunk(name=None, args=marker, id=None, index=self._calls[call.id]))
+            else:  # it never had a name, so nothing of it has been passed on
+                arguments = call.arguments + marker
+                pieces.append(
+                    tool_call_chunk(name=call.name or None, args=arguments, id=call.id, index=len(self._calls))
+                )
+                self._calls[call.id] = len(self._calls)
+        return [piece for piece in pieces if piece["args"]]
+
+
+_MESSAGE = AIMessageChunk(content="", additional_kwargs={}, response_metadata={"model_provider": PROVIDER})
+_GENERATION = ChatGenerationChunk(message=_MESSAGE)
+
+
+def _piece(text: str, extras: dict[str, Any]) -> ChatGenerationChunk:
+    """A chunk with text and extras alone.
+
+    Pydantic's validation of the two objects is a quarter of what a streamed chunk costs, and there is nothing to
+    validate; copies cost half of it. Every list and dict is new, since LangChain and its users write into them.
+    """
+    message = _MESSAGE.__copy__()
+    message.__dict__.update(
+        content=text,
+        additional_kwargs=extras,
+        response_metadata={"model_provider": PROVIDER},
+        tool_calls=[],
+        invalid_tool_calls=[],
+        tool_call_chunks=[],
+    )
+    generation = _GENERATION.__copy__()
+    generation.__dict__.update(message=message, text=text)
+    return generation

@@ -1,0 +1,315 @@
+"""Circuit breakers: closed, open, half-open; shared, and never shortened."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import threading
+from dataclasses import replace
+
+import pytest
+
+from hubmix.failover import failures
+from hubmix.failover.breakers import REGISTRY, Block, Health, HubHealth, Key, Permit
+from hubmix.failover.evidence import Evidence, Failure, Target
+from tests.support.fake_time import FakeTime
+
+SERVER_ERROR = Evidence("status", "body", status=500, request_id="r")
+REFUSED = Evidence("refused", "connect")
+
+
+class Bench:
+    """A registry on a fake clock, and short verbs for it."""
+
+    def __init__(self) -> None:
+        self.time = FakeTime()
+        self.registry = Health(self.time.clock)
+        self.hub = HubHealth("https://hub.example/v1", "key", registry=self.registry)
+
+    def enter(self, model: str = "a") -> Permit | Block:
+        return self.registry.enter(self.hub.keys(model))
+
+    def permit(self, model: str = "a") -> Permit:
+        entered = self.enter(model)
+        assert isinstance(entered, Permit)
+        return entered
+
+    def fail(self, failure: Failure = failures.SERVER, model: str = "a", evidence: Evidence = SERVER_ERROR) -> None:
+        self.registry.failed(self.permit(model), failure, evidence)
+
+    def open_for(self, model: str = "a") -> float:
+        block = self.registry.block(self.hub.keys(model))
+        return block.seconds if block else 0.0
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_three_counted_failures_in_a_row_open_and_a_success_between_them_does_not(bench: Bench) -> None:
+    bench.fail()
+    bench.fail()
+    bench.registry.succeeded(bench.permit())
+    bench.fail()
+    bench.fail()
+    assert bench.open_for() == 0
+    bench.fail()
+    assert bench.open_for() == 5
+    assert bench.open_for("b") == 0
+
+
+def test_a_failure_of_the_request_counts_for_nothing(bench: Bench) -> None:
+    for _ in range(5):
+        bench.fail(failures.BAD_REQUEST)
+    assert bench.hub.snapshot() == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "seconds"),
+    [(failures.NO_CHANNEL, 60), (failures.CHANNEL_AUTH, 300), (failures.RATE_MODEL, 5), (failures.QUOTA, 60)],
+)
+def test_some_failures_open_at_once(bench: Bench, failure: Failure, seconds: float) -> None:
+    bench.fail(failure)
+    assert bench.open_for() == seconds
+    assert bench.open_for("b") == (seconds if failure.cooldown.target is Target.ACCOUNT else 0)
+
+
+def test_a_longer_retry_after_wins_and_an_absurd_one_is_not_believed(bench: Bench) -> None:
+    bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
+    assert bench.open_for() == 30
+    bench.fail(replace(failures.RATE_MODEL, retry_after=1e9), model="b")
+    assert bench.open_for("b") == 3600
+
+
+def test_half_open_lets_exactly_one_through_and_its_success_closes(bench: Bench) -> None:
+    bench.fail(failures.NO_CHANNEL)
+    assert isinstance(bench.enter(), Block)
+    bench.time.now += 60
+    probe = bench.permit()
+    others = [bench.enter() for _ in range(100)]
+    assert all(isinstance(other, Block) and other.probing for other in others)
+    bench.registry.succeeded(probe)
+    assert isinstance(bench.enter(), Permit)
+    assert bench.hub.snapshot() == []
+
+
+def test_a_hundred_threads_get_one_probe_between_them(bench: Bench) -> None:
+    bench.fail(failures.NO_CHANNEL)
+    bench.time.now += 61
+    gate = threading.Barrier(100)
+    entered: list[Permit | Block] = []
+
+    def ask() -> None:
+        gate.wait(timeout=10)
+        entered.append(bench.enter())
+
+    threads = [threading.Thread(target=ask) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert len(entered) == 100
+    assert sum(isinstance(one, Permit) for one in entered) == 1
+
+
+def test_a_failed_probe_opens_again_for_longer(bench: Bench) -> None:
+    for _ in range(3):
+        bench.fail()
+    lasted = []
+    for _ in range(6):
+        lasted.append(bench.open_for())
+        bench.time.now += bench.open_for()
+        bench.fail()
+    assert lasted == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_cancelled_probe_gives_its_place_to_the_next(bench: Bench) -> None:
+    bench.fail(failures.NO_CHANNEL)
+    bench.time.now += 60
+    bench.registry.released(bench.permit())
+    assert isinstance(bench.enter(), Permit)
+    assert isinstance(bench.enter(), Block)
+
+
+def test_a_probe_that_fails_for_another_reason_leaves_its_place_too(bench: Bench) -> None:
+    bench.fail(failures.NO_CHANNEL)
+    bench.time.now += 60
+    bench.fail(failures.BAD_REQUEST)
+    assert isinstance(bench.enter(), Permit)
+
+
+def test_a_new_deadline_never_shortens_an_older_one(bench: Bench) -> None:
+    early = bench.permit()
+    bench.fail(failures.CHANNEL_AUTH)
+    bench.time.now += 10
+    bench.registry.failed(early, failures.RATE_MODEL, SERVER_ERROR)
+    assert bench.open_for() == 290
+
+
+def test_what_is_only_counted_changes_nothing_of_a_breaker_that_is_open(bench: Bench) -> None:
+    unfinished = Evidence("no_finish", "committed", 200)
+    bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
+    for _ in range(4):  # streams that were under way when the hub said that the model is busy
+        bench.hub.record("a", failures.INTERRUPTED, unfinished)
+    block = bench.enter()
+    assert isinstance(block, Block)
+    assert (block.failure.kind, block.seconds, block.soft) == ("rate_model", 30, False)
+    for _ in range(3):
+        bench.hub.record("b", failures.INTERRUPTED, unfinished)
+    bench.time.now += 1
+    bench.hub.record("b", failures.SERVER, SERVER_ERROR)
+    block = bench.enter("b")
+    assert isinstance(block, Block)
+    assert (block.seconds, block.soft) == (4, True)
+    # Its probe decides, and so does what opens it at once.
+    bench.time.now += 4
+    bench.fail(model="b")
+    block = bench.enter("b")
+    assert isinstance(block, Block)
+    assert (block.failure.kind, block.soft) == ("server", False)
+
+
+def test_a_retry_after_lengthens_even_what_is_only_counted(bench: Bench) -> None:
+    for _ in range(3):
+        bench.hub.record("a", failures.INTERRUPTED, Evidence("no_finish", "committed", 200))
+    bench.hub.record("a", replace(failures.SERVER, retry_after=30.0), SERVER_ERROR)
+    block = bench.enter()
+    assert isinstance(block, Block)
+    assert (block.seconds, block.soft) == (30, False)
+
+
+def test_an_answer_to_a_request_sent_before_the_breaker_opened_does_not_close_it(bench: Bench) -> None:
+    early = bench.permit()
+    bench.time.now += 1
+    bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
+    bench.registry.succeeded(early)
+    assert bench.open_for() == 30
+
+
+def test_many_failures_of_one_moment_do_not_lengthen_the_cooldown_each(bench: Bench) -> None:
+    early = [bench.permit() for _ in range(50)]
+    for permit in early:
+        bench.registry.failed(permit, failures.RATE_MODEL, SERVER_ERROR)
+    assert bench.open_for() == 5
+
+
+def test_a_stream_that_commits_lets_others_in_but_is_forgiven_only_at_its_end(bench: Bench) -> None:
+    for _ in range(3):
+        bench.fail()
+    bench.time.now += 5
+    probe = bench.permit()
+    bench.registry.committed(probe)
+    assert isinstance(bench.enter(), Permit)
+    bench.hub.record("a", failures.INTERRUPTED, Evidence("cut", "committed"))
+    assert bench.open_for() == 10
+
+
+def test_streams_that_always_break_after_their_start_open_the_breaker(bench: Bench) -> None:
+    for _ in range(3):
+        bench.registry.committed(bench.permit())
+        bench.hub.record("a", failures.INTERRUPTED, Evidence("cut", "committed"))
+    assert bench.open_for() == 5
+
+
+def test_a_stream_that_ends_well_wipes_out_what_was_counted(bench: Bench) -> None:
+    bench.fail()
+    bench.fail()
+    bench.hub.record("a")
+    assert bench.hub.snapshot() == []
+
+
+def test_the_endpoint_is_alive_when_anything_comes_back(bench: Bench) -> None:
+    for _ in range(2):
+        bench.fail(failures.CONNECT, evidence=REFUSED)
+    bench.fail(failures.SERVER)
+    bench.fail(failures.CONNECT, evidence=REFUSED)
+    assert bench.open_for("b") == 0
+    for _ in range(2):
+        bench.fail(failures.CONNECT, evidence=REFUSED)
+    assert bench.open_for("b") == 5
+
+
+def test_accounts_and_hubs_are_kept_apart(bench: Bench) -> None:
+    bench.fail(failures.QUOTA)
+    other_key = HubHealth("https://hub.example/v1", "other", registry=bench.registry)
+    other_hub = HubHealth("https://else.example/v1", "key", registry=bench.registry)
+    assert bench.registry.block(other_key.keys("a")) is None
+    assert bench.registry.block(other_hub.keys("a")) is None
+    assert other_key.snapshot() == []
+    assert [state.target for state in bench.hub.snapshot()] == ["account"]
+
+
+def test_the_snapshot_tells_what_is_wrong_and_since_when_it_may_be_asked_again(bench: Bench) -> None:
+    bench.fail()
+    bench.fail(failures.NO_CHANNEL, model="b")
+    closed, opened = sorted(bench.hub.snapshot(), key=lambda state: state.model or "")
+    assert (closed.state, closed.failures, closed.kind, closed.retry_in) == ("closed", 1, "server", 0)
+    assert (opened.state, opened.retry_in, opened.kind, opened.status) == ("open", 60, "no_channel", 500)
+    assert opened.request_id == "r"
+    bench.time.now += 60
+    assert {state.state for state in bench.hub.snapshot()} == {"closed", "half_open"}
+
+
+def test_reset_closes_those_of_this_hub_and_key_alone(bench: Bench) -> None:
+    other = HubHealth("https://else.example/v1", "key", registry=bench.registry)
+    bench.fail(failures.NO_CHANNEL)
+    permit = bench.registry.enter(other.keys("a"))
+    assert isinstance(permit, Permit)
+    bench.registry.failed(permit, failures.NO_CHANNEL, SERVER_ERROR)
+    bench.hub.reset()
+    assert bench.open_for() == 0
+    assert len(other.snapshot()) == 1
+    bench.registry.reset()
+    assert other.snapshot() == []
+
+
+def test_opening_is_a_warning_that_names_no_key(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="hubmix.failover.breakers"):
+        bench.fail(failures.NO_CHANNEL)
+        early = Permit(bench.hub.keys("a"), bench.time.now)
+        bench.registry.failed(early, failures.NO_CHANNEL, SERVER_ERROR)
+    assert len(caplog.records) == 1
+    assert caplog.records[0].levelno == logging.WARNING
+    told = caplog.records[0].getMessage()
+    assert "'a' at hub.example opened for 60 s: no_channel (HTTP 500, r)" in told
+    assert "key" not in told
+
+
+def test_long_expired_breakers_are_dropped_when_there_are_many(bench: Bench) -> None:
+    for number in range(1000):
+        bench.fail(failures.NO_CHANNEL, model=f"m{number}")
+    bench.time.now += 10_000
+    bench.fail(failures.NO_CHANNEL, model="last")
+    assert [state.model for state in bench.hub.snapshot()] == ["last"]
+
+
+def test_a_key_knows_what_it_stands_for() -> None:
+    assert [Key("u").target, Key("u", "a").target, Key("u", "a", "m").target] == [
+        Target.ENDPOINT,
+        Target.ACCOUNT,
+        Target.MODEL,
+    ]
+
+
+def _look_in_child(queue: multiprocessing.Queue[bool]) -> None:
+    hub = HubHealth("https://fork.example/v1", "key")
+    queue.put(hub.snapshot() == [] and isinstance(REGISTRY.enter(hub.keys("a")), Permit))
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_starts_anew_even_if_the_lock_was_held() -> None:
+    hub = HubHealth("https://fork.example/v1", "key")
+    hub.record("a", failures.NO_CHANNEL, SERVER_ERROR)
+    assert hub.snapshot() != []
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    try:
+        with REGISTRY._lock:
+            child = context.Process(target=_look_in_child, args=(queue,))
+            child.start()
+        assert queue.get(timeout=10)
+        child.join(timeout=10)
+    finally:
+        hub.reset()

@@ -1,0 +1,79 @@
+"""Scripts for walks: what an attempt can see, an attempt function that plays it, and both drivers behind one name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hubmix.failover.drivers import walk_async, walk_sync
+from hubmix.failover.evidence import Evidence
+from hubmix.failover.plan import AttemptFailed, Limits, Plan
+from hubmix.wire.trace import Trace
+
+BOTH = ("https://hub.example/v1", "https://mirror.example/v1")
+
+
+def said(status: int, message: str = "", **more: Any) -> Evidence:
+    return Evidence("status", "body", status=status, message=message, request_id=f"r{status}", **more)
+
+
+OOPS = said(500)
+DOWN = said(503, "No available channel for model x", type="new_api_error", code="model_not_found")
+BUSY = said(429, "slow down", type="requests", code="rate_limit_exceeded")
+LIMITED = said(429, "", empty_body=True)
+EMPTY_WALLET = said(403, "no money", type="new_api_error", code="insufficient_user_quota")
+WRONG_KEY = said(401, "Invalid token", type="new_api_error")
+TOO_LONG = said(400, "This model's maximum context length is 8000 tokens.", type="x", code="context_length_exceeded")
+FILTERED = said(400, "filtered", type="x", code="content_filter")
+BAD = said(400, "bad", type="invalid_request_error")
+REFUSED = Evidence("refused", "connect")
+LATE = Evidence("read_timeout", "open")
+EMPTY = Evidence("empty_answer", "body", status=200, finish_reason="stop")
+NO_ROOM = Evidence("empty_answer", "body", status=200, finish_reason="length")
+WEBSITE = Evidence("html", "body", status=200)
+
+
+@dataclass
+class Script:
+    """An attempt function that plays what is written for each model; the last line is played for ever."""
+
+    lines: dict[str, list[Any]]
+
+    def __post_init__(self) -> None:
+        self.asked: list[str] = []
+        self.limits: list[Limits] = []
+
+    def __call__(self, model: str, limits: Limits) -> str:
+        self.asked.append(model if limits.base_url is None else f"{model}@{limits.base_url}")
+        self.limits.append(limits)
+        lines = self.lines[model]
+        line = lines.pop(0) if len(lines) > 1 else lines[0]
+        if isinstance(line, Evidence):
+            raise AttemptFailed(line, partial=f"empty {model}" if line.cause == "empty_answer" else None)
+        if isinstance(line, BaseException):
+            raise line
+        return str(line)
+
+
+def script(**lines: Any) -> Script:
+    return Script({name: line if isinstance(line, list) else [line] for name, line in lines.items()})
+
+
+Walker = Callable[[Plan, Script], tuple[str, Trace]]
+
+
+def run_async(plan: Plan, play: Script) -> tuple[str, Trace]:
+    async def attempt(model: str, limits: Limits) -> str:
+        await asyncio.sleep(0)
+        return play(model, limits)
+
+    return asyncio.run(walk_async(plan, attempt))
+
+
+WALKERS: dict[str, Walker] = {"sync": walk_sync, "async": run_async}
+
+
+def outcomes(trace: Trace) -> list[tuple[str, str, str | None]]:
+    return [(a.model, a.outcome, a.kind) for a in trace.attempts]
