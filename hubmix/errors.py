@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "HUB_TYPES",
+    "TABLE",
+    "Action",
     "AllModelsFailedError",
     "AuthenticationError",
     "BadRequestError",
@@ -44,7 +47,11 @@ __all__ = [
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",
+    "Cooldown",
     "EndpointError",
+    "Evidence",
+    "Failure",
+    "Fault",
     "HubConnectionError",
     "HubTimeoutError",
     "HubmixError",
@@ -59,6 +66,14 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "StructuredOutputError",
+    "Target",
+    "classify",
+    "error_class",
+    "find_request_id",
+    "read_error_body",
+    "render_table",
+    "retry_after_of",
+    "to_exception",
 ]
 
 

@@ -11,38 +11,14 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubmix.failover.plan import AttemptFailed, Limits, Plan
-from hubmix.failover.policy import Decision, FailoverPolicy, Left, Move, decide
+from hubmix.failover.policy import Move
 from hubmix.failover.run import Try, Wait, Walk
-from hubmix.failover.stream_end import ended, interrupted
-from hubmix.wire.needs import Needs, needs_of
-from hubmix.wire.trace import Attempt, Trace
+from hubmix.wire.trace import Trace
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 T = TypeVar("T")
-
-__all__ = [
-    "Attempt",
-    "AttemptFailed",
-    "Decision",
-    "FailoverPolicy",
-    "Left",
-    "Limits",
-    "Move",
-    "Needs",
-    "Plan",
-    "Trace",
-    "Try",
-    "Wait",
-    "Walk",
-    "decide",
-    "ended",
-    "interrupted",
-    "needs_of",
-    "walk_async",
-    "walk_sync",
-]
 
 
 def walk_sync(plan: Plan, attempt: Callable[[str, Limits], T]) -> tuple[T, Trace]:

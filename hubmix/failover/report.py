@@ -161,6 +161,7 @@ def to_exception(
         note: a sentence to add at the end of what happened.
 
     Example:
+        >>> from hubmix.failover.classify import classify
         >>> seen = Evidence("status", "body", status=503)
         >>> to_exception(classify(seen), seen, model="gpt-99", base_url="https://hub.example/v1").status
         503

@@ -78,11 +78,13 @@ ROWS = re.findall(
 PUBLIC_MODULES = [module for module, _ in ROWS]
 # Modules that say what they export to the rest of the project, and promise it to nobody else.
 INTERNAL_MODULES = {
+    "hubmix.batch",
+    "hubmix.failover",
     "hubmix.failover.classify",
+    "hubmix.hub",
     "hubmix.embedded.faults",
     "hubmix.embedded.rules",
     "hubmix.embedded.rules.templates",
-    "hubmix.failover.drivers",
     "hubmix.wire.values",
 }
 

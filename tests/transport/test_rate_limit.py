@@ -288,7 +288,7 @@ async def check_a_store_awaiting(limit: SharedRateLimit) -> None:
 WORKER = """
 import json, sys, time
 from hubmix.errors import RateLimitedError
-from hubmix.rate_limit import SharedRateLimit, limiter_for
+from hubmix.transport.rate_limit import SharedRateLimit, limiter_for
 
 limiter = limiter_for(SharedRateLimit("20/hour", **json.loads(sys.argv[1])), fingerprint="k", base_url="http://h/v1")
 got = 0
