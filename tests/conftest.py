@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hubmix.failover import breakers as health
 from tests.support import network
+from tests.support.scripted_hub import Script, ScriptedHub
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tests.support.answers import Answer
 
 pytest_plugins = ["tests.cassettes.plugin"]
 
@@ -63,3 +67,14 @@ def no_network() -> Iterator[None]:
     yield
     if stopped := network.take_stopped():
         pytest.fail(f"reached for the network: {', '.join(stopped)}")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ScriptedHub]]:
+    """Start a hub of written answers: `serve(script)`, or `serve(script, pages={"/v1/models": body(…)})`."""
+    with ExitStack() as stack:
+
+        def start(script: Script, pages: Mapping[str, Answer] | None = None) -> ScriptedHub:
+            return stack.enter_context(ScriptedHub(script, pages))
+
+        yield start
