@@ -39,7 +39,7 @@ help: ## Show this list
 
 demo: ## Show the main job in both frameworks, without a key or with one
 	$(call bootstrap,demo)
-	@$(RUN) -m hubmix.demo
+	@$(RUN) -m hubmix demo
 
 test: ## Run the test suite (no key, no network)
 	$(call bootstrap,test)

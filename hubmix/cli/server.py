@@ -70,7 +70,7 @@ def serve_embedded(
 
 def demo() -> None:
     """Show catalog, both frameworks and failover: on a hub with a key, on the embedded hub without one."""
-    from hubmix.demo.run import main
+    from hubmix.cli.demo import main
 
     if code := main():
         raise typer.Exit(code)

@@ -12,14 +12,14 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from hubmix.embedded import chat, embeddings, pages, rerank
+from hubmix.embedded import chat, pages, vectors
 from hubmix.embedded.accounts import Accounts
 from hubmix.embedded.cases import UNREADABLE, VENDOR
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.faults import HEADER, Fault, FaultQueue
+from hubmix.embedded.http import STREAM_TYPE, Response, json_response
+from hubmix.embedded.http import send as put_on_the_wire
 from hubmix.embedded.models import EmbeddedModel, Registry
-from hubmix.embedded.replies import STREAM_TYPE, Reply, json_reply
-from hubmix.embedded.replies import send as put_on_the_wire
 from hubmix.embedded.streams import on_the_wire
 from hubmix.embedded.validate import RefusedError
 
@@ -112,35 +112,35 @@ class HubApp:
             return
         call = _read(request, body, self.dialect.new_request_id())
         self.requests.append(_record(request, call))
-        reply = self.reply(call)
-        if reply.status != 301:  # the router redirects before anything else has seen the request
-            reply = reply.with_headers(self.dialect.headers(call.request_id))
-        await put_on_the_wire(reply, scope, receive, send, self.closing)
+        response = self.response(call)
+        if response.status != 301:  # the router redirects before anything else has seen the request
+            response = response.with_headers(self.dialect.headers(call.request_id))
+        await put_on_the_wire(response, scope, receive, send, self.closing)
 
-    def reply(self, call: _Call) -> Reply:
-        """The reply to one request, with the fault that waits for it."""
+    def response(self, call: _Call) -> Response:
+        """The response to one request, with the fault that waits for it."""
         try:
             fault = self._fault(call)
         except ValueError as error:
-            return json_reply(
+            return json_response(
                 400, {"error": {"message": f"{HEADER}: {error}", "type": "embedded_hub", "code": "bad_fault"}}
             )
         if fault is not None and fault.kind in _ANSWER_FAULTS:
             return self._answer_fault(call, fault)
         if call.method == "POST" and call.path in _POSTS and call.path in self.dialect.paths:
             return self._post(call, fault)
-        reply = self._page(call)
-        return reply if fault is None else on_the_wire(reply, fault)
+        response = self._page(call)
+        return response if fault is None else on_the_wire(response, fault)
 
     def _fault(self, call: _Call) -> Fault | None:
         if HEADER in call.headers:
             return Fault.parse(call.headers[HEADER])
         return self.faults.take([call.model, call.path] if call.model else [call.path])
 
-    def _own(self, case: str, call: _Call, **words: object) -> Reply:
+    def _own(self, case: str, call: _Call, **words: object) -> Response:
         return self.dialect.own_error(case, call.request_id, call.language, **words)
 
-    def _answer_fault(self, call: _Call, fault: Fault) -> Reply:
+    def _answer_fault(self, call: _Call, fault: Fault) -> Response:
         if fault.kind == "status":
             return _literal(fault)
         if fault.kind == "vendor":
@@ -149,28 +149,28 @@ class HubApp:
         if case in UNREADABLE:
             message, newer, older = UNREADABLE[case]
             if self.dialect.name == "new-api":
-                return json_reply(500, {"error": {"message": message, "type": newer, "param": "", "code": newer}})
+                return json_response(500, {"error": {"message": message, "type": newer, "param": "", "code": newer}})
             error = {"message": self.dialect.label(message, call.request_id), "type": self.dialect.own_type}
-            return json_reply(500, {"error": {**error, "param": "", "code": older}})
+            return json_response(500, {"error": {**error, "param": "", "code": older}})
         if case in VENDOR:
             return self._vendor(call, VENDOR[case].status, VENDOR[case].body)
         if case not in self.dialect.own:
-            return json_reply(
+            return json_response(
                 500, {"error": {"message": f"{self.dialect.name} has no error {case}", "type": "embedded_hub"}}
             )
         return self._own(case, call, model=call.model, message="field messages is required")
 
-    def _vendor(self, call: _Call, status: int, body: object) -> Reply:
-        reply = self.dialect.vendor_error(status, body, call.request_id)
+    def _vendor(self, call: _Call, status: int, body: object) -> Response:
+        response = self.dialect.vendor_error(status, body, call.request_id)
         asked_for_stream = isinstance(call.body, dict) and call.body.get("stream") is True
         if asked_for_stream and self.dialect.name == "new-api":
             # Measured: the header of the stream is set before the vendor has answered.
-            return replace(reply, content_type=STREAM_TYPE, length=len(reply.body))
-        return reply
+            return replace(response, content_type=STREAM_TYPE, length=len(response.body))
+        return response
 
     # The models -----------------------------------------------------------------------------------------------------
 
-    def _post(self, call: _Call, fault: Fault | None) -> Reply:
+    def _post(self, call: _Call, fault: Fault | None) -> Response:
         """A call of a model: key, limit, body, model, key again, request, money."""
         case = self.accounts.refuse_at_door(call.key)
         if case is not None:
@@ -195,13 +195,13 @@ class HubApp:
                 return self._vendor(call, 400, refused.vendor_body)
             return self._own(refused.case, call, message=refused.message, model=call.model)
 
-    def _answer(self, call: _Call, model: EmbeddedModel, fault: Fault | None, no_money: str | None) -> Reply:
+    def _answer(self, call: _Call, model: EmbeddedModel, fault: Fault | None, no_money: str | None) -> Response:
         if call.path == "/v1/chat/completions":
-            reply, usage = chat.answer(self.dialect, model, call.body, fault, self.settings, call.request_id)
+            response, usage = chat.answer(self.dialect, model, call.body, fault, self.settings, call.request_id)
         elif call.path == "/v1/embeddings":
-            reply, usage = embeddings.answer(model, call.body, strict=self.dialect.name == "new-api")
+            response, usage = vectors.answer_embeddings(model, call.body, strict=self.dialect.name == "new-api")
         else:
-            reply, usage = rerank.answer(self.dialect, model, call.body)
+            response, usage = vectors.answer_rerank(self.dialect, model, call.body)
         if no_money is not None:
             return self._own(no_money, call, model=call.model)
         price, output, _ = model.price
@@ -209,12 +209,12 @@ class HubApp:
             call.key or "", (usage["prompt_tokens"] * price + usage.get("completion_tokens", 0) * output) / 1e6
         )
         if fault is not None and call.path != "/v1/chat/completions":
-            return on_the_wire(reply, fault)
-        return reply
+            return on_the_wire(response, fault)
+        return response
 
     # The pages ------------------------------------------------------------------------------------------------------
 
-    def _page(self, call: _Call) -> Reply:
+    def _page(self, call: _Call) -> Response:
         path = call.path
         if call.method != "GET":
             return self.dialect.unknown_path(call.method, path)
@@ -227,7 +227,7 @@ class HubApp:
         case = self.accounts.refuse_at_door(call.key)
         return page(call.key or "") if case is None else self._own(case, call, model="")
 
-    def _public_page(self, call: _Call) -> Reply | None:
+    def _public_page(self, call: _Call) -> Response | None:
         path, dialect = call.path, self.dialect
         if path == "/api/status":
             return pages.status(dialect)
@@ -243,7 +243,7 @@ class HubApp:
             return pages.user_self(dialect)
         return None
 
-    def _keyed_page(self, path: str) -> Callable[[str], Reply] | None:
+    def _keyed_page(self, path: str) -> Callable[[str], Response] | None:
         """The page of a path that wants a key, as a function of the key."""
         accounts, dialect = self.accounts, self.dialect
         if path == "/v1/models":
@@ -277,11 +277,11 @@ def _record(request: Request, call: _Call) -> RecordedRequest:
     return RecordedRequest(call.method, call.path, request.url.query, headers, call.body, time.monotonic())
 
 
-def _literal(fault: Fault) -> Reply:
+def _literal(fault: Fault) -> Response:
     headers = fault.headers or {}
     if fault.text is not None:
         kind = "text/plain; charset=utf-8" if fault.text else None
-        return Reply(fault.status, (fault.text.encode(),) if fault.text else (), kind, headers)
+        return Response(fault.status, (fault.text.encode(),) if fault.text else (), kind, headers)
     body = fault.body
     if body is None:
         body = {
@@ -292,4 +292,4 @@ def _literal(fault: Fault) -> Reply:
                 "code": None,
             }
         }
-    return json_reply(fault.status, body, headers=headers)
+    return json_response(fault.status, body, headers=headers)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hubmix.embedded.models import pieces
 from hubmix.embedded.rules.answer import Answer, signature
 from hubmix.embedded.rules.tools import Call
-from hubmix.embedded.tokens import pieces
 
 DONE = b"data: [DONE]\n\n"
 FINGERPRINT = "fp_embedded"

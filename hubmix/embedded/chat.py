@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: from the body of a request to a reply."""
+"""POST /v1/chat/completions: from the body of a request to a response."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 from hubmix.embedded.bodies import Envelope, completion, events, usage
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.faults import Fault
-from hubmix.embedded.models import EmbeddedModel
-from hubmix.embedded.replies import Reply
+from hubmix.embedded.http import Response
+from hubmix.embedded.models import EmbeddedModel, count_prompt
 from hubmix.embedded.rules.answer import respond, signature
 from hubmix.embedded.rules.conversation import text_of
 from hubmix.embedded.streams import Outgoing, stream, whole
-from hubmix.embedded.tokens import count_prompt
 from hubmix.embedded.validate import ChatRequest, RefusedError, read_chat
 
 _LOREM_BATCH = 8  # events of embedded/lorem that are written at once: it measures the client, not the socket
@@ -38,8 +37,8 @@ def answer(
     fault: Fault | None,
     settings: Settings,
     request_id: str,
-) -> tuple[Reply, Mapping[str, Any]]:
-    """The reply to a chat request, and the usage it is charged for.
+) -> tuple[Response, Mapping[str, Any]]:
+    """The response to a chat request, and the usage it is charged for.
 
     Raises:
         RefusedError: the hub or the vendor does not answer it.

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hubmix.embedded.replies import HTML_TYPE, Reply, json_reply
+from hubmix.embedded.http import HTML_TYPE, Response, json_response
 
 DialectName = Literal["new-api", "one-api", "aihubmix"]
 
@@ -77,7 +77,7 @@ class Dialect:
         """A message with the request id, as the hub writes it."""
         return f"{message} ({self.id_label}: {request_id})"
 
-    def own_error(self, case: str, request_id: str, language: str = "", **words: object) -> Reply:
+    def own_error(self, case: str, request_id: str, language: str = "", **words: object) -> Response:
         """The hub's own error of this case; `words` fill the placeholders of its message.
 
         Raises:
@@ -85,10 +85,10 @@ class Dialect:
         """
         own = self.own[case]
         if own.english == "" and own.code is None:
-            return Reply(own.status, content_type=None, headers=own.headers)
+            return Response(own.status, content_type=None, headers=own.headers)
         chinese = own.chinese and (not self.english or language.lower().startswith("zh"))
         message = self.label((own.chinese if chinese else own.english).format(**words), request_id)
-        return json_reply(own.status, {"error": self._own_body(own, message)}, headers=own.headers)
+        return json_response(own.status, {"error": self._own_body(own, message)}, headers=own.headers)
 
     def _own_body(self, own: Own, message: str) -> dict[str, Any]:
         if own.relay:
@@ -100,24 +100,24 @@ class Dialect:
             body |= {"param": "", "code": own.code}
         return body
 
-    def vendor_error(self, status: int, body: object, request_id: str) -> Reply:
+    def vendor_error(self, status: int, body: object, request_id: str) -> Response:
         """What the client sees when a vendor answered the hub with `status` and `body` (JSON, or text that is none)."""
         if self.name == "new-api":
-            return json_reply(status, {"error": _relayed_by_new_api(body)})
+            return json_response(status, {"error": _relayed_by_new_api(body)})
         error = _relayed_by_one_api(status, body)
         if status == 429 and self.name == "one-api":
             error["message"] = "当前分组上游负载已饱和，请稍后再试"
         error["message"] = self.label(str(error["message"]), request_id)
-        return json_reply(status, {"error": error})
+        return json_response(status, {"error": error})
 
-    def unknown_path(self, method: str, path: str) -> Reply:
+    def unknown_path(self, method: str, path: str) -> Response:
         """A path under /v1, /api or /dashboard that does not exist: JSON, 404. Any other is the hub's web page, 200."""
         if not path.startswith(("/v1", "/api", "/dashboard", "/assets")):
             head = f"<head><title>{self.title}</title></head>"
             page = f'<!doctype html><html>{head}<body><div id="root"></div></body></html>\n'
-            return Reply(200, (page.encode(),), HTML_TYPE)
+            return Response(200, (page.encode(),), HTML_TYPE)
         error = {"message": f"Invalid URL ({method} {path})", "type": "invalid_request_error", "param": "", "code": ""}
-        return json_reply(404, {"error": error})
+        return json_response(404, {"error": error})
 
 
 _COUNTER = itertools.count(1)

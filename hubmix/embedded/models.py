@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -236,3 +236,26 @@ _OWNERS = {
 
 def _owner(model_id: str) -> str:
     return next((owner for prefix, owner in _OWNERS.items() if model_id.startswith(prefix)), "custom")
+
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+
+# A token is a word of up to eight letters with the blanks before it, or one other sign with the blanks before it.
+# Streams send one piece an event, and `max_tokens` counts pieces.
+_PIECE = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
+
+
+def pieces(text: str) -> list[str]:
+    """The tokens of an answer, in order; joined they are the text again."""
+    return _PIECE.findall(text)
+
+
+def count(text: str) -> int:
+    """The tokens of a text of the prompt: a quarter of its characters, rounded up."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def count_prompt(texts: Iterable[str]) -> int:
+    """The tokens of a prompt whose messages have these texts."""
+    return sum(count(text) + TOKENS_PER_MESSAGE for text in texts)

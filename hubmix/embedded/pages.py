@@ -9,8 +9,8 @@ from typing import Any
 
 from hubmix.embedded.accounts import QUOTA_PER_USD, UNLIMITED_USD, Account
 from hubmix.embedded.dialects import Dialect
+from hubmix.embedded.http import HTML_TYPE, Response, json_response
 from hubmix.embedded.models import EmbeddedModel, Registry
-from hubmix.embedded.replies import HTML_TYPE, Reply, json_reply
 
 CREATED = 1626777600  # the constant that every measured hub reports: never a date to sort by
 
@@ -22,12 +22,12 @@ _PERMISSION = {
 }  # fmt: skip
 
 
-def models(dialect: Dialect, registry: Registry) -> Reply:
+def models(dialect: Dialect, registry: Registry) -> Response:
     """GET /v1/models."""
     data = [_model(dialect, model) for model in registry]
     if dialect.name == "new-api":
-        return json_reply(200, {"data": data, "object": "list", "success": True})
-    return json_reply(200, {"data": data, "object": "list"} if dialect.name == "one-api" else {"data": data})
+        return json_response(200, {"data": data, "object": "list", "success": True})
+    return json_response(200, {"data": data, "object": "list"} if dialect.name == "one-api" else {"data": data})
 
 
 def _model(dialect: Dialect, model: EmbeddedModel) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _model(dialect: Dialect, model: EmbeddedModel) -> dict[str, Any]:
     return {**entry, "permission": [_PERMISSION] if known else None, "root": model.id, "parent": None}
 
 
-def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Reply:
+def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Response:
     """GET /v1/models/{id}: as on the real hubs, a served model can be missing from the built-in table."""
     if "/" in model_id:
         return dialect.unknown_path("GET", f"/v1/models/{model_id}")
@@ -46,20 +46,20 @@ def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Reply:
     if model is None or model.owner == "custom":
         message = f"The model '{model_id}' does not exist"
         error = {"message": message, "type": "invalid_request_error", "param": "model", "code": "model_not_found"}
-        return json_reply(200, {"error": error})
+        return json_response(200, {"error": error})
     body = _model(dialect, model)
-    return json_reply(200, {**body, "supported_endpoint_types": None} if dialect.name == "new-api" else body)
+    return json_response(200, {**body, "supported_endpoint_types": None} if dialect.name == "new-api" else body)
 
 
-def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: str | None) -> Reply:
+def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: str | None) -> Response:
     """GET /api/v1/models, AIHubMix's catalog: comma-separated strings, USD per million tokens, 0 for unknown."""
     data = [_catalog_entry(model) for model in registry if _wanted(model, query)]
     body = {"data": data, "message": "", "success": True}
     tag = f'"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]}"'
     headers = {"ETag": tag, "Cache-Control": "public, max-age=300, stale-while-revalidate=300"}
     if if_none_match == tag:
-        return Reply(304, content_type=None, headers=headers)
-    return json_reply(200, body, headers=headers)
+        return Response(304, content_type=None, headers=headers)
+    return json_response(200, body, headers=headers)
 
 
 def _catalog_entry(model: EmbeddedModel) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _wanted(model: EmbeddedModel, query: Mapping[str, str]) -> bool:
     )
 
 
-def pricing(registry: Registry) -> Reply:
+def pricing(registry: Registry) -> Response:
     """GET /api/pricing, New API's prices: ratios of 2 USD per million tokens, no context lengths, no capabilities."""
     data = [_priced(model) for model in registry]
     data[0]["pricing_version"] = hashlib.sha256(
@@ -103,7 +103,7 @@ def pricing(registry: Registry) -> Reply:
         "jina-rerank": {"path": "/v1/rerank", "method": "POST"},
         "openai": {"path": "/v1/chat/completions", "method": "POST"},
     }
-    return json_reply(
+    return json_response(
         200,
         {
             "auto_groups": ["default"],
@@ -134,24 +134,26 @@ def _priced(model: EmbeddedModel) -> dict[str, Any]:
     return {**entry, "enable_groups": ["default"], "supported_endpoint_types": [_ENDPOINTS[model.kind]]}
 
 
-def subscription(account: Account) -> Reply:
+def subscription(account: Account) -> Response:
     """GET /dashboard/billing/subscription: what was granted, never what is left; 100,000,000 for an unlimited key."""
     granted = account.granted if account.granted is not None else UNLIMITED_USD
     limits = dict.fromkeys(("soft_limit_usd", "hard_limit_usd", "system_hard_limit_usd"), granted)
-    return json_reply(200, {"object": "billing_subscription", "has_payment_method": True, **limits, "access_until": 0})
+    return json_response(
+        200, {"object": "billing_subscription", "has_payment_method": True, **limits, "access_until": 0}
+    )
 
 
-def usage(account: Account) -> Reply:
+def usage(account: Account) -> Response:
     """GET /dashboard/billing/usage: hundredths of a USD."""
-    return json_reply(200, {"object": "list", "total_usage": round(account.used * 100, 6)})
+    return json_response(200, {"object": "list", "total_usage": round(account.used * 100, 6)})
 
 
-def remain(balance: float, used: float) -> Reply:
+def remain(balance: float, used: float) -> Response:
     """GET /dashboard/billing/remain, AIHubMix's: the USD that are left, under the name of those that were used."""
-    return json_reply(200, {"object": "list", "total_usage": round(balance - used, 6)})
+    return json_response(200, {"object": "list", "total_usage": round(balance - used, 6)})
 
 
-def token_usage(account: Account, balance: float) -> Reply:
+def token_usage(account: Account, balance: float) -> Response:
     """GET /api/usage/token/, New API's: units of which 500,000 are one USD."""
     granted = account.granted if account.granted is not None else balance
     total, used = round(granted * QUOTA_PER_USD), round(account.used * QUOTA_PER_USD)
@@ -166,16 +168,16 @@ def token_usage(account: Account, balance: float) -> Reply:
         "total_used": used,
         "unlimited_quota": account.granted is None,
     }
-    return json_reply(200, {"code": True, "data": data, "message": "ok"})
+    return json_response(200, {"code": True, "data": data, "message": "ok"})
 
 
-def moved(path: str) -> Reply:
+def moved(path: str) -> Response:
     """A path of New API that wants a slash at its end."""
     page = f'<a href="{path}/">Moved Permanently</a>.\n\n'
-    return Reply(301, (page.encode(),), HTML_TYPE, {"Location": f"{path}/"})
+    return Response(301, (page.encode(),), HTML_TYPE, {"Location": f"{path}/"})
 
 
-def status(dialect: Dialect) -> Reply:
+def status(dialect: Dialect) -> Response:
     """GET /api/status: public."""
     empty = (
         "chat_link", "footer_html", "github_client_id", "lark_client_id", "logo", "oidc_authorization_endpoint",
@@ -193,12 +195,12 @@ def status(dialect: Dialect) -> Reply:
         "system_name": dialect.title,
         "version": "v0.0.0",
     }
-    return json_reply(200, {"data": data, "message": "", "success": True})
+    return json_response(200, {"data": data, "message": "", "success": True})
 
 
-def user_self(dialect: Dialect) -> Reply:
+def user_self(dialect: Dialect) -> Response:
     """GET /api/user/self with a model key, which is not what it wants."""
     if dialect.name == "new-api":
         message = "Unauthorized, invalid access token"
-        return json_reply(401, {"code": "AUTH_UNAUTHORIZED", "message": message, "success": False})
-    return json_reply(200, {"message": "无权进行此操作，access token 无效", "success": False})
+        return json_response(401, {"code": "AUTH_UNAUTHORIZED", "message": message, "success": False})
+    return json_response(200, {"message": "无权进行此操作，access token 无效", "success": False})

@@ -18,7 +18,17 @@ from hubmix.embedded.bodies import Envelope as Envelope
 from hubmix.embedded.cases import HTML_502
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.faults import Fault
-from hubmix.embedded.replies import HTML_TYPE, PASSED_JSON_TYPE, PING, STREAM_TYPE, Drop, Reply, Step, Wait, json_reply
+from hubmix.embedded.http import (
+    HTML_TYPE,
+    PASSED_JSON_TYPE,
+    PING,
+    STREAM_TYPE,
+    Drop,
+    Response,
+    Step,
+    Wait,
+    json_response,
+)
 
 SERVER_ERROR = {
     "message": "The server had an error while processing your request",
@@ -58,54 +68,54 @@ class Outgoing:
         return self.usage_asked or self.dialect.asks_usage
 
 
-def stream(out: Outgoing, fault: Fault | None) -> Reply:
-    """The reply of a streamed answer."""
+def stream(out: Outgoing, fault: Fault | None) -> Response:
+    """The response of a streamed answer."""
     if fault is None or fault.kind == "ok":
-        return _reply(out, _good(out))
+        return _response(out, _good(out))
     changed = _CHANGES.get(fault.kind)
     if changed is not None:
         return changed(out, fault)
-    return _reply(out, [*_broken(out, fault)])
+    return _response(out, [*_broken(out, fault)])
 
 
-def whole(out: Outgoing, fault: Fault | None) -> Reply:
-    """The reply of an answer in one JSON object. A fault that only streams know becomes its likeness in JSON."""
+def whole(out: Outgoing, fault: Fault | None) -> Response:
+    """The response of an answer in one JSON object. A fault that only streams know becomes its likeness in JSON."""
     body = copy.deepcopy(out.whole)
     if fault is not None and fault.kind == "error_event":
         return out.dialect.vendor_error(200, {"error": error_object(fault)}, out.request_id)
     if fault is not None and fault.kind in _JSON_CHANGES:
         _JSON_CHANGES[fault.kind](out, body, fault)
     text = json.dumps(body, ensure_ascii=False).encode()
-    reply = Reply(200, (text,), PASSED_JSON_TYPE)
-    return reply if fault is None else on_the_wire(reply, fault)
+    response = Response(200, (text,), PASSED_JSON_TYPE)
+    return response if fault is None else on_the_wire(response, fault)
 
 
-def on_the_wire(reply: Reply, fault: Fault) -> Reply:
-    """What a fault of the connection does to any reply that is not a stream."""
-    body = reply.body
+def on_the_wire(response: Response, fault: Fault) -> Response:
+    """What a fault of the connection does to any response that is not a stream."""
+    body = response.body
     half = body[: max(1, len(body) // 2)]
-    pauses: dict[str, Callable[[], Reply]] = {
+    pauses: dict[str, Callable[[], Response]] = {
         "reset": lambda: (
-            replace(reply, steps=(half, Drop(reset=True)), length=len(body))
+            replace(response, steps=(half, Drop(reset=True)), length=len(body))
             if fault.after is not None
-            else replace(reply, before=(Drop(reset=True),))
+            else replace(response, before=(Drop(reset=True),))
         ),
         "stall": lambda: (
-            replace(reply, steps=(half, Wait()), length=len(body))
+            replace(response, steps=(half, Wait()), length=len(body))
             if fault.after is not None
-            else replace(reply, before=(Wait(),))
+            else replace(response, before=(Wait(),))
         ),
-        "slow": lambda: replace(reply, before=(Wait(fault.seconds),)),
-        "cut": lambda: replace(reply, steps=(half, Drop()), length=len(body)),
-        "garbled": lambda: replace(reply, steps=(half,)),
-        "html": lambda: Reply(fault.status, (HTML_502.encode(),), HTML_TYPE),
-        "empty_body": lambda: replace(reply, steps=()),
-        "error_event": lambda: json_reply(200, {"error": error_object(fault)}),
-        "only_done": lambda: replace(reply, steps=()),
-        "empty_stream": lambda: replace(reply, steps=()),
+        "slow": lambda: replace(response, before=(Wait(fault.seconds),)),
+        "cut": lambda: replace(response, steps=(half, Drop()), length=len(body)),
+        "garbled": lambda: replace(response, steps=(half,)),
+        "html": lambda: Response(fault.status, (HTML_502.encode(),), HTML_TYPE),
+        "empty_body": lambda: replace(response, steps=()),
+        "error_event": lambda: json_response(200, {"error": error_object(fault)}),
+        "only_done": lambda: replace(response, steps=()),
+        "empty_stream": lambda: replace(response, steps=()),
     }
     change = pauses.get(fault.kind)
-    return change() if change else reply
+    return change() if change else response
 
 
 def error_object(fault: Fault) -> dict[str, Any]:
@@ -115,11 +125,11 @@ def error_object(fault: Fault) -> dict[str, Any]:
     return body if fault.code is None else {**body, "code": fault.code}
 
 
-def _reply(out: Outgoing, steps: list[Step], before: tuple[Step, ...] = ()) -> Reply:
+def _response(out: Outgoing, steps: list[Step], before: tuple[Step, ...] = ()) -> Response:
     if out.batch > 1:
         joined = [b"".join(steps[i : i + out.batch]) for i in range(0, len(steps), out.batch)]  # type: ignore[arg-type]
         steps = [*joined]  # only good streams are batched: they hold nothing but bytes
-    return Reply(200, tuple(steps), STREAM_TYPE, before=before, pace=out.pace)
+    return Response(200, tuple(steps), STREAM_TYPE, before=before, pace=out.pace)
 
 
 def _frames(out: Outgoing) -> list[Step]:
@@ -197,16 +207,16 @@ def _silence(fault: Fault) -> list[Step]:
     return [Wait(fault.seconds or 0.0, fault.every)] if fault.every else []
 
 
-def _early(out: Outgoing, fault: Fault) -> Reply:
+def _early(out: Outgoing, fault: Fault) -> Response:
     """Resets, stalls and slowness, which can begin ahead of the headers."""
     if fault.after is not None:
-        return _reply(out, _broken(out, fault))
+        return _response(out, _broken(out, fault))
     step: Step = Drop(reset=True) if fault.kind == "reset" else Wait(fault.seconds if fault.kind == "slow" else None)
-    return _reply(out, _good(out), before=(step,))
+    return _response(out, _good(out), before=(step,))
 
 
-def _steps(make: Callable[[Outgoing, Fault], list[Step]]) -> Callable[[Outgoing, Fault], Reply]:
-    return lambda out, fault: _reply(out, [*_silence(fault), *make(out, fault)])
+def _steps(make: Callable[[Outgoing, Fault], list[Step]]) -> Callable[[Outgoing, Fault], Response]:
+    return lambda out, fault: _response(out, [*_silence(fault), *make(out, fault)])
 
 
 def _only_usage(out: Outgoing, _: Fault) -> list[Step]:
@@ -268,11 +278,11 @@ def wrong_usage(counts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_CHANGES: dict[str, Callable[[Outgoing, Fault], Reply]] = {
+_CHANGES: dict[str, Callable[[Outgoing, Fault], Response]] = {
     "reset": _early,
     "stall": _early,
     "slow": _early,
-    "html": lambda out, fault: Reply(fault.status, (HTML_502.encode(),), HTML_TYPE),
+    "html": lambda out, fault: Response(fault.status, (HTML_502.encode(),), HTML_TYPE),
     "empty_stream": _steps(lambda out, fault: []),
     "empty_body": _steps(lambda out, fault: []),
     "only_done": _steps(lambda out, fault: [DONE]),

@@ -277,7 +277,7 @@ def test_the_help_names_the_exit_codes(hubmix: Command) -> None:
 
 def test_the_demo_is_that_of_the_package(hubmix: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     for code in (0, 1, 130):
-        monkeypatch.setattr("hubmix.demo.run.main", lambda code=code: code)
+        monkeypatch.setattr("hubmix.cli.demo.main", lambda code=code: code)
         assert hubmix("demo").code == code
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from hubmix.embedded.models import Registry
+from hubmix.embedded.models import Registry, pieces
 from hubmix.embedded.rules import respond
 from hubmix.embedded.rules.conversation import ToolResult
 from hubmix.embedded.rules.extract import best_sentences, question_in
 from hubmix.embedded.rules.tools import Tool, asked, forced
-from hubmix.embedded.tokens import pieces
 from hubmix.embedded.validate import read_chat
 
 TEXT = {"type": "string"}

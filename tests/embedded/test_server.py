@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hubmix.embedded import EmbeddedHub, Fault, refused_url
-from hubmix.embedded.replies import STREAM_TYPE, Reply
-from hubmix.embedded.replies import send as put_on_wire
+from hubmix.embedded.http import STREAM_TYPE, Response
+from hubmix.embedded.http import send as put_on_wire
 from tests.embedded.client import chat, send
 
 
@@ -112,9 +112,9 @@ async def test_nothing_more_is_written_once_the_client_is_gone() -> None:
     async def receive() -> Any:
         return {"type": "http.disconnect"}
 
-    reply = Reply(200, (b"one", b"two", b"three", b"four"), STREAM_TYPE)
+    response = Response(200, (b"one", b"two", b"three", b"four"), STREAM_TYPE)
     scope: Any = {"state": {"transport": Transport()}}
-    await put_on_wire(reply, scope, receive, write, asyncio.Event())
+    await put_on_wire(response, scope, receive, write, asyncio.Event())
     assert sent == [b"", b"one", b"two"]
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from hubmix.embedded import EmbeddedHub
-from hubmix.embedded.embeddings import embed
-from hubmix.embedded.rerank import scores
+from hubmix.embedded.vectors import embed, scores
 from tests.embedded.client import Response, send
 
 DOCUMENTS = [

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hubmix.embedded.models import EmbeddedModel, lorem_length
+from hubmix.embedded.models import EmbeddedModel, lorem_length, pieces
 from hubmix.embedded.rules import extract, prompted, react, templates
 from hubmix.embedded.rules.conversation import Conversation, read
 from hubmix.embedded.rules.schema import fill
 from hubmix.embedded.rules.text import shorten
 from hubmix.embedded.rules.tools import Call, Tool, asked, calls_of, forced, tool
-from hubmix.embedded.tokens import pieces
 from hubmix.embedded.validate import ChatRequest
 
 _LOREM = ("lorem", " ipsum", " dolor", " sit", " amet", ",", " consect", "etur", " adipisci", "ng", " elit", ".", " ")

@@ -1,6 +1,6 @@
 """An answer as a value, and the one place that puts it on the wire.
 
-A `Reply` is decided completely before a byte leaves: status, headers, and a list of steps, each of which is bytes to
+A `Response` is decided completely before a byte leaves: status, headers, and a list of steps, each of which is bytes to
 send, a `Wait`, or a `Drop` of the connection. Only `send` waits.
 """
 
@@ -49,10 +49,10 @@ Step = bytes | Wait | Drop
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """What goes out: `before` happens ahead of the status line, `steps` after it.
 
-    `length` is the Content-Length to announce; None lets a streamed reply be chunked and measures any other.
+    `length` is the Content-Length to announce; None lets a streamed response be chunked and measures any other.
     """
 
     status: int
@@ -65,20 +65,20 @@ class Reply:
 
     @property
     def body(self) -> bytes:
-        """All bytes of the reply, as if nothing happened between them."""
+        """All bytes of the response, as if nothing happened between them."""
         return b"".join(step for step in self.steps if isinstance(step, bytes))
 
-    def with_headers(self, headers: Mapping[str, str]) -> Reply:
-        """The same reply with these headers beside its own, which win."""
+    def with_headers(self, headers: Mapping[str, str]) -> Response:
+        """The same response with these headers beside its own, which win."""
         return replace(self, headers={**headers, **self.headers})
 
 
-def json_reply(
+def json_response(
     status: int, body: Any, *, content_type: str | None = JSON_TYPE, headers: Mapping[str, str] | None = None
-) -> Reply:
-    """A reply with `body` as JSON in UTF-8."""
+) -> Response:
+    """A response with `body` as JSON in UTF-8."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Reply(status, (text.encode(),), content_type, headers or {})
+    return Response(status, (text.encode(),), content_type, headers or {})
 
 
 class _GoneError(Exception):
@@ -94,16 +94,18 @@ class _Line:
         self._send = send
         self._closing = closing
 
-    async def start(self, reply: Reply) -> None:
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-        if reply.content_type is not None and "content-type" not in {name.lower() for name in reply.headers}:
-            headers.append((b"content-type", reply.content_type.encode("latin-1")))
-        length = reply.length
-        if length is None and reply.content_type != STREAM_TYPE:
-            length = len(reply.body)
+    async def start(self, response: Response) -> None:
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+        ]
+        if response.content_type is not None and "content-type" not in {name.lower() for name in response.headers}:
+            headers.append((b"content-type", response.content_type.encode("latin-1")))
+        length = response.length
+        if length is None and response.content_type != STREAM_TYPE:
+            length = len(response.body)
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
-        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
 
     async def take(self, steps: tuple[Step, ...], pace: float = 0.0) -> None:
         for step in steps:
@@ -165,16 +167,16 @@ class _Line:
             pass
 
 
-async def send(reply: Reply, scope: Scope, receive: Receive, send: Send, closing: asyncio.Event) -> None:
-    """Put a reply on the wire of one request, and stop at once when the client leaves or `closing` is set."""
+async def send(response: Response, scope: Scope, receive: Receive, send: Send, closing: asyncio.Event) -> None:
+    """Put a response on the wire of one request, and stop at once when the client leaves or `closing` is set."""
     line = _Line(scope, receive, send, closing)
     try:
-        await line.take(reply.before)
-        await line.start(reply)
-        if len(reply.steps) == 1 and isinstance(reply.steps[0], bytes):
-            await line.end(reply.steps[0])
+        await line.take(response.before)
+        await line.start(response)
+        if len(response.steps) == 1 and isinstance(response.steps[0], bytes):
+            await line.end(response.steps[0])
             return
-        await line.take(reply.steps, reply.pace)
+        await line.take(response.steps, response.pace)
         await line.end()
     except _GoneError:
         return
