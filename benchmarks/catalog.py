@@ -60,7 +60,7 @@ def measure(effort: Effort) -> Section:
     if len(known.list(kind=None)) != MODELS:
         raise RuntimeError(f"the catalog read {len(known.list(kind=None))} models of {MODELS}")
     exact, other = "vendor-4/Model-500.3", "model-500-3"
-    if known.peek(exact) is None or known.peek(other) is None:
+    if known.cached.find(exact) is None or known.cached.find(other) is None:
         raise RuntimeError("the catalog does not find what it lists")
     parse = in_turns({"parse": lambda: new().refresh(), "json": lambda: json.loads(listed)}, effort)
     names = {"by its id": exact, "by another spelling": other, "in vain": "nothing-like-it"}
@@ -84,4 +84,4 @@ def measure(effort: Effort) -> Section:
 def _many(catalog: ModelCatalog, name: str) -> None:
     """A thousand look-ups, so that the milliseconds measured are microseconds for one."""
     for _ in range(1000):
-        catalog.peek(name)
+        catalog.cached.find(name)

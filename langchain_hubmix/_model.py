@@ -121,7 +121,9 @@ class ChatSettings(HubConnection, BaseChatModel):
         return stop
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        info = self.catalog.peek_in_memory(self.model)  # this runs whenever a model object is made, which does no I/O
+        info = self.catalog.cached.find(
+            self.model, disk=False
+        )  # this runs whenever a model object is made, which does no I/O
         return profile_of(info) if info is not None else None
 
     def get_num_tokens(self, text: str) -> int:

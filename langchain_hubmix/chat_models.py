@@ -299,7 +299,7 @@ class ChatHubmix(ChatSettings):
 
     def _method_of(self, model: str) -> Method:
         """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""
-        info = self.catalog.peek(model)
+        info = self.catalog.cached.find(model)
         return "json_schema" if info is not None and info.structured_output is True else "function_calling"
 
 

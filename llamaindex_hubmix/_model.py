@@ -115,7 +115,7 @@ class HubConnection(BaseComponent):
 
     def _known(self, model: str) -> ModelInfo | None:
         """What the catalog says of a model, from its cache: never a request."""
-        return self.hub.models.peek(model)
+        return self.hub.models.cached.find(model)
 
     @model_serializer(mode="wrap")
     def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """The catalog: what a hub can serve, asked from the hub itself."""
 
 from hubmix.catalog.catalog import ModelCatalog
-from hubmix.catalog.info import CatalogInfo
 from hubmix.catalog.listing import ModelList
-from hubmix.catalog.models import ModelInfo, Pricing
+from hubmix.catalog.models import CatalogInfo, ModelInfo, Pricing
 from hubmix.transport.get import Fetched, Fetcher
 from hubmix.wire.values import Cost
 

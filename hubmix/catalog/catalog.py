@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 from typing_extensions import Unpack
 
-from hubmix.catalog.cache import CatalogState, Settings, run_in_thread
+from hubmix.catalog.cache import CatalogCache, Settings, run_in_thread
 from hubmix.catalog.cost import cost_of
-from hubmix.catalog.info import CatalogInfo
 from hubmix.catalog.listing import Criteria, ModelList, Price, check_supports, select
-from hubmix.catalog.models import ModelInfo
+from hubmix.catalog.models import CatalogInfo, ModelInfo
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
 from hubmix.catalog.substitutes import nearest
 from hubmix.errors import ModelNotFoundError
@@ -30,8 +29,7 @@ class ModelCatalog:
     renewed in the background. A copy on disk lets a program start offline. All methods may be called from any thread;
     those with an `a` in front are the same for asyncio.
 
-    The metadata advises. It never blocks a call, and no call waits for it: `peek` and the other `peek_` methods look
-    only at what is already here.
+    The metadata advises. It never blocks a call, and no call waits for it: `cached` looks only at what is already here.
 
     Args:
         fetch: what makes the requests, usually the `Hub`.
@@ -66,7 +64,7 @@ class ModelCatalog:
         wall_clock: Callable[[], float] = time.time,
         background: Callable[[Callable[[], None]], None] = run_in_thread,
     ) -> None:
-        self._state = CatalogState(
+        self._cache = CatalogCache(
             Settings(
                 fetch=fetch,
                 base_url=base_url.rstrip("/"),
@@ -82,27 +80,12 @@ class ModelCatalog:
             )
         )
 
-    # What is already here: no network, no waiting. The first look may read the copy on disk.
+    # What is already here: no network, no waiting.
 
-    def peek(self, model: str) -> ModelInfo | None:
-        """What is known here and now of a model, by id or alias; None where nothing is, or the alias is ambiguous."""
-        return self._state.view().find(model)
-
-    def peek_in_memory(self, model: str) -> ModelInfo | None:
-        """`peek` that does not even read the copy on disk, for what must do no I/O at all."""
-        return self._state.in_memory().find(model)
-
-    def peek_id(self, model: str) -> str:
-        """The id that a call sends for `model`: an unknown or ambiguous one passes through unchanged."""
-        return self._state.view().index.match(model).only or model
-
-    def peek_cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
-        """`cost` from what is known here and now."""
-        return cost_of(model, self.peek(model), usage)
-
-    def peek_suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
-        """`suggest` from what is known here and now."""
-        return self._state.view().index.suggest(model, limit)
+    @property
+    def cached(self) -> CachedModels:
+        """What is known here and now: it never asks the hub. The first look may read the copy on disk."""
+        return CachedModels(self._cache)
 
     def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
         """Models that can stand in for `model`, best first, from what is known here and now; empty where that is
@@ -111,28 +94,27 @@ class ModelCatalog:
         One stands in where it is of the same kind, can all that `model` can, has as large a context window and costs at
         most `max_price_ratio` times as much. See `hubmix.catalog.substitutes`.
         """
-        info = self.peek(model)
-        others = () if info is None else self._state.view().models.values()
-        return ModelList([] if info is None else nearest(info, others, max_price_ratio=max_price_ratio, limit=limit))
+        snapshot = self._cache.cached()
+        info = snapshot.find(model)
+        if info is None:
+            return ModelList([])
+        return ModelList(nearest(info, snapshot.models.values(), max_price_ratio=max_price_ratio, limit=limit))
 
-    def warm(self) -> None:
-        """Start a refresh in the background where the list is missing or old, and return at once; nothing is raised."""
-        self._state.warm()
+    def warm(self, wait: float = 0) -> None:
+        """Start a refresh in the background if the list is missing or old. Nothing is raised.
 
-    def wait_a_moment(self, seconds: float) -> None:
-        """Give a list that is not here yet so many seconds to come, at most. Nothing is raised.
-
-        Where it takes longer, it is asked for in the background, and no later call of this waits again.
+        Args:
+            wait: seconds to give a first list to arrive. If it takes longer once, no later call waits again.
         """
-        self._state.wait_a_moment(seconds)
+        self._cache.snapshot(wait=wait, required=False)
 
-    async def await_a_moment(self, seconds: float) -> None:
-        """`wait_a_moment`, for asyncio."""
-        await self._state.await_a_moment(seconds)
+    async def awarm(self, wait: float = 0) -> None:
+        """`warm`, for asyncio."""
+        await self._cache.asnapshot(wait=wait, required=False)
 
     def info(self) -> CatalogInfo:
         """Where the list in hand came from, how old it is, and what went wrong last. Asks nothing."""
-        return self._state.info()
+        return self._cache.info()
 
     # Verbs that may ask the hub once, where there is no list yet.
 
@@ -192,12 +174,12 @@ class ModelCatalog:
             descending=descending,
             limit=limit,
         )
-        return self._listing(self._state.ready(), query, criteria)
+        return self._listing(self._cache.snapshot(), query, criteria)
 
     async def alist(self, query: str | None = None, **criteria: Unpack[Criteria]) -> ModelList:
         """`list`, for asyncio, with the same arguments."""
         criteria.setdefault("sort", "id")
-        return self._listing(await self._state.aready(), query, criteria)
+        return self._listing(await self._cache.asnapshot(), query, criteria)
 
     def get(self, model: str) -> ModelInfo:
         """What the hub says of a model, by id or alias.
@@ -206,19 +188,19 @@ class ModelCatalog:
             ModelNotFoundError: no model of that name, with the names that look like it; or several, with the choices.
             CatalogError: there is no list, here or on disk, and the hub could not be asked.
         """
-        return self._pick(self._state.ready_for(model), model)
+        return self._pick(self._cache.snapshot(required=not self._described(model)), model)
 
     async def aget(self, model: str) -> ModelInfo:
         """`get`, for asyncio."""
-        return self._pick(await self._state.aready_for(model), model)
+        return self._pick(await self._cache.asnapshot(required=not self._described(model)), model)
 
     def find(self, model: str) -> ModelInfo | None:
         """`get` that returns None where no single model is meant, or where there is no list to look into."""
-        return self._state.ready_or_view().find(model)
+        return self._cache.snapshot(required=False).find(model)
 
     async def afind(self, model: str) -> ModelInfo | None:
         """`find`, for asyncio."""
-        return (await self._state.aready_or_view()).find(model)
+        return (await self._cache.asnapshot(required=False)).find(model)
 
     def resolve(self, alias: str) -> str:
         """The id that a name means. One that the catalog does not know passes through unchanged.
@@ -229,19 +211,19 @@ class ModelCatalog:
         Raises:
             ModelNotFoundError: the name fits several models; the message and `suggestions` list them.
         """
-        return self._resolved(self._state.ready_or_view(), alias)
+        return self._resolved(self._cache.snapshot(required=False), alias)
 
     async def aresolve(self, alias: str) -> str:
         """`resolve`, for asyncio."""
-        return self._resolved(await self._state.aready_or_view(), alias)
+        return self._resolved(await self._cache.asnapshot(required=False), alias)
 
     def suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
         """The ids that look most like `model`, best first: for a did-you-mean."""
-        return self._state.ready_or_view().index.suggest(model, limit)
+        return self._cache.snapshot(required=False).index.suggest(model, limit)
 
     async def asuggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
         """`suggest`, for asyncio."""
-        return (await self._state.aready_or_view()).index.suggest(model, limit)
+        return (await self._cache.asnapshot(required=False)).index.suggest(model, limit)
 
     def cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
         """What a call cost.
@@ -253,11 +235,11 @@ class ModelCatalog:
         Returns:
             A `Cost` in USD; where a price is not known, one with `complete=False` and no total.
         """
-        return cost_of(model, self._state.ready_or_view().find(model), usage)
+        return cost_of(model, self._cache.snapshot(required=False).find(model), usage)
 
     async def acost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
         """`cost`, for asyncio."""
-        return cost_of(model, (await self._state.aready_or_view()).find(model), usage)
+        return cost_of(model, (await self._cache.asnapshot(required=False)).find(model), usage)
 
     def refresh(self, *, force: bool = False) -> CatalogInfo:
         """Ask the hub now, whatever the age of the list. A list that cannot be renewed is kept.
@@ -268,21 +250,25 @@ class ModelCatalog:
         Raises:
             CatalogError: the hub gave no list and there is none to keep.
         """
-        self._state.refresh(force=force)
-        self._state.need()
-        return self._state.info()
+        self._cache.refresh(force=force)
+        self._cache.needed()
+        return self._cache.info()
 
     async def arefresh(self, *, force: bool = False) -> CatalogInfo:
         """`refresh`, for asyncio."""
-        await self._state.arefresh(force=force)
-        self._state.need()
-        return self._state.info()
+        await self._cache.arefresh(force=force)
+        self._cache.needed()
+        return self._cache.info()
 
     # The pure part of the verbs.
 
+    def _described(self, model: str) -> bool:
+        """Whether the user's overrides describe this very model, so that no list is needed for it."""
+        return self._cache.overrides.find(model) is not None
+
     def _listing(self, snapshot: Snapshot, query: str | None, criteria: Criteria) -> ModelList:
         check_supports(criteria.get("supports", ()), snapshot.models.values())
-        return ModelList(select(snapshot.models.values(), query, **criteria), as_of=self._state.as_of(snapshot))
+        return ModelList(select(snapshot.models.values(), query, **criteria), as_of=self._cache.as_of(snapshot))
 
     def _pick(self, snapshot: Snapshot, model: str) -> ModelInfo:
         if (found := snapshot.find(model)) is not None:
@@ -295,7 +281,7 @@ class ModelCatalog:
         hint = f" Did you mean {_or(near)}?" if near else " hub.models.list() shows what it has."
         alias = "" if meant == model else f", which your alias {model!r} names"
         raise ModelNotFoundError(
-            f"{self._state.settings.base_url} lists no model {meant!r}{alias}.{hint}", model=model, suggestions=near
+            f"{self._cache.settings.base_url} lists no model {meant!r}{alias}.{hint}", model=model, suggestions=near
         )
 
     def _resolved(self, snapshot: Snapshot, alias: str) -> str:
@@ -308,13 +294,13 @@ class ModelCatalog:
     # `hub.models` of a hub there is what asks. A copy shares the hub.
 
     def __getstate__(self) -> tuple[Settings, Mapping[str, Document]]:
-        snapshot = self._state.snapshot
-        return replace(self._state.settings, fetch=NoHub()), dict(snapshot.documents) if snapshot else {}
+        snapshot = self._cache.held
+        return replace(self._cache.settings, fetch=NoHub()), dict(snapshot.documents) if snapshot else {}
 
     def __setstate__(self, state: tuple[Settings, Mapping[str, Document]]) -> None:
         settings, documents = state
-        self._state = CatalogState(settings)
-        self._state.use(documents)
+        self._cache = CatalogCache(settings)
+        self._cache.use(documents)
 
     def __copy__(self) -> ModelCatalog:
         return self.__deepcopy__({})
@@ -322,15 +308,45 @@ class ModelCatalog:
     def __deepcopy__(self, memo: dict[int, Any]) -> ModelCatalog:
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        twin._state = CatalogState(self._state.settings)
-        twin._state.snapshot = self._state.snapshot
+        twin._cache = CatalogCache(self._cache.settings)
+        twin._cache.held = self._cache.held
         return twin
 
     def __repr__(self) -> str:
-        return f"<ModelCatalog {self._state.info()}>"
+        return f"<ModelCatalog {self._cache.info()}>"
 
     def _repr_html_(self) -> str:
-        return self._state.info()._repr_html_()
+        return self._cache.info()._repr_html_()
+
+
+class CachedModels:
+    """The models as they are known here and now; see `ModelCatalog.cached`."""
+
+    __slots__ = ("_cache",)
+
+    def __init__(self, cache: CatalogCache) -> None:
+        self._cache = cache
+
+    def find(self, model: str, *, disk: bool = True) -> ModelInfo | None:
+        """Return what is known of a model, by id or alias; None if nothing is, or the alias is ambiguous.
+
+        Args:
+            model: the id or alias.
+            disk: False never reads the copy on disk, for callers that must do no I/O.
+        """
+        return self._cache.cached(disk=disk).find(model)
+
+    def id(self, model: str) -> str:
+        """Return the id that a call sends for `model`; an unknown or ambiguous one passes through unchanged."""
+        return self._cache.cached().index.match(model).only or model
+
+    def cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
+        """Return what a call cost, as `ModelCatalog.cost` does."""
+        return cost_of(model, self.find(model), usage)
+
+    def suggest(self, model: str, *, limit: int = 3) -> tuple[str, ...]:
+        """Return the ids that look most like `model`, best first."""
+        return self._cache.cached().index.suggest(model, limit)
 
 
 def _ambiguous(name: str, choices: tuple[str, ...]) -> ModelNotFoundError:

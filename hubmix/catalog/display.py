@@ -1,6 +1,4 @@
-"""How models look: an aligned text table, an escaped HTML table that follows the notebook's colours, a data frame, a
-plot.
-"""
+"""How a list of models looks: a text table, an HTML table, a data frame, a plot."""
 
 from __future__ import annotations
 
@@ -13,14 +11,13 @@ from unicodedata import east_asian_width
 
 from hubmix._html import table
 from hubmix._text import one_line, plain
-from hubmix.catalog.models import CAPABILITIES, ModelInfo
+from hubmix.catalog.models import ModelInfo, abilities, count_text
 
 _TEXT_ROWS = 60
 _HTML_ROWS = 300
 _LABELLED = 25  # points of a plot; more names than that lie on top of each other
 _HEADINGS = ("id", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
 _NUMERIC = frozenset({3, 4, 5, 6})
-_SHORT = {"structured_output": "structured"}
 
 
 def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
@@ -49,32 +46,6 @@ def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
         whole={0, 1},
         note=more + _footer(models, as_of),
     )
-
-
-def card_html(info: ModelInfo) -> str:
-    """One model as an HTML table of what is known, with the source of each fact."""
-    pricing = (
-        ""
-        if info.pricing is None
-        else f"{info.pricing}{' USD per 1M tokens' if info.pricing.per_call is None else ' USD'}"
-    )
-    facts = {
-        "name": info.name if info.name != info.id else "",
-        "owner": info.owner,
-        "kind": info.kind,
-        "context_window": _number(info.context_window),
-        "max_output_tokens": _number(info.max_output_tokens),
-        "input_modalities": ", ".join(info.input_modalities),
-        "supports": _abilities(info),
-        "pricing": pricing,
-        "endpoints": ", ".join(info.endpoints),
-        "description": info.description,
-    }
-    rows = [(name, str(value), info.source.get(name, "")) for name, value in facts.items() if value]
-    sources = sorted({source for _, _, source in rows if source})
-    if len(sources) > 1:
-        return table(("", "", "source"), rows, caption=info.id)
-    return table((), (row[:2] for row in rows), caption=info.id, note=f"source: {sources[0]}" if sources else "")
 
 
 def to_pandas(models: Sequence[ModelInfo]) -> Any:
@@ -128,8 +99,8 @@ def _row(info: ModelInfo) -> tuple[str, ...]:
         prices: tuple[str, ...] = (f"{plain(pricing.per_call)}/call", "")
     else:
         prices = tuple("?" if amount is None else plain(amount) for amount in (info.input_price, info.output_price))
-    limits = (_number(info.context_window) or "?", _number(info.max_output_tokens) or "?")
-    return (one_line(info.id), one_line(info.owner or ""), info.kind, *limits, *prices, _abilities(info))
+    limits = (count_text(info.context_window) or "?", count_text(info.max_output_tokens) or "?")
+    return (one_line(info.id), one_line(info.owner or ""), info.kind, *limits, *prices, abilities(info))
 
 
 def _record(info: ModelInfo) -> dict[str, Any]:
@@ -199,14 +170,6 @@ def _label(axes: Any, points: Sequence[_Point]) -> None:
 
 def _short(tokens: float) -> str:
     return f"{tokens / 2**20:g}M" if tokens >= 2**20 else f"{tokens / 2**10:g}K"
-
-
-def _abilities(info: ModelInfo) -> str:
-    return " ".join(_SHORT.get(name, name) for name in CAPABILITIES if getattr(info, name))
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
 
 
 def _align(cell: str, width: int, column: int) -> str:

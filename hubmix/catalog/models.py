@@ -1,4 +1,4 @@
-"""The values of the catalog: a model's price, what is known of a model, and what a call cost."""
+"""The values of the catalog: a model's price, what is known of a model, and the state of a list."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
+from hubmix._html import line, table
 from hubmix._text import plain
 
 KINDS = ("chat", "embedding", "rerank", "image", "audio", "video")
@@ -20,6 +21,7 @@ CAPABILITIES: Mapping[str, tuple[str, ...]] = {
     "reasoning": ("thinking", "reasoning"),
     "structured_output": ("structured_outputs", "structured_output"),
 }
+_SHORT = {"structured_output": "structured"}
 _CAPABILITY_OF = {word: name for name, words in CAPABILITIES.items() for word in (name, *words)}
 
 
@@ -159,9 +161,7 @@ class ModelInfo:
         return f"ModelInfo({', '.join(shown)})"
 
     def _repr_html_(self) -> str:
-        from hubmix.catalog.display import card_html
-
-        return card_html(self)
+        return _card(self)
 
 
 def capability_name(word: str) -> str | None:
@@ -171,3 +171,88 @@ def capability_name(word: str) -> str | None:
 
 def _items(pricing: Pricing) -> list[tuple[str, Decimal | None]]:
     return [(item.name, getattr(pricing, item.name)) for item in fields(pricing)]
+
+
+def abilities(info: ModelInfo) -> str:
+    """What the model is known to be able to do, in short words."""
+    return " ".join(_SHORT.get(name, name) for name in CAPABILITIES if getattr(info, name))
+
+
+def count_text(value: int | None) -> str:
+    """A number of tokens with separators; "" if it is not known."""
+    return "" if value is None else f"{value:,}"
+
+
+def _card(info: ModelInfo) -> str:
+    """One model as an HTML table of what is known, with the source of each fact."""
+    pricing = (
+        ""
+        if info.pricing is None
+        else f"{info.pricing}{' USD per 1M tokens' if info.pricing.per_call is None else ' USD'}"
+    )
+    facts = {
+        "name": info.name if info.name != info.id else "",
+        "owner": info.owner,
+        "kind": info.kind,
+        "context_window": count_text(info.context_window),
+        "max_output_tokens": count_text(info.max_output_tokens),
+        "input_modalities": ", ".join(info.input_modalities),
+        "supports": abilities(info),
+        "pricing": pricing,
+        "endpoints": ", ".join(info.endpoints),
+        "description": info.description,
+    }
+    rows = [(name, str(value), info.source.get(name, "")) for name, value in facts.items() if value]
+    sources = sorted({source for _, _, source in rows if source})
+    if len(sources) > 1:
+        return table(("", "", "source"), rows, caption=info.id)
+    return table((), (row[:2] for row in rows), caption=info.id, note=f"source: {sources[0]}" if sources else "")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogInfo:
+    """The state of a catalog.
+
+    Attributes:
+        base_url: the hub.
+        source: what the list in hand was read from: "aihubmix", "new-api", "openai", in order of trust; empty for none.
+        count: how many models it has.
+        age: seconds since it was fetched (or last confirmed by the hub); None where there is none.
+        stale: whether it is older than five minutes, or not there.
+        last_error: what went wrong last; None where nothing did.
+        notes: for each source that gave nothing, why.
+        cache_file: the copy on disk; None where none is kept.
+    """
+
+    base_url: str
+    source: tuple[str, ...] = ()
+    count: int = 0
+    age: float | None = None
+    stale: bool = True
+    last_error: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    cache_file: str | None = None
+
+    def held(self) -> str:
+        """What is in hand, in words: "14 models from aihubmix, as of just now"."""
+        if self.age is None:
+            return "no list yet"
+        models = "1 model" if self.count == 1 else f"{self.count:,} models"
+        return f"{models} from {' + '.join(self.source)}, as of {age_text(self.age)}"
+
+    def __str__(self) -> str:
+        return f"{self.base_url}: {self.held()}" + (f" ({self.last_error})" if self.last_error else "")
+
+    def _repr_html_(self) -> str:
+        return line(str(self))
+
+
+def age_text(seconds: float) -> str:
+    """An age for people: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    if seconds < 60:
+        return "just now"
+    if seconds < 3_600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 172_800:
+        return f"{int(seconds // 3_600)} h ago"
+    return f"{int(seconds // 86_400)} days ago"

@@ -1,4 +1,4 @@
-"""What a refresh asks and decides (pure), and the rule that there is one at a time (threads, loops and forks alike)."""
+"""What a refresh asks and decides (pure), and the rule that one runs at a time in a process."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLongError
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hubmix._text import redact
@@ -39,6 +40,14 @@ class Outcome:
     failed: bool = True
     partial: bool = False
     refused: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """What each source said instead of a list; once, if several said the same."""
+        saying: dict[str, list[str]] = {}
+        for name, note in self.notes.items():
+            saying.setdefault(note, []).append(name)
+        return "; ".join(f"{', '.join(names)}: {note}" for note, names in saying.items())
 
 
 def ask_sources(
@@ -89,15 +98,10 @@ def _shrank(new: Document, old: Document, now: float) -> bool:
     return not believed and len(new.entries) < len(old.entries) * _MAY_LOSE
 
 
-class AbandonedError(Exception):
-    """The refresh that others waited for was cancelled before it came to an end."""
-
-
 class Flight:
     """One refresh under way, and those who wait for it.
 
-    It is lost after `patience` seconds: what flies it may stand in an event loop that does not run any more, and
-    nobody is to wait for that.
+    After `patience` seconds it counts as lost: the event loop that runs it may have stopped.
     """
 
     __slots__ = ("future", "thread", "until")
@@ -119,26 +123,21 @@ class Flight:
         """Seconds until it is lost."""
         return max(self.until - time.monotonic(), 0.0)
 
-    def wait(self) -> None:
-        """Wait for its end. Raises `AbandonedError` where it does not come to one."""
+    def wait(self) -> bool:
+        """Wait for its end; False if it was cancelled or lost."""
         try:
-            ended = self.future.result(self.left)
+            return self.future.result(self.left)
         except WaitedTooLongError:
-            ended = False
-        if not ended:
-            raise AbandonedError
+            return False
 
-    async def wait_async(self) -> None:
+    async def wait_async(self) -> bool:
         """`wait`, in any event loop, whichever thread or loop the refresh runs in."""
         if self.future.done():
-            self.wait()
-            return
+            return self.future.result()
         try:
-            ended = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self.future)), self.left)
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self.future)), self.left)
         except asyncio.TimeoutError:
-            ended = False
-        if not ended:
-            raise AbandonedError
+            return False
 
 
 class SingleFlight:
@@ -148,33 +147,37 @@ class SingleFlight:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._flight: Flight | None = None
         self._pid = os.getpid()
 
-    def take_off(self) -> tuple[Flight, bool]:
-        """The flight there is, and whether the caller is the one to fly it."""
+    def begin(self) -> tuple[Flight, bool]:
+        """Return the refresh under way, and whether it is the caller's to run."""
         if self._pid != os.getpid():
-            # After a fork: the thread that flew it, and perhaps held the lock, is not in this process.
-            self._begin()
+            # After a fork: the thread that ran it, and perhaps held the lock, is not in this process.
+            self._reset()
         with self._lock:
             if self._flight is not None and self._flight.left:
                 return self._flight, False
             self._flight = Flight(self._patience)
             return self._flight, True
 
-    def land(self, flight: Flight, mine: bool, *, abandoned: bool = False) -> None:
-        """Tell everyone who waits, and make room for the next. Nothing, where the flight is somebody else's."""
-        if not mine:
-            return
-        with self._lock:
-            if self._flight is flight:
-                self._flight = None
-        # A result and no exception: of a waiter that was cancelled meanwhile nobody would retrieve it.
-        flight.future.set_result(not abandoned)
+    @contextmanager
+    def finishing(self, flight: Flight) -> Iterator[None]:
+        """Run the caller's own refresh; at the end, tell those who wait and make room for the next."""
+        ended = False
+        try:
+            yield
+            ended = True
+        finally:
+            with self._lock:
+                if self._flight is flight:
+                    self._flight = None
+            # A result and no exception: a waiter that was cancelled would not retrieve it.
+            flight.future.set_result(ended)
 
     @property
     def busy(self) -> bool:

@@ -1,10 +1,11 @@
-"""The copy on disk: one file for each hub and key, replaced whole, so that a notebook restarts offline."""
+"""The copy on disk: one file for each hub and key, replaced as a whole. A notebook restarts offline with it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,11 +15,56 @@ from hubmix.catalog.snapshot import Document, RejectedError, document_of
 from hubmix.catalog.sources import SOURCES
 
 _VERSION = 1
+_log = logging.getLogger("hubmix.catalog")
+
+
+class DiskCopy:
+    """One catalog's copy on disk. It never raises: what goes wrong is its `note`.
+
+    Args:
+        directory: where it is kept; "default" for `default_cache_dir()`, None for no copy.
+        base_url: the hub's base URL.
+        key_id: a salted hash of the key; each key has its own list.
+    """
+
+    __slots__ = ("_base_url", "_directory", "_key_id", "_warned", "note", "read")
+
+    def __init__(self, directory: Path | str | None, base_url: str, key_id: str) -> None:
+        self._directory, self._base_url, self._key_id = directory, base_url, key_id
+        self._warned = False
+        self.read = False
+        self.note: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None if no copy is kept."""
+        directory = default_cache_dir() if self._directory == "default" else self._directory
+        return None if directory is None else cache_file(Path(directory), self._base_url, self._key_id)
+
+    def load(self, now: float) -> dict[str, Document]:
+        """Return the documents of the copy; none if there is no usable copy."""
+        documents: dict[str, Document] = {}
+        if (path := self.path) is not None:
+            documents, self.note = load(path, self._base_url, now)
+        self.read = True
+        return documents
+
+    def save(self, documents: Mapping[str, Document]) -> None:
+        """Write the documents. A failure is logged once."""
+        if (path := self.path) is None:
+            return
+        try:
+            save(path, self._base_url, documents)
+            self.note = None
+        except (OSError, ValueError) as error:
+            self.note = f"the list could not be kept on disk: {error}"
+            if not self._warned:
+                self._warned = True
+                _log.warning("%s. Set HUBMIX_CACHE_DIR to a directory that can be written.", self.note.capitalize())
 
 
 def default_cache_dir() -> Path | None:
-    """`HUBMIX_CACHE_DIR`, else the user's cache directory. None, and nothing is kept on disk, where the variable is set
-    and empty."""
+    """Return `HUBMIX_CACHE_DIR`, else the user's cache directory; None if the variable is set and empty."""
     chosen = os.environ.get("HUBMIX_CACHE_DIR")
     if chosen is not None:
         return Path(os.path.expanduser(chosen)) if chosen.strip() else None
@@ -28,15 +74,15 @@ def default_cache_dir() -> Path | None:
 
 
 def cache_file(directory: Path, base_url: str, key_id: str) -> Path:
-    """Where a hub's lists are kept: named for the base URL and the salted hash of the key, never for the key."""
+    """Return the file of a hub's lists, named for the base URL and the salted hash of the key."""
     digest = hashlib.sha256(f"{base_url.rstrip('/')}\n{key_id}".encode()).hexdigest()
     return directory / f"catalog-{digest[:32]}.json"
 
 
 def save(path: Path, base_url: str, documents: Mapping[str, Document]) -> None:
-    """Write the documents as they came. Raises OSError where the directory cannot be written.
+    """Write the documents as they came. Raises OSError if the directory cannot be written.
 
-    The file is written beside its place and moved there, which is atomic: a process that reads at the same time gets
+    The file is written next to its place and moved there, which is atomic: a process that reads at the same time gets
     the old file or the new one.
     """
     content = {
@@ -61,7 +107,7 @@ def save(path: Path, base_url: str, documents: Mapping[str, Document]) -> None:
 
 
 def load(path: Path, base_url: str, now: float) -> tuple[dict[str, Document], str | None]:
-    """The documents on disk, and why there are none or fewer where that is not simply because no file is there."""
+    """Return the documents on disk, and why none could be read; a missing file needs no reason."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

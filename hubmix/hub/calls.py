@@ -215,7 +215,7 @@ class Calls:
         return self._counted(reply, trace)
 
     def _plain_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
-        return {**payload, "model": self._catalog.peek_id(model), **(options.extra_body or {})}
+        return {**payload, "model": self._catalog.cached.id(model), **(options.extra_body or {})}
 
     # ------------------------------------------------------------------------------------------------ what it needs
 
@@ -231,7 +231,7 @@ class Calls:
     def _body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
         body = shape(payload, model, self._connection.endpoint.preset.takes_back, options.extra_body)
         if body["model"] == model:  # unless extra_body says otherwise
-            body["model"] = self._catalog.peek_id(model)
+            body["model"] = self._catalog.cached.id(model)
         return body
 
     # ---------------------------------------------------------------------------------------------------- the answer
@@ -239,7 +239,7 @@ class Calls:
     def _complete(self, reply: Reply, trace: Trace) -> Reply:
         reply.trace, reply.served = trace, trace.served
         if trace.served is not None:  # a price by the call needs no usage
-            reply.cost = self._catalog.peek_cost(trace.served, reply.usage)
+            reply.cost = self._catalog.cached.cost(trace.served, reply.usage)
         self._counted(reply, trace)
         return reply
 
@@ -257,7 +257,7 @@ class Calls:
     def _record(self, trace: Trace, reply: Any) -> None:
         cost = getattr(reply, "cost", None)
         if cost is None and trace.served is not None:
-            cost = self._catalog.peek_cost(trace.served, reply.usage)
+            cost = self._catalog.cached.cost(trace.served, reply.usage)
         spending.record(self._connection.spending_key, trace.served or trace.requested, reply.usage, cost)
 
     # ----------------------------------------------------------------------------------------- the limit on requests

@@ -45,7 +45,7 @@ class Planning:
         return self._known_candidates(model, options)
 
     def _to_be_asked(self, model: str, options: CallOptions) -> bool:
-        return options.fallbacks == "auto" and self._catalog.peek(model) is None
+        return options.fallbacks == "auto" and self._catalog.cached.find(model) is None
 
     def _known_candidates(self, model: str, options: CallOptions) -> list[str]:
         chosen: list[str] = [model]
@@ -68,11 +68,11 @@ class Planning:
         return plan
 
     def _late(self, payload: Mapping[str, Any], options: CallOptions, seconds: float) -> list[str]:
-        self._catalog.wait_a_moment(seconds)
+        self._catalog.warm(seconds)
         return self._known_candidates(payload["model"], options)
 
     async def _alate(self, payload: Mapping[str, Any], options: CallOptions, seconds: float) -> list[str]:
-        await self._catalog.await_a_moment(seconds)
+        await self._catalog.awarm(seconds)
         return self._known_candidates(payload["model"], options)
 
     def _check(self, payload: Mapping[str, Any], options: CallOptions) -> None:
@@ -104,7 +104,7 @@ class Planning:
 
     def _lacks(self, model: str, needs: Needs) -> str | None:
         """The catalog's explicit *no* to something the request needs; what it does not know is tried."""
-        info = self._catalog.peek(model)
+        info = self._catalog.cached.find(model)
         if info is None:
             return None
         asked = (
@@ -123,12 +123,12 @@ class Planning:
         return None
 
     def _window(self, model: str) -> int | None:
-        info = self._catalog.peek(model)
+        info = self._catalog.cached.find(model)
         return None if info is None else info.context_window
 
     def _is_free(self, model: str) -> bool:
-        info = self._catalog.peek(model)
+        info = self._catalog.cached.find(model)
         return info is not None and info.free is True
 
     def _suggest(self, model: str) -> tuple[str, ...]:
-        return self._catalog.peek_suggest(model)
+        return self._catalog.cached.suggest(model)

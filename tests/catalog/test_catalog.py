@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hubmix.catalog import Fetched, ModelCatalog
-from hubmix.catalog.refresh import AbandonedError, SingleFlight
+from hubmix.catalog.refresh import SingleFlight
 from hubmix.errors import AuthenticationError, CatalogError, ConfigurationError, HubConnectionError, ModelNotFoundError
 from tests.support.catalog_fakes import FakeClock, FakeFetch, ids_answer, ok, recorded, sample, thousand
 
@@ -67,8 +67,8 @@ class TestAsking:
     def test_nothing_is_asked_until_it_is_needed(self) -> None:
         fetch = FakeFetch({MODELS: ids_answer("gpt-4o")})
         models = catalog(fetch)
-        assert models.peek("gpt-4o") is None
-        assert models.peek_id("GPT-4o") == "GPT-4o"
+        assert models.cached.find("gpt-4o") is None
+        assert models.cached.id("GPT-4o") == "GPT-4o"
         assert models.info().age is None
         repr(models)
         assert fetch.asked == []
@@ -255,9 +255,9 @@ class TestNoList:
         assert models.resolve("gpt-4o") == "gpt-4o"
         assert models.suggest("gpt-4o") == ()
         assert models.cost("gpt-4o", {"prompt_tokens": 1, "completion_tokens": 1}).total is None
-        assert models.peek("gpt-4o") is None
+        assert models.cached.find("gpt-4o") is None
         assert models.nearest("gpt-4o").ids == []
-        assert models.peek_suggest("gpt-4o") == ()
+        assert models.cached.suggest("gpt-4o") == ()
 
     async def test_async_too(self) -> None:
         models = catalog(FakeFetch({MODELS: HubConnectionError("refused")}))
@@ -299,22 +299,22 @@ class TestNoList:
             models.warm()
         assert (fetch.asked, len(later.work)) == ([], 1)
         later.run()
-        assert models.peek("gpt-4o") is None
+        assert models.cached.find("gpt-4o") is None
 
     def test_a_verb_does_not_give_up_while_the_first_refresh_is_on_its_way(self) -> None:
         models = ids("gpt-4o")
-        models.peek("gpt-4o")
+        models.cached.find("gpt-4o")
         models.warm()
         assert models.find("gpt-4o") is not None
 
     def test_a_first_list_is_waited_for_a_moment_and_once(self) -> None:
         later = Later()
         models = ids("gpt-4o", background=later)
-        models.wait_a_moment(0.01)
-        models.wait_a_moment(60.0)
-        assert models.peek("gpt-4o") is None
+        models.warm(0.01)
+        models.warm(60.0)
+        assert models.cached.find("gpt-4o") is None
         later.run()
-        assert models.peek("gpt-4o") is not None
+        assert models.cached.find("gpt-4o") is not None
 
     def test_many_calls_that_wait_ask_once_and_a_loop_that_ends_meanwhile_says_nothing(
         self, caplog: pytest.LogCaptureFixture
@@ -329,7 +329,7 @@ class TestNoList:
 
         async def many() -> None:
             listing = asyncio.ensure_future(models.alist())
-            await asyncio.gather(*(models.await_a_moment(0.01) for _ in range(20)))
+            await asyncio.gather(*(models.awarm(0.01) for _ in range(20)))
             listing.cancel()
 
         asyncio.run(many())
@@ -339,17 +339,17 @@ class TestNoList:
 
     async def test_a_first_list_that_comes_in_time_is_here(self) -> None:
         blocking, awaiting = ids("gpt-4o", background=lambda work: work()), ids("gpt-4o")
-        blocking.wait_a_moment(60.0)
-        await awaiting.await_a_moment(60.0)
-        assert blocking.peek("gpt-4o") is not None
-        assert awaiting.peek("gpt-4o") is not None
+        blocking.warm(60.0)
+        await awaiting.awarm(60.0)
+        assert blocking.cached.find("gpt-4o") is not None
+        assert awaiting.cached.find("gpt-4o") is not None
 
 
 class TestNames:
     def test_one_model_has_many_names(self) -> None:
         models = ids("gpt-4o", "gpt-4o-mini")
         assert {models.get(name).id for name in ("gpt-4o", "GPT-4o", "openai/gpt-4o", "OpenAI/GPT-4o")} == {"gpt-4o"}
-        assert models.peek_id("openai/gpt-4o") == "gpt-4o"
+        assert models.cached.id("openai/gpt-4o") == "gpt-4o"
 
     def test_a_typing_error_names_the_near_one(self) -> None:
         models = ids("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-6")
@@ -367,7 +367,7 @@ class TestNames:
             assert error.value.suggestions == ("openai/gpt-4o", "azure/gpt-4o")
             assert "'openai/gpt-4o' or 'azure/gpt-4o'" in str(error.value)
         assert models.find("gpt-4o") is None
-        assert models.peek_id("gpt-4o") == "gpt-4o"
+        assert models.cached.id("gpt-4o") == "gpt-4o"
 
     def test_overrides_win_and_need_no_hub(self) -> None:
         overrides = {"gpt-4o": {"context_window": 1, "pricing": {"input": 0.5}}, "local": {"tools": True}}
@@ -377,7 +377,7 @@ class TestNames:
         assert model.source["context_window"] == "user"
         assert models.get("local").tools is True
         offline = catalog(FakeFetch({MODELS: HubConnectionError("down")}), overrides=overrides)
-        assert offline.peek("gpt-4o").context_window == 1
+        assert offline.cached.find("gpt-4o").context_window == 1
         assert offline.get("local").tools is True
         with pytest.raises(CatalogError):
             offline.get("something else")
@@ -393,7 +393,7 @@ class TestNames:
         models = ids("gpt-4o", "gpt-4o-mini", "gpt-5", aliases={"gpt-4o": "gpt-4o-mini"}, overrides=overrides)
         found = models.find("gpt-4o")
         assert found is not None
-        assert (models.resolve("gpt-4o"), models.peek_id("gpt-4o")) == ("gpt-4o-mini", "gpt-4o-mini")
+        assert (models.resolve("gpt-4o"), models.cached.id("gpt-4o")) == ("gpt-4o-mini", "gpt-4o-mini")
         assert (models.get("gpt-4o").id, found.id) == ("gpt-4o-mini", "gpt-4o-mini")
         assert models.cost("gpt-4o", {"prompt_tokens": 1_000_000, "completion_tokens": 0}).total == 1
         away = ids("gpt-5", "gpt-5-mini", aliases={"gpt-5": "gpt-5-minii"})
@@ -406,9 +406,9 @@ class TestNames:
     def test_aliases_of_the_user(self) -> None:
         models = ids("gpt-4o", aliases={"best": "openai/gpt-4o", "mine": "not-listed"})
         assert models.get("best").id == "gpt-4o"
-        assert models.peek_id("mine") == "not-listed"
+        assert models.cached.id("mine") == "not-listed"
         offline = catalog(FakeFetch(), aliases={"best": "gpt-4o"})
-        assert offline.peek_id("best") == "gpt-4o"
+        assert offline.cached.id("best") == "gpt-4o"
 
 
 class TestCopies:
@@ -431,8 +431,8 @@ class TestCopies:
         models = ids("gpt-4o")
         models.list()
         for twin in (copy.copy(models), copy.deepcopy(models)):
-            assert twin.peek("gpt-4o") is not None
-            twin._state.settings.fetch.answers[MODELS] = ids_answer("gpt-5")
+            assert twin.cached.find("gpt-4o") is not None
+            twin._cache.settings.fetch.answers[MODELS] = ids_answer("gpt-5")
             twin.refresh()
             assert models.list().ids == ["gpt-4o"]
 
@@ -465,7 +465,7 @@ class TestTogether:
         while not fetch.asked:
             time.sleep(0.001)
         # Nobody who only looks waits for it.
-        assert models.peek("gpt-4o") is None
+        assert models.cached.find("gpt-4o") is None
         release.set()
         for thread in threads:
             thread.join(5)
@@ -557,7 +557,7 @@ class TestTogether:
         assert (await models.alist()).ids == ["old"]
         for _ in range(100):
             await asyncio.sleep(0.001)
-            if models.peek("new"):
+            if models.cached.find("new"):
                 break
         assert (await models.alist()).ids == ["new"]
         assert later.work == []
@@ -567,7 +567,7 @@ class TestTogether:
         models = catalog(Slow({MODELS: ids_answer("gpt-4o")}), background=later)
         asyncio.run(warmed(models))
         later.run()
-        assert models.peek("gpt-4o") is not None
+        assert models.cached.find("gpt-4o") is not None
 
     def test_a_loop_that_stands_still_keeps_nobody_from_asking(self) -> None:
         found: list[list[str]] = []
@@ -592,14 +592,14 @@ class TestTogether:
 
     async def test_a_lost_refresh_is_waited_for_no_longer_than_it_may_take(self) -> None:
         flights = SingleFlight(0.01)
-        flight, mine = flights.take_off()
+        flight, mine = flights.begin()
         assert mine
-        with pytest.raises(AbandonedError):
-            await flight.wait_async()
+        assert not await flight.wait_async()
         assert not flights.busy
-        assert flights.take_off()[1]
-        flights.land(flight, True)  # it came to an end after all, and nobody minds
-        await flight.wait_async()
+        assert flights.begin()[1]
+        with flights.finishing(flight):
+            pass  # it came to an end after all
+        assert await flight.wait_async()
 
     def test_no_thread_to_be_had_is_no_error_of_a_call(self) -> None:
         def none_left(work: Callable[[], None]) -> None:
@@ -612,9 +612,9 @@ class TestTogether:
 
     def test_a_refresh_that_was_cut_off_by_a_fork_does_not_block_the_child(self) -> None:
         models = ids("gpt-4o")
-        assert models._state._flights.take_off()[1]
+        assert models._cache._flights.begin()[1]
         # What a child process finds: a flight that a thread of another process flies, and a lock in any state.
-        models._state._flights._pid = -1
+        models._cache._flights._pid = -1
         assert models.list().ids == ["gpt-4o"]
 
 
@@ -626,7 +626,7 @@ class TestLooking:
         def look(name: str) -> float:
             start = time.perf_counter()
             for _ in range(1_000):
-                models.peek(name)
+                models.cached.find(name)
             return (time.perf_counter() - start) / 1_000
 
         for name in ("vendor-3/Model-34.6", "MODEL-34.6", "vendor_3/model_34_6", "nowhere/to-be-found"):

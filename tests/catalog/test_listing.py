@@ -11,7 +11,7 @@ import pytest
 
 from hubmix.catalog import ModelInfo, ModelList, Pricing
 from hubmix.catalog import display as display_module
-from hubmix.catalog.info import CatalogInfo, age_text
+from hubmix.catalog.models import CatalogInfo, age_text
 from hubmix.errors import ConfigurationError
 from tests.catalog.test_catalog import AIHUBMIX, MODELS, catalog
 from tests.support.catalog_fakes import FakeFetch, ids_answer, sample

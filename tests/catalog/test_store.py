@@ -35,7 +35,7 @@ def test_a_program_restarts_offline_and_says_how_old_its_models_are(tmp_path: Pa
     online(tmp_path, "gpt-4o", clock=clock, wall_clock=clock).list()
     clock.pass_(2 * 86_400)
     models = offline(tmp_path, clock=FakeClock(5.0), wall_clock=clock, background=later)
-    assert models.peek("gpt-4o") is not None
+    assert models.cached.find("gpt-4o") is not None
     listed = models.list()
     assert (listed.ids, listed.as_of) == (["gpt-4o"], "2 days ago")
     assert models.info().age == 2 * 86_400
@@ -82,7 +82,7 @@ def test_the_name_of_the_file_tells_hubs_and_keys_apart_and_names_neither(tmp_pa
 
 def test_another_keys_list_is_not_shown(tmp_path: Path) -> None:
     online(tmp_path, "gpt-4o", key_id="one").list()
-    assert offline(tmp_path, key_id="two").peek("gpt-4o") is None
+    assert offline(tmp_path, key_id="two").cached.find("gpt-4o") is None
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_a_damaged_copy_is_noted_and_not_used(tmp_path: Path, content: bytes) ->
     path = only_file(tmp_path)
     path.write_bytes(content)
     models = offline(tmp_path)
-    assert models.peek("gpt-4o") is None
+    assert models.cached.find("gpt-4o") is None
     assert str(path) in str(models.info().last_error)
     with pytest.raises(CatalogError):
         models.list()
     repaired = online(tmp_path, "gpt-5")
     assert repaired.list().ids == ["gpt-5"]
     assert repaired.info().last_error is None
-    assert offline(tmp_path).peek("gpt-5") is not None
+    assert offline(tmp_path).cached.find("gpt-5") is not None
 
 
 def test_a_copy_from_the_future_is_old(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_copy_from_the_future_is_old(tmp_path: Path) -> None:
     online(tmp_path, "gpt-4o", clock=clock, wall_clock=clock).list()
     clock.now -= 86_400
     models = offline(tmp_path, clock=FakeClock(), wall_clock=clock)
-    assert models.peek("gpt-4o") is not None
+    assert models.cached.find("gpt-4o") is not None
     assert models.info().stale
 
 
@@ -145,7 +145,7 @@ def test_a_copy_that_cannot_be_read_breaks_nothing(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
     models = offline(tmp_path)
-    assert models.peek("gpt-4o") is None
+    assert models.cached.find("gpt-4o") is None
     assert "could not be read" in str(models.info().last_error)
 
 
@@ -190,7 +190,7 @@ def test_odd_text_survives_the_disk(tmp_path: Path) -> None:
     shown = models.list()
     again = catalog(FakeFetch(), cache_dir=tmp_path, sources=("aihubmix",))
     assert again.list().ids == shown.ids
-    assert again.peek("说中文的模型").owner == "月之暗面"
+    assert again.cached.find("说中文的模型").owner == "月之暗面"
 
 
 WORKER = """
