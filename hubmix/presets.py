@@ -20,8 +20,8 @@ class Preset:
         key_variables: Environment variables that hold a key for this hub.
         catalog_sources: The catalog dialects to ask, richest first.
         own_error_types: The ``type`` of errors that the hub makes itself; every other type is a vendor's.
-        takes_back: How it takes the reasoning of an earlier turn: as ``reasoning_details`` exactly as they came, as
-            plain ``reasoning_content``, or both where it is not known.
+        reasoning_replay: How it takes the reasoning of earlier turns: unchanged `reasoning_details`, plain
+            `reasoning_content`, or both if that is not known.
         balance: Which way it tells what is left on a key.
     """
 
@@ -31,7 +31,7 @@ class Preset:
     key_variables: tuple[str, ...] = ()
     catalog_sources: tuple[str, ...] = ("new-api", "openai")
     own_error_types: frozenset[str] = frozenset({"new_api_error", "new_api_panic", "one_api_error"})
-    takes_back: Literal["reasoning_details", "reasoning_content", "both"] = "both"
+    reasoning_replay: Literal["reasoning_details", "reasoning_content", "both"] = "both"
     balance: Dialect = "generic"
 
 
@@ -45,7 +45,7 @@ AIHUBMIX = Preset(
     key_variables=("AIHUBMIX_API_KEY",),
     catalog_sources=("aihubmix", "openai"),
     own_error_types=frozenset({"Aihubmix_api_error", "one_api_error", "new_api_error", "new_api_panic"}),
-    takes_back="reasoning_details",
+    reasoning_replay="reasoning_details",
     balance="aihubmix",
 )
 AIHUBAPI = Preset(
@@ -53,7 +53,7 @@ AIHUBAPI = Preset(
     base_url="https://aihubapi.ai/v1",
     key_variables=("AIHUBAPI_API_KEY",),
     catalog_sources=("new-api", "openai"),
-    takes_back="reasoning_content",
+    reasoning_replay="reasoning_content",
     balance="new-api",
 )
 CUSTOM = Preset(

@@ -15,7 +15,7 @@ from hubmix.failover.breakers import HubHealth
 from hubmix.failover.classify import HUB_TYPES, classify
 from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.policy import FailoverPolicy
-from hubmix.wire.needs import Needs
+from hubmix.wire.requirements import Requirements
 from hubmix.wire.trace import Attempt
 
 logger = logging.getLogger("hubmix.failover")
@@ -68,7 +68,7 @@ class AttemptFailed(Exception):  # noqa: N818  # a signal between rooms, never s
         self.at: float | None = None  # on the plan's clock, where something was waited for since
 
 
-def _nothing(model: str, needs: Needs) -> str | None:
+def _nothing(model: str, needs: Requirements) -> str | None:
     return None
 
 
@@ -107,8 +107,8 @@ class Plan:
     timeout: float | None = None
     total_timeout: float | None = None
     streaming: bool = False
-    needs: Callable[[], Needs] = Needs
-    lacks: Callable[[str, Needs], str | None] = _nothing
+    needs: Callable[[], Requirements] = Requirements
+    lacks: Callable[[str, Requirements], str | None] = _nothing
     window: Callable[[str], int | None] = lambda model: None
     is_free: Callable[[str], bool] = lambda model: False
     suggest: Callable[[str], Sequence[str]] = lambda model: ()

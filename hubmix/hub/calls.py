@@ -9,18 +9,21 @@ import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hubmix.errors import ConfigurationError
 from hubmix.failover.drivers import walk_async, walk_sync
 from hubmix.failover.options import CallOptions
 from hubmix.failover.plan import AttemptFailed, Limits, Plan
 from hubmix.failover.stream_end import ended, interrupted
 from hubmix.hub import spending
 from hubmix.transport.answer import Answer, monotonic
-from hubmix.transport.exchange import Opened, Read, chat_reader, stream_async, stream_sync, whole_async, whole_sync
+from hubmix.transport.exchange import Opened, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.transport.owned import Owned
-from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply, read_embeddings, read_rerank
-from hubmix.wire.chat.body import shape
+from hubmix.transport.stream import judge
+from hubmix.wire import Delta, Reply
+from hubmix.wire.api import Answered, Api, BodyOptions, StreamReader
 from hubmix.wire.trace import Trace
 
 if TYPE_CHECKING:
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from hubmix.transport.connection import Connection
 
 logger = logging.getLogger(__name__)
-
-CHAT, EMBEDDINGS, RERANK = "chat/completions", "embeddings", "rerank"
-_USAGE_WANTED = {"include_usage": True}
 
 
 class Calls:
@@ -47,46 +47,50 @@ class Calls:
         self._refresh_catalog = refresh_catalog
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
 
-    # ------------------------------------------------------------------------------------------------ chat, whole
+    # ---------------------------------------------------------------------------------------------- whole answers
 
-    def chat(self, payload: Mapping[str, Any], options: CallOptions) -> Reply:
-        plan = self._planning.plan(payload, options)
-        read = chat_reader(payload.get("n") or 1)
+    def whole(self, api: Api[Answered], payload: Mapping[str, Any], options: CallOptions) -> Answered:
+        """Ask for one whole answer."""
 
-        def attempt(model: str, limits: Limits) -> Reply:
+        def attempt(model: str, limits: Limits) -> Answered:
             self._take_turn(limits)
-            body = self._body(payload, model, options)
-            reply: Reply = whole_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, read)
+            body = api.body(payload, self._body_options(model, options))
+            read = partial(_read, api, payload)
+            reply: Answered = whole_sync(self._client(), self._url(api, limits), body, options.headers, limits, read)
             return reply
 
-        reply, trace = walk_sync(plan, attempt)
-        return self._complete(reply, trace)
+        reply, trace = walk_sync(self._planning.plan(api, payload, options), attempt)
+        self._complete(reply, trace)
+        return reply
 
-    async def achat(self, payload: Mapping[str, Any], options: CallOptions) -> Reply:
-        plan = self._planning.plan(payload, options)
-        read = chat_reader(payload.get("n") or 1)
+    async def awhole(self, api: Api[Answered], payload: Mapping[str, Any], options: CallOptions) -> Answered:
+        """`whole`, for asyncio."""
 
-        async def attempt(model: str, limits: Limits) -> Reply:
+        async def attempt(model: str, limits: Limits) -> Answered:
             await self._atake_turn(limits)
-            body = self._body(payload, model, options)
-            client = await self._aclient()
-            reply: Reply = await whole_async(client, self._url(CHAT, limits), body, options.headers, limits, read)
+            body = api.body(payload, self._body_options(model, options))
+            read = partial(_read, api, payload)
+            client, url = await self._aclient(), self._url(api, limits)
+            reply: Answered = await whole_async(client, url, body, options.headers, limits, read)
             return reply
 
-        reply, trace = await walk_async(plan, attempt)
-        return self._complete(reply, trace)
+        reply, trace = await walk_async(self._planning.plan(api, payload, options), attempt)
+        self._complete(reply, trace)
+        return reply
 
-    # --------------------------------------------------------------------------------------------- chat, streamed
+    # ---------------------------------------------------------------------------------------------------- streams
 
-    def stream(self, payload: Mapping[str, Any], options: CallOptions) -> Generator[Delta, None, None]:
-        plan = self._planning.plan(payload, options, streaming=True)
-        n = payload.get("n") or 1
+    def stream(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions) -> Generator[Delta, None, None]:
+        """Ask for an answer in pieces."""
+        plan = self._planning.plan(api, payload, options, streaming=True)
 
         def attempt(model: str, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             self._take_turn(limits)
-            body = self._stream_body(payload, model, options)
+            body = self._stream_body(api, payload, model, options)
             try:
-                return stream_sync(self._client(), self._url(CHAT, limits), body, options.headers, limits, n)
+                return stream_sync(
+                    self._client(), self._url(api, limits), body, options.headers, limits, _reader(api, payload)
+                )
             except AttemptFailed as failed:
                 self._mind_stream_options(failed, model, body)
                 raise
@@ -111,16 +115,19 @@ class Calls:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
 
-    async def astream(self, payload: Mapping[str, Any], options: CallOptions) -> AsyncGenerator[Delta, None]:
-        plan = self._planning.plan(payload, options, streaming=True)
-        n = payload.get("n") or 1
+    async def astream(
+        self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions
+    ) -> AsyncGenerator[Delta, None]:
+        """`stream`, for asyncio."""
+        plan = self._planning.plan(api, payload, options, streaming=True)
 
         async def attempt(model: str, limits: Limits) -> Opened[Owned[Delta]]:
             await self._atake_turn(limits)
-            body = self._stream_body(payload, model, options)
+            body = self._stream_body(api, payload, model, options)
             client = await self._aclient()
             try:
-                return await stream_async(client, self._url(CHAT, limits), body, options.headers, limits, n)
+                reader = _reader(api, payload)
+                return await stream_async(client, self._url(api, limits), body, options.headers, limits, reader)
             except AttemptFailed as failed:
                 self._mind_stream_options(failed, model, body)
                 raise
@@ -145,13 +152,12 @@ class Calls:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise self._interrupted(broken, plan, trace)
 
-    def _stream_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
-        body = self._body(payload, model, options)
-        body["stream"] = True
-        # Without it New API drops the usage, and may drop a finish_reason with it (read in its source).
-        body.setdefault("stream_options", _USAGE_WANTED)
+    def _stream_body(
+        self, api: Api[Any], payload: Mapping[str, Any], model: str, options: CallOptions
+    ) -> dict[str, Any]:
+        body = api.body(payload, self._body_options(model, options, stream=True))
         if model in self._no_stream_options:
-            del body["stream_options"]
+            body.pop("stream_options", None)
         return body
 
     def _mind_stream_options(self, failed: AttemptFailed, model: str, body: Mapping[str, Any]) -> None:
@@ -174,49 +180,6 @@ class Calls:
             partial.served, partial.trace = trace.served, trace
         return interrupted(plan, trace, failed)
 
-    # ------------------------------------------------------------------------------------- embeddings and rerank
-
-    def embed(self, payload: Mapping[str, Any], options: CallOptions) -> EmbeddingReply:
-        reply: EmbeddingReply = self._whole(
-            EMBEDDINGS, payload, replace(options, fallbacks=()), _embedding_reader(payload)
-        )
-        return reply
-
-    async def aembed(self, payload: Mapping[str, Any], options: CallOptions) -> EmbeddingReply:
-        read = _embedding_reader(payload)
-        reply: EmbeddingReply = await self._awhole(EMBEDDINGS, payload, replace(options, fallbacks=()), read)
-        return reply
-
-    def rerank(self, payload: Mapping[str, Any], options: CallOptions) -> RerankReply:
-        reply: RerankReply = self._whole(RERANK, payload, options, _rerank_reader(payload))
-        return reply
-
-    async def arerank(self, payload: Mapping[str, Any], options: CallOptions) -> RerankReply:
-        reply: RerankReply = await self._awhole(RERANK, payload, options, _rerank_reader(payload))
-        return reply
-
-    def _whole(self, path: str, payload: Mapping[str, Any], options: CallOptions, read: Read) -> Any:
-        def attempt(model: str, limits: Limits) -> Any:
-            self._take_turn(limits)
-            body = self._plain_body(payload, model, options)
-            return whole_sync(self._client(), self._url(path, limits), body, options.headers, limits, read)
-
-        reply, trace = walk_sync(self._planning.plan(payload, options), attempt)
-        return self._counted(reply, trace)
-
-    async def _awhole(self, path: str, payload: Mapping[str, Any], options: CallOptions, read: Read) -> Any:
-        async def attempt(model: str, limits: Limits) -> Any:
-            await self._atake_turn(limits)
-            body = self._plain_body(payload, model, options)
-            client = await self._aclient()
-            return await whole_async(client, self._url(path, limits), body, options.headers, limits, read)
-
-        reply, trace = await walk_async(self._planning.plan(payload, options), attempt)
-        return self._counted(reply, trace)
-
-    def _plain_body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
-        return {**payload, "model": self._catalog.cached.id(model), **(options.extra_body or {})}
-
     # ------------------------------------------------------------------------------------------------ what it needs
 
     def _client(self) -> Any:
@@ -225,26 +188,20 @@ class Calls:
     async def _aclient(self) -> Any:
         return await self._connection.pool.current()
 
-    def _url(self, path: str, limits: Limits) -> str:
-        return f"{limits.base_url or self._connection.base_url}/{path}"
+    def _url(self, api: Api[Any], limits: Limits) -> str:
+        return f"{limits.base_url or self._connection.base_url}/{api.path}"
 
-    def _body(self, payload: Mapping[str, Any], model: str, options: CallOptions) -> dict[str, Any]:
-        body = shape(payload, model, self._connection.endpoint.preset.takes_back, options.extra_body)
-        if body["model"] == model:  # unless extra_body says otherwise
-            body["model"] = self._catalog.cached.id(model)
-        return body
+    def _body_options(self, model: str, options: CallOptions, *, stream: bool = False) -> BodyOptions:
+        replay = self._connection.endpoint.preset.reasoning_replay
+        return BodyOptions(model, self._catalog.cached.id(model), replay, options.extra_body, stream)
 
     # ---------------------------------------------------------------------------------------------------- the answer
 
-    def _complete(self, reply: Reply, trace: Trace) -> Reply:
-        reply.trace, reply.served = trace, trace.served
-        if trace.served is not None:  # a price by the call needs no usage
-            reply.cost = self._catalog.cached.cost(trace.served, reply.usage)
-        self._counted(reply, trace)
-        return reply
-
-    def _counted(self, reply: Any, trace: Trace) -> Any:
-        self._record(trace, reply)
+    def _complete(self, reply: Any, trace: Trace) -> Any:
+        cost = None if trace.served is None else self._catalog.cached.cost(trace.served, reply.usage)
+        if isinstance(reply, Reply):
+            reply.trace, reply.served, reply.cost = trace, trace.served, cost
+        spending.record(self._connection.spending_key, trace.served or trace.requested, reply.usage, cost)
         if self._refresh_catalog:
             self._catalog.warm()
         return reply
@@ -253,12 +210,6 @@ class Calls:
         """Count a stream that was left or cut off: hubs bill what they sent, and count it in the last piece."""
         if last.final is None:
             spending.record(self._connection.spending_key, trace.served or trace.requested, None, None)
-
-    def _record(self, trace: Trace, reply: Any) -> None:
-        cost = getattr(reply, "cost", None)
-        if cost is None and trace.served is not None:
-            cost = self._catalog.cached.cost(trace.served, reply.usage)
-        spending.record(self._connection.spending_key, trace.served or trace.requested, reply.usage, cost)
 
     # ----------------------------------------------------------------------------------------- the limit on requests
 
@@ -273,25 +224,16 @@ class Calls:
             await limiter.aacquire(_left(limits))
 
 
-def _embedding_reader(payload: Mapping[str, Any]) -> Read:
-    texts = payload.get("input")
-    count = len(texts) if isinstance(texts, list) else 1
-
-    def read(data: Any, answer: Answer) -> EmbeddingReply:
-        reply = read_embeddings(data, count)
-        reply.request_id = answer.request_id
-        return reply
-
-    return read
+def _read(api: Api[Any], payload: Mapping[str, Any], data: Any, answer: Answer) -> Any:
+    reply = api.read(data, payload)
+    reply.request_id = answer.request_id
+    return judge(reply, answer, "body") if isinstance(reply, Reply) else reply
 
 
-def _rerank_reader(payload: Mapping[str, Any]) -> Read:
-    def read(data: Any, answer: Answer) -> RerankReply:
-        reply = read_rerank(data, len(payload.get("documents") or ()))
-        reply.request_id = answer.request_id
-        return reply
-
-    return read
+def _reader(api: Api[Any], payload: Mapping[str, Any]) -> StreamReader:
+    if api.stream is None:
+        raise ConfigurationError(f"The API {api.name!r} has no streams.")
+    return api.stream(payload)
 
 
 def _left(limits: Limits) -> float | None:

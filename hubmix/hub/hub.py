@@ -14,6 +14,7 @@ from hubmix.hub.planning import Planning
 from hubmix.transport.connection import Connection
 from hubmix.transport.endpoint import Endpoint, settle_endpoint, settle_key
 from hubmix.transport.get import Pages
+from hubmix.wire.apis import CHAT, EMBEDDINGS, RERANK
 from hubmix.wire.checks import check_headers
 
 if TYPE_CHECKING:
@@ -199,11 +200,11 @@ class Hub(MapsRows):
             print(reply.text, reply.usage)
             ```
         """
-        return self._calls.chat(payload, options)
+        return self._calls.whole(CHAT, payload, options)
 
     async def achat(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> Reply:
         """:meth:`chat`, for asyncio."""
-        return await self._calls.achat(payload, options)
+        return await self._calls.awhole(CHAT, payload, options)
 
     def stream_chat(
         self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
@@ -216,13 +217,13 @@ class Hub(MapsRows):
         Yields:
             Deltas; the last one carries the whole answer in ``final``.
         """
-        yield from self._calls.stream(payload, options)
+        yield from self._calls.stream(CHAT, payload, options)
 
     def astream_chat(
         self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
     ) -> AsyncGenerator[Delta, None]:
         """:meth:`stream_chat`, for asyncio. Cancelling the task closes the connection at once."""
-        return self._calls.astream(payload, options)
+        return self._calls.astream(CHAT, payload, options)
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
         """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""
@@ -241,11 +242,11 @@ class Hub(MapsRows):
         Returns:
             The vectors in the order of the texts.
         """
-        return self._calls.embed(payload, options)
+        return self._calls.whole(EMBEDDINGS, payload, options)
 
     async def aembed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
         """:meth:`embed`, for asyncio."""
-        return await self._calls.aembed(payload, options)
+        return await self._calls.awhole(EMBEDDINGS, payload, options)
 
     def rerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
         """Order documents by their relevance to a query.
@@ -257,11 +258,11 @@ class Hub(MapsRows):
         Returns:
             The documents' positions and scores, best first.
         """
-        return self._calls.rerank(payload, options)
+        return self._calls.whole(RERANK, payload, options)
 
     async def arerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
         """:meth:`rerank`, for asyncio."""
-        return await self._calls.arerank(payload, options)
+        return await self._calls.awhole(RERANK, payload, options)
 
     # -------------------------------------------------------------------------------- catalog, money, health
 

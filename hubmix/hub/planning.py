@@ -7,6 +7,7 @@ the list is given a moment, and if in vain, only once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from hubmix.errors import BadRequestError
 from hubmix.failover.breakers import HubHealth
 from hubmix.failover.options import CallOptions
 from hubmix.failover.plan import Plan
-from hubmix.wire.checks import check_chat, check_headers
-from hubmix.wire.needs import Needs, needs_of
+from hubmix.wire.api import Api
+from hubmix.wire.checks import check_headers
+from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
@@ -59,10 +61,12 @@ class Planning:
         """The catalog's choice among what is known here and now; nobody, where that is nothing."""
         return [info.id for info in self._catalog.nearest(model, max_price_ratio=max_price_ratio)]
 
-    def plan(self, payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
+    def plan(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
         """The plan of a call. Raises where it cannot be sent at all."""
-        self._check(payload, options)
-        plan = self._plan(payload, options, streaming)
+        self._check(api, payload, options)
+        if not api.other_models:
+            options = replace(options, fallbacks=())
+        plan = self._plan(api, payload, options, streaming)
         if self._to_be_asked(payload["model"], options):
             plan.late, plan.alate = partial(self._late, payload, options), partial(self._alate, payload, options)
         return plan
@@ -75,15 +79,15 @@ class Planning:
         await self._catalog.awarm(seconds)
         return self._known_candidates(payload["model"], options)
 
-    def _check(self, payload: Mapping[str, Any], options: CallOptions) -> None:
+    def _check(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions) -> None:
         self._connection.require_key()
-        check_chat(payload)
+        api.check(payload)
         if options.headers:
             check_headers(options.headers)
         if not payload.get("model"):
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
 
-    def _plan(self, payload: Mapping[str, Any], options: CallOptions, streaming: bool) -> Plan:
+    def _plan(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions, streaming: bool) -> Plan:
         hub = self._connection
         return Plan(
             self._known_candidates(payload["model"], options),
@@ -94,7 +98,7 @@ class Planning:
             timeout=options.timeout if options.timeout is not None else hub.timeout,
             total_timeout=options.total_timeout,
             streaming=streaming,
-            needs=lambda: needs_of(payload),
+            needs=lambda: api.requirements(payload),
             lacks=self._lacks,
             window=self._window,
             is_free=self._is_free,
@@ -102,7 +106,7 @@ class Planning:
             on_attempt=options.on_attempt,
         )
 
-    def _lacks(self, model: str, needs: Needs) -> str | None:
+    def _lacks(self, model: str, needs: Requirements) -> str | None:
         """The catalog's explicit *no* to something the request needs; what it does not know is tried."""
         info = self._catalog.cached.find(model)
         if info is None:

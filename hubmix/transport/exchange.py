@@ -24,8 +24,9 @@ from hubmix.transport.bodies import body_async, body_sync, read_evidence, set_re
 from hubmix.transport.closing import release_elsewhere, release_in_loop
 from hubmix.transport.deadlines import WATCHDOG, Watch, socket_shutdown
 from hubmix.transport.owned import Owned
-from hubmix.transport.stream import Incoming, judge
-from hubmix.wire import AnswerError, Delta, Reply, read_reply
+from hubmix.transport.stream import Incoming
+from hubmix.wire import AnswerError, Delta
+from hubmix.wire.api import StreamReader
 from hubmix.wire.checks import unsendable
 
 CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
@@ -96,15 +97,6 @@ def read_whole(body: bytes, answer: Answer, read: Read) -> Any:
         raise AttemptFailed(answer.evidence(error.cause, "body", error.message)) from error
 
 
-def chat_reader(n: int) -> Read:
-    """Reads a chat completion and judges it."""
-
-    def read(data: Any, answer: Answer) -> Reply:
-        return judge(read_reply(data, n=n), answer, "body")
-
-    return read
-
-
 def _looks_like_events(body: bytes) -> bool:
     return body.lstrip().startswith((b"data:", b"event:", b":"))
 
@@ -159,12 +151,12 @@ def whole_sync(client: Any, url: str, body: Any, headers: Mapping[str, str] | No
 
 
 def stream_sync(
-    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reader: StreamReader
 ) -> Opened[Generator[Delta, None, None]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = open_sync(client, url, body, headers, limits, stream=True)
-    incoming = Incoming(answer, n, limits, started, monotonic)
+    incoming = Incoming(answer, reader, limits, started, monotonic)
     if not _is_whole_body(answer):
         return _commit_sync(answer, _deltas_sync(answer, incoming, answer.response.iter_bytes()))
     body = body_sync(answer, limits, started, stream=True)
@@ -284,12 +276,12 @@ async def whole_async(
 
 
 async def stream_async(
-    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, n: int
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reader: StreamReader
 ) -> Opened[Owned[Delta]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = await open_async(client, url, body, headers, limits, stream=True)
-    incoming = Incoming(answer, n, limits, started, monotonic)
+    incoming = Incoming(answer, reader, limits, started, monotonic)
     if not _is_whole_body(answer):
         return await _commit_async(answer, Owned(_deltas_async(answer, incoming, answer.response.aiter_bytes())))
     body = await body_async(answer, limits, started, stream=True)

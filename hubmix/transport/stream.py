@@ -12,7 +12,8 @@ from typing import Any
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.plan import AttemptFailed, Limits
 from hubmix.transport.answer import Answer, Events, UnreadableBodyError
-from hubmix.wire import AnswerError, Delta, Reply, StreamReader
+from hubmix.wire import AnswerError, Delta, Reply
+from hubmix.wire.api import StreamReader
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ class Incoming:
 
     Args:
         answer: The open answer.
-        n: How many choices were asked for.
+        reader: Reads the chunks, as the API has them.
         limits: What the attempt may take.
         started: When the attempt was begun (monotonic seconds).
         clock: Tells monotonic seconds.
@@ -30,11 +31,13 @@ class Incoming:
 
     __slots__ = ("_answer", "_clock", "_events", "_failure", "_limits", "_reader", "_started", "committed", "deadline")
 
-    def __init__(self, answer: Answer, n: int, limits: Limits, started: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, answer: Answer, reader: StreamReader, limits: Limits, started: float, clock: Callable[[], float]
+    ) -> None:
         self._answer = answer
         self._clock = clock
         self._events = Events()
-        self._reader = StreamReader(n)
+        self._reader = reader
         self._limits = limits
         self._started = started
         self._failure: AttemptFailed | None = None
@@ -49,7 +52,7 @@ class Incoming:
     @property
     def done(self) -> bool:
         """True when the hub said ``[DONE]``, or when an event could not be read: nothing of use follows."""
-        return self._events.done or self._failure is not None
+        return self._events.done or self._failure is not None or self._reader.ended
 
     def take(self, piece: bytes) -> list[Delta]:
         """Read the next bytes.

@@ -22,7 +22,7 @@ from hubmix.errors import (
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.plan import Limits
 from hubmix.failover.policy import FailoverPolicy
-from hubmix.wire.needs import Needs
+from hubmix.wire.requirements import Requirements
 from tests.support.failover_scripts import (
     BAD,
     BOTH,
@@ -325,13 +325,13 @@ def test_an_answer_without_room_is_returned_at_once(walk: Walker, time: FakeTime
 # -- capabilities -----------------------------------------------------------------------------------------------------
 
 
-def lacks_tools(model: str, needs: Needs) -> str | None:
+def lacks_tools(model: str, needs: Requirements) -> str | None:
     return "It takes no tools." if needs.tools and model.startswith("plain") else None
 
 
 def test_a_fallback_that_explicitly_cannot_is_passed_over(walk: Walker, time: FakeTime) -> None:
     play = script(a=DOWN, plain="never", b="hello")
-    details: dict[str, Any] = {"needs": lambda: Needs(tools=True), "lacks": lacks_tools}
+    details: dict[str, Any] = {"needs": lambda: Requirements(tools=True), "lacks": lacks_tools}
     answer, trace = walk(time.plan("a", "plain", "b", **details), play)
     assert (answer, play.asked) == ("hello", ["a", "b"])
     assert trace.attempts[1].reason == "It takes no tools."
@@ -342,7 +342,7 @@ def test_a_fallback_that_explicitly_cannot_is_passed_over(walk: Walker, time: Fa
 def test_the_primary_is_never_passed_over_and_a_filter_that_leaves_nobody_is_not_believed(
     walk: Walker, time: FakeTime
 ) -> None:
-    details: dict[str, Any] = {"needs": lambda: Needs(tools=True), "lacks": lacks_tools}
+    details: dict[str, Any] = {"needs": lambda: Requirements(tools=True), "lacks": lacks_tools}
     assert walk(time.plan("plain1", "plain2", **details), script(plain1=DOWN, plain2="yes"))[0] == "yes"
 
 

@@ -18,7 +18,7 @@ from hubmix.failover.plan import Limits
 from hubmix.transport.deadlines import WATCHDOG
 from hubmix.transport.pool import Lanes
 from hubmix.transport.stream import Incoming
-from hubmix.wire import Delta, Reply
+from hubmix.wire import Delta, Reply, StreamReader
 from tests.hub.conftest import MODEL, OTHER
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me something long."}]}
@@ -104,8 +104,8 @@ def test_a_slow_middle_is_not_the_first_tokens_business(hub: Hub, server: Embedd
 
 def test_a_stream_without_any_limit_is_not_waited_for_for_ever() -> None:
     answer: Any = None
-    assert Incoming(answer, 1, Limits(), 7.0, lambda: 7.0).deadline == 607.0
-    assert Incoming(answer, 1, Limits(first_token=5.0), 7.0, lambda: 7.0).deadline == 12.0
+    assert Incoming(answer, StreamReader(), Limits(), 7.0, lambda: 7.0).deadline == 607.0
+    assert Incoming(answer, StreamReader(), Limits(first_token=5.0), 7.0, lambda: 7.0).deadline == 12.0
 
 
 def test_nobody_watches_the_hub_while_the_caller_holds_a_delta(hub: Hub) -> None:

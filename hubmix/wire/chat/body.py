@@ -1,37 +1,31 @@
-"""The request as one candidate takes it: pure, and free of charge where there is nothing to change.
+"""The chat payload as one route takes it. Costs almost nothing if nothing has to change.
 
-What the two message converters make is the same for every model. Two things depend on who is asked: reasoning of
-earlier turns goes back under the name the hub takes it by, and signatures and cache markers mean something only to the
-model they came from or were set for.
+The message converters make the same payload for every model. Two things depend on the route: the field in which the
+reasoning of earlier turns goes back, and signatures and cache markers, which mean something only to one model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
+
+from hubmix.wire.api import BodyOptions, Payload, ReasoningReplay
 
 REASONING_KEY = "hubmix_reasoning"
-TakesBack = Literal["reasoning_details", "reasoning_content", "both"]
 
 
-def shape(
-    payload: Mapping[str, Any], model: str, takes_back: TakesBack, extra_body: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The body that is sent to one candidate.
+def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
+    """Return the body of a chat completion for one route.
 
-    Args:
-        payload: What the framework's converter made, for the model the user asked for.
-        model: The candidate's model ID.
-        takes_back: How the hub takes reasoning of earlier turns (see :class:`hubmix.presets.Preset`).
-        extra_body: Fields of the user's, merged last.
-
-    Returns:
-        A new dict; messages and tools that need no change are shared with the payload.
+    Messages and tools that need no change are shared with the payload.
     """
+    model = options.model
     body = dict(payload)
     changed = model != payload.get("model")
-    body["model"] = model
-    body["messages"] = [_shape_message(m, model, takes_back, changed) for m in payload.get("messages", ())]
+    body["model"] = options.model_id
+    body["messages"] = [
+        _shape_message(m, model, options.reasoning_replay, changed) for m in payload.get("messages", ())
+    ]
     tools = payload.get("tools")
     if not tools:  # gateways refuse an empty list, and a tool_choice without tools
         body.pop("tools", None)
@@ -39,12 +33,16 @@ def shape(
         body.pop("parallel_tool_calls", None)
     elif changed:
         body["tools"] = [_without_marker(t) for t in tools]
-    if extra_body:
-        body.update(extra_body)
+    if options.extra_body:
+        body.update(options.extra_body)
+    if options.stream:
+        body["stream"] = True
+        # Without it New API drops the usage, and may drop a finish_reason with it (read in its source).
+        body.setdefault("stream_options", {"include_usage": True})
     return body
 
 
-def _shape_message(message: Any, model: str, takes_back: TakesBack, changed: bool) -> Any:
+def _shape_message(message: Any, model: str, replay: ReasoningReplay, changed: bool) -> Any:
     reasoning = message.get(REASONING_KEY)
     if reasoning is None and not changed:
         return message
@@ -60,15 +58,15 @@ def _shape_message(message: Any, model: str, takes_back: TakesBack, changed: boo
         if isinstance(content, list):
             shaped["content"] = [_without_marker(p) for p in content]
     if reasoning is not None:
-        _put_reasoning(shaped, reasoning, model, takes_back)
+        _put_reasoning(shaped, reasoning, model, replay)
     return shaped
 
 
-def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], model: str, takes_back: TakesBack) -> None:
+def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], model: str, replay: ReasoningReplay) -> None:
     """Give reasoning back: signatures only to the model that made them, the plain text to any."""
     text, details = reasoning.get("text"), reasoning.get("details")
     own = reasoning.get("model") in (None, model)
-    if details and own and takes_back != "reasoning_content":
+    if details and own and replay != "reasoning_content":
         message["reasoning_details"] = details
     # The plain text goes along in every case: strict thinking models (DeepSeek, Kimi) answer 400 without it.
     if text:

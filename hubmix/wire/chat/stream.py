@@ -105,6 +105,11 @@ class StreamReader:
         return self._reply.finish_reason
 
     @property
+    def ended(self) -> bool:
+        """Always False: a chat completion ends with `[DONE]`, which the transport sees."""
+        return False
+
+    @property
     def has_open_call(self) -> bool:
         """True while a tool call has begun and nothing has said that it is complete."""
         return bool(self._calls) and self._reply.finish_reason is None

@@ -1,4 +1,4 @@
-"""What a request needs of a model, read from its payload; held against what the catalog says a model lacks."""
+"""What a model must be able to do to answer a request, read from its payload."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TOKENS_PER_IMAGE = 85  # OpenAI's price of an image in low detail, the least an
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Requirements:
     """What a model must be able to do to answer a request.
 
     Args:
@@ -33,11 +33,13 @@ class Needs:
     tokens: int = 0
 
 
-def needs_of(payload: Mapping[str, Any]) -> Needs:
-    """Read the needs of a chat payload (an OpenAI chat.completions body). Walks the messages once; no tokenizer.
+def requirements_of(payload: Mapping[str, Any]) -> Requirements:
+    """Read the requirements of a chat payload (an OpenAI chat.completions body).
+
+    The messages are read once, without a tokenizer.
 
     Example:
-        >>> needs_of({"messages": [{"role": "user", "content": "Hello, how are you?"}]}).tokens
+        >>> requirements_of({"messages": [{"role": "user", "content": "Hello, how are you?"}]}).tokens
         4
     """
     tools = payload.get("tools") or payload.get("functions") or []
@@ -55,7 +57,7 @@ def needs_of(payload: Mapping[str, Any]) -> Needs:
             kinds.add(kind)
             images += kind in ("image_url", "input_image", "image")
             size += _size(part if isinstance(part, str) else part.get("text"))
-    return Needs(
+    return Requirements(
         tools=bool(tools),
         forced_tool=bool(tools) and (choice in ("required", "any") or isinstance(choice, Mapping)),
         images=images > 0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubmix.wire.needs import Needs, needs_of
+from hubmix.wire.requirements import Requirements, requirements_of
 
 
 def user(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -39,14 +39,14 @@ def user(*parts: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_what_a_payload_needs(payload: dict[str, Any], needed: set[str]) -> None:
-    needs = needs_of(payload)
+    requirements = requirements_of(payload)
     names = ("tools", "forced_tool", "images", "audio", "files", "structured_output")
-    assert {name for name in names if getattr(needs, name)} == needed
+    assert {name for name in names if getattr(requirements, name)} == needed
 
 
 def test_tokens_are_a_low_estimate_in_any_script() -> None:
     def tokens(text: str) -> int:
-        return needs_of({"messages": [{"role": "user", "content": text}]}).tokens
+        return requirements_of({"messages": [{"role": "user", "content": text}]}).tokens
 
     assert tokens("word " * 1000) == 1250
     assert 500 <= tokens("天" * 1000) <= 1000
@@ -55,19 +55,19 @@ def test_tokens_are_a_low_estimate_in_any_script() -> None:
 
 def test_tools_calls_and_images_are_counted_but_not_the_bytes_of_an_image() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * 4000}}]
-    assert needs_of({"tools": tools}).tokens > 1000
+    assert requirements_of({"tools": tools}).tokens > 1000
     calls = [{"function": {"name": "f", "arguments": "y" * 4000}}]
-    assert needs_of({"messages": [{"role": "assistant", "content": None, "tool_calls": calls}]}).tokens > 1000
+    assert requirements_of({"messages": [{"role": "assistant", "content": None, "tool_calls": calls}]}).tokens > 1000
     image = user({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}})
-    assert needs_of(image).tokens == 85
+    assert requirements_of(image).tokens == 85
 
 
 def test_the_default_needs_nothing() -> None:
-    assert needs_of({}) == Needs()
+    assert requirements_of({}) == Requirements()
 
 
 def test_a_long_history_is_read_in_no_time() -> None:
     messages = [{"role": "user", "content": "some words of a turn " * 10}] * 10_000
     started = time.process_time()
-    assert needs_of({"messages": messages}).tokens == 525_000
+    assert requirements_of({"messages": messages}).tokens == 525_000
     assert time.process_time() - started < 2.0  # about 10 ms; only a quadratic walk takes longer

@@ -1,0 +1,83 @@
+"""What an API of a hub is: a path, the body of a request, and the readers of its answers.
+
+All functions are pure. `apis` has the rows. A new endpoint is one folder in `wire/` and one row there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from hubmix.wire.checks import check_chat
+from hubmix.wire.requirements import Requirements, requirements_of
+from hubmix.wire.values import Delta, Reply
+
+Payload = Mapping[str, Any]
+Answered = TypeVar("Answered")
+ReasoningReplay = Literal["reasoning_details", "reasoning_content", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyOptions:
+    """How the payload of a call becomes the body for one route.
+
+    Args:
+        model: the model ID of the route, as the caller spelt it.
+        model_id: the same in the spelling of the hub's catalog.
+        reasoning_replay: how the hub takes the reasoning of earlier turns (see `hubmix.presets.Preset`).
+        extra_body: the caller's own fields, merged last.
+        stream: a stream is asked for.
+    """
+
+    model: str
+    model_id: str
+    reasoning_replay: ReasoningReplay = "both"
+    extra_body: Mapping[str, Any] | None = None
+    stream: bool = False
+
+
+class StreamReader(Protocol):
+    """Reads the chunks of one stream; a chunk is the decoded data of one event."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The finish reason, once it has arrived."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the API's own last event has arrived; `[DONE]` is seen by the transport."""
+
+    def feed(self, chunk: Any) -> Delta | None:
+        """Read one chunk; None if it brings nothing to pass on. Raises `AnswerError` if it is an error."""
+
+    def partial(self) -> Reply:
+        """Return what has arrived so far."""
+
+    def finish(self) -> Reply:
+        """Return the whole reply. Raises `AnswerError` if the stream held nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api(Generic[Answered]):
+    """One row: an endpoint of a hub.
+
+    Args:
+        name: the name in a trace and in `ModelInfo.apis`.
+        path: the path under the base URL.
+        body: makes the body for one route from the payload of the call.
+        read: reads a decoded whole answer to this payload. Raises `AnswerError`.
+        stream: makes the reader of a streamed answer to this payload; None if the API has no streams.
+        check: raises `ConfigurationError` for a payload that cannot be sent.
+        requirements: what a model must be able to do to answer the payload.
+        other_models: a fallback to another model is possible. Vectors of two models do not mix.
+    """
+
+    name: str
+    path: str
+    body: Callable[[Payload, BodyOptions], dict[str, Any]]
+    read: Callable[[Any, Payload], Answered]
+    stream: Callable[[Payload], StreamReader] | None = None
+    check: Callable[[Payload], None] = check_chat
+    requirements: Callable[[Payload], Requirements] = requirements_of
+    other_models: bool = True
