@@ -13,19 +13,17 @@
     ├── ModelNotFoundError   .suggestions    └── RefusalError
     └── ModelUnavailableError
 
-Where langchain-core is loaded, each exception is also an instance of its `ModelError` of the same meaning, so that
-LangChain's retry and fallback middleware understands it; it is looked for in `sys.modules` and never imported. All of
-them pickle, with or without langchain-core on the other side, and none holds a key.
+`langchain_hubmix` raises subclasses of these that are also LangChain's `ModelError` of the same meaning. All of them
+pickle, with or without LangChain on the other side, and none holds a key.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from enum import Enum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from hubmix._langchain_errors import with_langchain, without_langchain
+from typing import TYPE_CHECKING, Any
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -105,12 +103,6 @@ class HubmixError(Exception):
     is_retryable: bool = False
     """Whether the same request to the same model may succeed if it is sent again (LangChain reads this)."""
 
-    # The name of langchain-core's class of the same meaning.
-    _langchain: ClassVar[str] = "ModelError"
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        return super().__new__(with_langchain(cls, cls._langchain), *args)
-
     def __init__(
         self,
         message: str = "",
@@ -140,7 +132,7 @@ class HubmixError(Exception):
         """Every attempt of the call (`hubmix.failover.drivers.Attempt`), where the error ended a call."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (without_langchain(type(self)), self.args, dict(self.__dict__))
+        return rebuild, (type(self), self.args, dict(self.__dict__))
 
 
 class ConfigurationError(HubmixError, ValueError):
@@ -150,39 +142,27 @@ class ConfigurationError(HubmixError, ValueError):
 class AuthenticationError(HubmixError):
     """The hub does not accept the API key."""
 
-    _langchain = "ModelAuthenticationError"
-
 
 class PermissionDeniedError(HubmixError):
     """The key or the account may not do this: banned, an address not allowed, or no access to the model."""
 
-    _langchain = "ModelPermissionDeniedError"
-
 
 class QuotaExceededError(HubmixError):
     """The account or the key at the hub has too little money or quota left."""
-
-    # Not ModelRateLimitError: that one is retried, and an empty wallet does not fill by waiting.
-    _langchain = "ModelPermissionDeniedError"
 
 
 class RateLimitedError(HubmixError):
     """Too many requests, by the hub's count for the account or by the vendor's for the model."""
 
     is_retryable = True
-    _langchain = "ModelRateLimitError"
 
 
 class BadRequestError(HubmixError):
     """The request is invalid; another model would refuse it alike."""
 
-    _langchain = "ModelInvalidRequestError"
-
 
 class ContextLengthError(BadRequestError):
     """The request is longer than the model's context window."""
-
-    _langchain = "ContextOverflowError"
 
 
 class CapabilityError(BadRequestError):
@@ -200,8 +180,6 @@ class ModelNotFoundError(HubmixError):
         suggestions: model IDs of this hub that are spelt alike.
     """
 
-    _langchain = "ModelNotFoundError"
-
     def __init__(self, message: str = "", *, suggestions: Sequence[str] = (), **details: Any) -> None:
         super().__init__(message, **details)
         self.suggestions = tuple(suggestions)
@@ -210,41 +188,33 @@ class ModelNotFoundError(HubmixError):
 class ModelUnavailableError(HubmixError):
     """Nobody can serve the model now: no channel, or the hub's own key or wallet at the vendor is at fault."""
 
-    _langchain = "ModelAPIError"
-
 
 class ServerError(HubmixError):
     """The hub or the vendor behind it failed."""
 
     is_retryable = True
-    _langchain = "ModelAPIError"
 
 
 class HubTimeoutError(HubmixError):
     """No answer, or no first token, in time."""
 
     is_retryable = True
-    _langchain = "ModelTimeoutError"
 
 
 class HubConnectionError(HubmixError):
     """The hub could not be reached, or the connection broke before the answer."""
 
     is_retryable = True
-    _langchain = "ModelConnectionError"
 
 
 class EndpointError(HubmixError):
     """There is no such API at this base URL."""
-
-    _langchain = "ModelConnectionError"
 
 
 class MalformedAnswerError(HubmixError):
     """What came back is no answer: HTML, broken JSON, nothing at all."""
 
     is_retryable = True
-    _langchain = "ModelAPIError"
 
 
 class StreamInterruptedError(HubmixError):
@@ -255,7 +225,6 @@ class StreamInterruptedError(HubmixError):
     """
 
     is_retryable = True
-    _langchain = "ModelConnectionError"
 
     def __init__(self, message: str = "", *, partial: Any = None, **details: Any) -> None:
         super().__init__(message, **details)
@@ -272,8 +241,6 @@ class StructuredOutputError(HubmixError):
 
 class RefusalError(HubmixError):
     """The model refused to answer."""
-
-    _langchain = "ModelRefusalError"
 
 
 class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
@@ -292,7 +259,6 @@ class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
     """
 
     def __new__(cls, message: str, exceptions: Sequence[Exception], **details: Any) -> Self:
-        # HubmixError.__new__ hands both on to ExceptionGroup.
         return super().__new__(cls, message, exceptions)
 
     def __init__(
@@ -313,23 +279,41 @@ class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
 _DETAILS = ("kind", "scope", "status", "code", "model", "base_url", "request_id", "hub_message", "retry_after")
 
 
-def _rebuild(cls: type[HubmixError], args: tuple[Any, ...], state: dict[str, Any]) -> HubmixError:
+def rebuild(
+    cls: type[HubmixError], args: tuple[Any, ...], state: dict[str, Any], module: str | None = None
+) -> HubmixError:
+    """Rebuild a pickled exception, as the class of that name in `module` if it can be imported."""
+    if module is not None:
+        with suppress(ImportError):
+            cls = getattr(import_module(module), cls.__name__)
     error = cls.__new__(cls, *args)
     error.__dict__.update(state)
     return error
 
 
-# Names that lived here before the exceptions were all that is left; looked up on first use.
+# Where names of earlier versions live now; imported on first use.
 _MOVED = {
-    "hubmix.failover.classify": ("HUB_TYPES", "TABLE", "classify", "render_table", "retry_after_of"),
-    "hubmix.failover.evidence": ("Action", "Cooldown", "Evidence", "Failure", "Fault", "Target"),
-    "hubmix.failover.report": ("error_class", "to_exception"),
-    "hubmix.wire.error_body": ("find_request_id", "read_error_body"),
+    "HUB_TYPES": "failover.classify",
+    "TABLE": "failover.table",
+    "classify": "failover.classify",
+    "retry_after_of": "failover.classify",
+    "Cooldown": "failover.evidence",
+    "Evidence": "failover.evidence",
+    "Failure": "failover.evidence",
+    "Fault": "failover.evidence",
+    "Recovery": "failover.evidence",
+    "error_class": "failover.report",
+    "to_exception": "failover.report",
+    "find_request_id": "wire.error_body",
+    "read_error_body": "wire.error_body",
 }
+_RENAMED = {"Action": "Recovery", "Target": "Scope"}
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _MOVED.items():
-        if name in names:
-            return getattr(import_module(module), name)
+    name = _RENAMED.get(name, name)
+    if name in globals():
+        return globals()[name]
+    if name in _MOVED:
+        return getattr(import_module(f"hubmix.{_MOVED[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover.policy import read_policy
 from hubmix.hub.hub import Hub
 from hubmix.hub.registry import resolve_hub
 from hubmix.wire.parameters import MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown, require_model
+from langchain_hubmix._errors import ConfigurationError, raises_langchain_errors
 from langchain_hubmix._hints import OPENAI_ONLY
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class HubConnection(BaseModel):
     # A failed validation must not print what it was given: the key is among it.
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
 
+    @raises_langchain_errors
     def __init__(self, **kwargs: Any) -> None:
         cls = type(self)
         # A field of LangChain's own (`metadata`, for tracing) is not the request's parameter of the same name.

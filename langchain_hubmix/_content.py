@@ -13,7 +13,7 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
-from hubmix.errors import ConfigurationError
+from langchain_hubmix._errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,8 +14,8 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from hubmix.errors import ConfigurationError
 from langchain_hubmix._content import NOT_CONTENT, part_of
+from langchain_hubmix._errors import ConfigurationError
 from langchain_hubmix._truncated import uncut
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions, joined_body, read_fallbacks
 from hubmix.failover.policy import FailoverPolicy, read_policy
 from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, opened, reject_unknown
+from langchain_hubmix._errors import ConfigurationError
 from langchain_hubmix._hints import CALL_ONLY
 from langchain_hubmix._messages import to_wire
 from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice

@@ -15,7 +15,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 from pydantic.v1 import ValidationError as ValidationErrorV1
 
-from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputError
+from langchain_hubmix._errors import ConfigurationError, RefusalError, StructuredOutputError
 from langchain_hubmix._tools import described_schema, wire_response_format, wire_tool
 from langchain_hubmix._truncated import uncut
 

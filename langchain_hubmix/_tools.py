@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 
-from hubmix.errors import ConfigurationError
+from langchain_hubmix._errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

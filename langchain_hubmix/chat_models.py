@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from hubmix.transport.owned import Owned
 from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._callbacks import retry_state
+from langchain_hubmix._errors import raises_langchain_errors
 from langchain_hubmix._messages import chat_result
 from langchain_hubmix._model import ChatSettings
 from langchain_hubmix._params import request_of
@@ -113,6 +114,7 @@ class ChatHubmix(ChatSettings):
 
     # ------------------------------------------------------------------------------------------- calls and streams
 
+    @raises_langchain_errors
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -131,6 +133,7 @@ class ChatHubmix(ChatSettings):
         body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
         return chat_result(self.hub.chat(body, options))
 
+    @raises_langchain_errors
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -155,6 +158,7 @@ class ChatHubmix(ChatSettings):
 
     # LangChain's `stream` calls these without a run manager and announces the tokens itself.
 
+    @raises_langchain_errors
     def _stream(
         self,
         messages: list[BaseMessage],
@@ -168,6 +172,7 @@ class ChatHubmix(ChatSettings):
             for delta in deltas:
                 yield write(delta)
 
+    @raises_langchain_errors
     async def _astream(
         self,
         messages: list[BaseMessage],
@@ -191,6 +196,7 @@ class ChatHubmix(ChatSettings):
 
     # ------------------------------------------------------------------------------------ tools, structured output
 
+    @raises_langchain_errors
     def bind_tools(
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
@@ -238,6 +244,7 @@ class ChatHubmix(ChatSettings):
             bound["response_format"] = response_format
         return super().bind(**bound)
 
+    @raises_langchain_errors
     def with_structured_output(
         self,
         schema: dict[str, Any] | type | None = None,

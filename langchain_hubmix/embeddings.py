@@ -10,10 +10,10 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import Field
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions
 from hubmix.failover.policy import FailoverPolicy
 from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._errors import ConfigurationError, raises_langchain_errors
 from langchain_hubmix._hints import EMBEDDINGS_ONLY
 from langchain_hubmix._params import policy_of
 
@@ -75,6 +75,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
     user: str | None = None
     extra_body: dict[str, Any] | None = None
 
+    @raises_langchain_errors
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """One vector a text, in their order; no request for no texts.
 
@@ -88,6 +89,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         with ContextThreadPoolExecutor(max_workers=min(self.max_concurrency, len(batches))) as pool:
             return self._joined(pool.map(self._embed, batches), total)
 
+    @raises_langchain_errors
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """The same without blocking the event loop; cancelling it cancels its requests."""
         batches = self._batches(texts)
@@ -109,6 +111,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
             await asyncio.gather(*tasks, return_exceptions=True)  # none of them outlives the call
             progress.close()
 
+    @raises_langchain_errors
     def embed_query(self, text: str) -> list[float]:
         """The vector of one text.
 
@@ -117,6 +120,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         """
         return self._embed(self._checked([text]))[0]
 
+    @raises_langchain_errors
     async def aembed_query(self, text: str) -> list[float]:
         """The same without blocking the event loop."""
         return (await self.hub.aembed(self._payload(self._checked([text])), self._options())).vectors[0]

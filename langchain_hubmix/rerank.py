@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions
 from hubmix.failover.policy import FailoverPolicy
 from langchain_hubmix._connection import HubConnection
+from langchain_hubmix._errors import ConfigurationError, raises_langchain_errors
 from langchain_hubmix._hints import RERANK_ONLY
 from langchain_hubmix._params import policy_of
 
@@ -59,6 +59,7 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
     failover: FailoverPolicy | None = None
     extra_body: dict[str, Any] | None = None
 
+    @raises_langchain_errors
     def rerank(
         self, documents: Sequence[str | Document | dict[str, Any]], query: str, *, top_n: int | None = None
     ) -> list[dict[str, Any]]:
@@ -77,6 +78,7 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
         payload = self._payload(documents, query, top_n)
         return _scores(self.hub.rerank(payload, self._options()), payload.get("top_n"))
 
+    @raises_langchain_errors
     async def arerank(
         self, documents: Sequence[str | Document | dict[str, Any]], query: str, *, top_n: int | None = None
     ) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside the file alone
     sys.path.insert(0, str(ROOT))
 
-from hubmix.failover.classify import render_table  # noqa: E402 - after the path is set
+from hubmix.failover.evidence import Failure, Recovery  # noqa: E402 - after the path is set
+from hubmix.failover.table import TABLE  # noqa: E402
 
 FAILOVER_TABLE = """\
 ---
@@ -23,7 +24,7 @@ hide:
   - toc
 ---
 
-<!-- Made by tools/generate_docs.py from hubmix/failure_table.py: change it there. -->
+<!-- Made by tools/generate_docs.py from hubmix/failover/table.py: change it there. -->
 
 # The failure table
 
@@ -39,6 +40,43 @@ the circuit breaker keeps others from the same failure; "counted" means that thr
 The words that are looked for were recorded on three running gateways (`cassettes/gateway`), or read in the source of
 [QuantumNous/new-api](https://github.com/QuantumNous/new-api) and on [docs.aihubmix.com](https://docs.aihubmix.com).
 """
+
+
+def render_table() -> str:
+    """Return the failure table as Markdown."""
+    lines = ["| signal | kind | scope | action | cooldown |", "|---|---|---|---|---|"]
+    for row in TABLE:
+        means = row.means
+        cells = (
+            row.signal,
+            means.kind,
+            means.scope.name if means.scope else "–",
+            _action_in_words(means),
+            means.cooldown.describe(),
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _action_in_words(means: Failure) -> str:
+    if means.action is Recovery.FAIL and means.keeps_answer and not means.opt_in:
+        return "return it, with a warning"
+    if means.action is Recovery.FAIL:
+        if means.free_models_only:
+            return "FAIL; NEXT only to a model the catalog prices at 0"
+        return "FAIL; NEXT only if the user opted in" if means.opt_in else "FAIL"
+    if means.action is Recovery.NEXT:
+        if means.larger_window_only:
+            return "NEXT, only to candidates whose window is larger or unknown; else FAIL"
+        return "NEXT at once while one is healthy; else wait and RETRY" if means.waits else "NEXT, no retry"
+    if means.amended:
+        return "RETRY at once without it"
+    if means.throttled and means.never_next:
+        return "wait, RETRY the same model; never NEXT"
+    retry = "RETRY once" if means.retries == 1 else "RETRY"
+    if means.never_next:
+        return f"{retry} with backoff, then the hub's mirror base URL, else FAIL"
+    return f"{retry}, then NEXT" + ("; with nowhere to go it is returned, with a warning" if means.keeps_answer else "")
 
 
 def failover_table() -> str:

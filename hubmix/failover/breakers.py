@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from hubmix.failover.evidence import Evidence, Failure, Target
+from hubmix.errors import Scope
+from hubmix.failover.evidence import Evidence, Failure
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class Key(NamedTuple):
     model: str = ""
 
     @property
-    def target(self) -> Target:
-        return Target.MODEL if self.model else Target.ACCOUNT if self.account else Target.ENDPOINT
+    def target(self) -> Scope:
+        return Scope.MODEL if self.model else Scope.ACCOUNT if self.account else Scope.ENDPOINT
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Permit:
 class Block:
     """Why a request may not be sent now: what is closed, for how many seconds more, and what closed it."""
 
-    target: Target
+    target: Scope
     seconds: float
     failure: Failure
     evidence: Evidence
@@ -189,7 +190,7 @@ class Health:
             for key in permit.keys:
                 if key.target is failure.cooldown.target:
                     opened = self._count(key, permit, failure, evidence, now)
-                elif key.target is Target.ENDPOINT and reached and self._closes(key, permit):
+                elif key.target is Scope.ENDPOINT and reached and self._closes(key, permit):
                     del self._breakers[key]
             self._release(permit)
             if len(self._breakers) > _MANY:
@@ -341,7 +342,7 @@ def _state(key: Key, breaker: _Breaker, now: float) -> BreakerState:
 
 def _name(key: Key) -> str:
     host = urlsplit(key.base_url).netloc or key.base_url
-    what = {Target.MODEL: f"model {key.model!r}", Target.ACCOUNT: "account"}.get(key.target, "endpoint")
+    what = {Scope.MODEL: f"model {key.model!r}", Scope.ACCOUNT: "account"}.get(key.target, "endpoint")
     return f"Circuit breaker of the {what} at {host}"
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hubmix.errors import Scope
 from hubmix.failover.breakers import Block, Key, Permit
-from hubmix.failover.evidence import Evidence, Failure, Target
+from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.plan import Plan
 from hubmix.failover.verdict import Verdict
 
@@ -104,7 +105,7 @@ class Candidates:
 
     def _goes_free(self, candidate: Candidate, block: Block) -> bool:
         """An empty account does not keep a free model from being asked."""
-        empty = block.target is Target.ACCOUNT and block.failure.free_models_only
+        empty = block.target is Scope.ACCOUNT and block.failure.free_models_only
         return empty and self._plan.is_free(candidate.model)
 
     # -- whether it makes sense to ask them -------------------------------------------------------------------------

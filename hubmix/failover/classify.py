@@ -1,4 +1,4 @@
-"""From evidence to failure: one pure function over the failure table, and the table as a page of the docs."""
+"""From evidence to failure: one pure function over the failure table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from hubmix.failover import failures
-from hubmix.failover.evidence import Action, Evidence, Failure
+from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.table import TABLE
 
 if TYPE_CHECKING:
@@ -90,13 +90,13 @@ def _speaks_for_itself(evidence: Evidence, hub_types: frozenset[str]) -> bool:
 
 def _with_headers(failure: Failure, evidence: Evidence, now: float | None) -> Failure:
     retry_after = retry_after_of(evidence.headers, now=now)
-    if retry_after is None and failure.kind in ("rate_model", "rate_account"):
+    if retry_after is None and failure.throttled:
         # No gateway passes a vendor's Retry-After on (measured on three); the words often have it.
         retry_after = _retry_after_in_words(evidence.message)
     action = failure.action
     # The vendor's SDK convention: "false" says that the same request will fail again.
-    if action is Action.RETRY and not failure.never_next and evidence.headers.get("x-should-retry") == "false":
-        action = Action.NEXT
+    if action is Recovery.RETRY and not failure.never_next and evidence.headers.get("x-should-retry") == "false":
+        action = Recovery.NEXT
     if retry_after is None and action is failure.action:
         return failure
     return replace(failure, retry_after=retry_after, action=action)
@@ -162,40 +162,4 @@ def _retry_after_in_words(message: str) -> float | None:
     return _believed(minutes * 60 + seconds + milliseconds / 1000)
 
 
-def render_table() -> str:
-    """The failure table as Markdown, for the docs.
-
-    Example:
-        >>> print(render_table().splitlines()[0])
-        | signal | kind | scope | action | cooldown |
-    """
-    lines = ["| signal | kind | scope | action | cooldown |", "|---|---|---|---|---|"]
-    for row in TABLE:
-        means = row.means
-        cells = (row.signal, means.kind, means.scope.name, _action_in_words(means), means.cooldown.describe())
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _action_in_words(means: Failure) -> str:
-    if means.kind == "length":
-        return "return it, with a warning"
-    if means.action is Action.FAIL:
-        if means.free_models_only:
-            return "FAIL; NEXT only to a model the catalog prices at 0"
-        return "FAIL; NEXT only if the user opted in" if means.opt_in else "FAIL"
-    if means.action is Action.NEXT:
-        if means.larger_window_only:
-            return "NEXT, only to candidates whose window is larger or unknown; else FAIL"
-        return "NEXT at once while one is healthy; else wait and RETRY" if means.waits else "NEXT, no retry"
-    if means.amended:
-        return "RETRY at once without it"
-    if means.kind == "rate_account":
-        return "wait, RETRY the same model; never NEXT"
-    retry = "RETRY once" if means.retries == 1 else "RETRY"
-    if means.never_next:
-        return f"{retry} with backoff, then the hub's mirror base URL, else FAIL"
-    return f"{retry}, then NEXT" + ("; with nowhere to go it is returned, with a warning" if means.keeps_answer else "")
-
-
-__all__ = ["HUB_TYPES", "TABLE", "classify", "effective_status", "render_table", "retry_after_of"]
+__all__ = ["HUB_TYPES", "TABLE", "classify", "effective_status", "retry_after_of"]

@@ -6,14 +6,15 @@ Everything here is a plain value. `Evidence` is what the transport saw, `Failure
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from hubmix.errors import Scope
+from hubmix.errors import HubmixError, Scope
 
 
-class Action(str, Enum):
+class Recovery(str, Enum):
     """What to do after a failure: ask the same model again, go on to the next, or raise."""
 
     RETRY = "retry"
@@ -32,33 +33,24 @@ class Fault(str, Enum):
     LIMIT = "your time limit"
 
 
-class Target(str, Enum):
-    """Which circuit breaker a failure touches; `NONE` touches none."""
-
-    NONE = "none"
-    MODEL = "model"
-    ACCOUNT = "account"
-    ENDPOINT = "endpoint"
-
-
 @dataclass(frozen=True, slots=True)
 class Cooldown:
     """How a failure touches a breaker: counted towards opening it, or opening it at once.
 
     Args:
-        target: the breaker concerned.
+        target: whose breaker it touches; None touches none.
         seconds: how long it opens at once; 0 means that the failure is only counted (three in a row open).
         growing: `seconds` doubles with every opening in a row, up to 60 s, and a longer Retry-After wins.
     """
 
-    target: Target = Target.NONE
+    target: Scope | None = None
     seconds: float = 0.0
     growing: bool = False
 
     @property
     def counted(self) -> bool:
         """It opens nothing by itself; three in a row do."""
-        return self.target is not Target.NONE and self.seconds == 0
+        return self.target is not None and self.seconds == 0
 
     @property
     def fixed(self) -> bool:
@@ -67,10 +59,10 @@ class Cooldown:
 
     def describe(self) -> str:
         """The cooldown in a few words, for the table in the docs."""
-        if self.target is Target.NONE:
+        if self.target is None:
             return "none"
         if self.counted:
-            return "counted" if self.target is Target.MODEL else f"{self.target.value}, counted"
+            return "counted" if self.target is Scope.MODEL else f"{self.target.value}, counted"
         growth = ", doubled each time up to 60 s, or Retry-After if longer" if self.growing else ""
         return f"{self.target.value} {self.seconds:g} s{growth}"
 
@@ -120,7 +112,7 @@ class Failure:
 
     Args:
         kind: the short name in the trace ("no_channel", "rate_model", ...).
-        scope: whom it concerns.
+        scope: whom it concerns; None if nobody knows.
         action: what to do first.
         cooldown: how it touches the breakers.
         fault: whose fault it is.
@@ -136,11 +128,15 @@ class Failure:
         keeps_answer: the answer is whole but empty; with nowhere to go it is returned as it came.
         amended: the next request for the model will leave out what was refused, so it is made whatever the policy says
             of retries.
+        throttled: requests are counted; the hub's words may say how long to wait.
+        suggests: the model ID may be mistyped; similar IDs of the catalog are offered.
+        mid_stream: part of the answer had reached the caller.
+        error: the exception that a caller gets.
     """
 
     kind: str
-    scope: Scope
-    action: Action
+    scope: Scope | None
+    action: Recovery
     cooldown: Cooldown = Cooldown()
     fault: Fault = Fault.VENDOR
     what: str = "The call of the model {model} failed."
@@ -154,3 +150,69 @@ class Failure:
     opt_in: bool = False
     keeps_answer: bool = False
     amended: bool = False
+    throttled: bool = False
+    suggests: bool = False
+    mid_stream: bool = False
+    error: type[HubmixError] = HubmixError
+
+
+SAID = frozenset({"status", "error_body"})
+"""The causes in which somebody said something: an error status, or an error object inside a 200."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: what must be seen, and the failure it means. Empty conditions always hold; the others hold together.
+
+    Args:
+        signal: the conditions in words, for the docs.
+        means: the failure.
+        causes: what the transport saw.
+        phases: how far the request had come.
+        speaker: "hub" (its own error type, or neither type nor code) or "vendor".
+        own_type: the error has one of the hub's own types.
+        statuses: HTTP statuses; 0 stands for an error object without one.
+        codes: error codes or types, in lower case, any of which matches.
+        words: a pattern in the message; a row with both codes and words needs only one of them.
+        empty_code: the body has no error code.
+        empty_body: there is no body, or an HTML page in its place.
+        finish_reasons: of an empty answer.
+    """
+
+    signal: str
+    means: Failure
+    causes: frozenset[str] = SAID
+    phases: frozenset[str] = frozenset()
+    speaker: str | None = None
+    own_type: bool = False
+    statuses: frozenset[int] = frozenset()
+    codes: frozenset[str] = frozenset()
+    words: re.Pattern[str] | None = None
+    empty_code: bool = False
+    empty_body: bool = False
+    finish_reasons: frozenset[str] = frozenset()
+
+    def matches(self, evidence: Evidence, *, status: int, speaker: str, own_type: bool) -> bool:
+        """Whether this row is about `evidence`; `status` is the effective one, 0 where none came."""
+        return (
+            evidence.cause in self.causes
+            and (not self.phases or evidence.phase in self.phases)
+            and (self.speaker is None or self.speaker == speaker)
+            and (not self.own_type or own_type)
+            and (not self.statuses or status in self.statuses)
+            and (not self.empty_code or not evidence.code)
+            and (not self.empty_body or _says_nothing(evidence))
+            and (not self.finish_reasons or evidence.finish_reason in self.finish_reasons)
+            and self._says(evidence)
+        )
+
+    def _says(self, evidence: Evidence) -> bool:
+        if not self.codes and self.words is None:
+            return True
+        if any(value and value.lower() in self.codes for value in (evidence.code, evidence.type)):
+            return True
+        return self.words is not None and self.words.search(evidence.message) is not None
+
+
+def _says_nothing(evidence: Evidence) -> bool:
+    return evidence.empty_body or "text/html" in evidence.headers.get("content-type", "")

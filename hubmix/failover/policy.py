@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from hubmix.errors import ConfigurationError, Scope
-from hubmix.failover.evidence import Action, Evidence, Failure
+from hubmix.failover.evidence import Evidence, Failure, Recovery
 
 BACKOFF = 0.5  # seconds, doubled with every try of the same model
 LONGEST_BACKOFF = 8.0  # seconds
@@ -163,9 +163,9 @@ def decide(failure: Failure, policy: FailoverPolicy, left: Left, jitter: float =
     """
     if failure.amended:
         return Decision(Move.RETRY if left.requests > 0 else Move.NEXT)
-    if failure.action is Action.FAIL:
+    if failure.action is Recovery.FAIL:
         return Decision(_after_fail(failure, policy, left))
-    if failure.action is Action.NEXT and not (failure.waits and not left.healthy):
+    if failure.action is Recovery.NEXT and not (failure.waits and not left.healthy):
         # A busy model may come round again when the others have failed too.
         return Decision(Move.LATER if failure.waits and _may_retry(failure, policy, left) else Move.NEXT)
     if failure.waits and left.others:

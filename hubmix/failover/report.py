@@ -7,25 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hubmix._text import public_url, redact
-from hubmix.errors import (
-    AuthenticationError,
-    BadRequestError,
-    CapabilityError,
-    ContentFilterError,
-    ContextLengthError,
-    EndpointError,
-    HubConnectionError,
-    HubmixError,
-    HubTimeoutError,
-    MalformedAnswerError,
-    ModelNotFoundError,
-    ModelUnavailableError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitedError,
-    ServerError,
-    StreamInterruptedError,
-)
+from hubmix.errors import HubmixError, ModelNotFoundError, StreamInterruptedError
+from hubmix.failover import failures
 from hubmix.failover.evidence import Evidence, Failure, Fault
 from hubmix.wire.error_body import find_request_id
 
@@ -116,29 +99,6 @@ def _said_by(evidence: Evidence) -> str:
     return "What came back" if evidence.status is not None or evidence.type else "What went wrong"
 
 
-_KINDS: dict[type[HubmixError], str] = {
-    AuthenticationError: "auth",
-    PermissionDeniedError: "account permission",
-    QuotaExceededError: "quota",
-    RateLimitedError: "rate_account rate_model",
-    BadRequestError: "bad_request",
-    ContextLengthError: "context",
-    CapabilityError: "capability",
-    ContentFilterError: "policy",
-    ModelNotFoundError: "not_found",
-    ModelUnavailableError: "no_channel channel_auth channel_quota unreadable",
-    ServerError: "server transient",
-    HubTimeoutError: "timeout",
-    HubConnectionError: "connect reset",
-    EndpointError: "endpoint",
-    MalformedAnswerError: "garbled empty length",
-    StreamInterruptedError: "interrupted",
-}
-
-
-_CLASS_OF_KIND = {kind: cls for cls, kinds in _KINDS.items() for kind in kinds.split()}
-
-
 def to_exception(
     failure: Failure,
     evidence: Evidence,
@@ -166,7 +126,7 @@ def to_exception(
         >>> to_exception(classify(seen), seen, model="gpt-99", base_url="https://hub.example/v1").status
         503
     """
-    cls = error_class(failure.kind)
+    cls = failure.error
     details: dict[str, Any] = {
         "kind": failure.kind,
         "scope": failure.scope,
@@ -188,5 +148,6 @@ def to_exception(
 
 
 def error_class(kind: str) -> type[HubmixError]:
-    """The exception class of a kind of failure."""
-    return _CLASS_OF_KIND.get(kind, HubmixError)
+    """Return the exception class of a kind of failure."""
+    known = (value for value in vars(failures).values() if isinstance(value, Failure))
+    return next((failure.error for failure in known if failure.kind == kind), HubmixError)

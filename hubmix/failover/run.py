@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hubmix.errors import HubmixError
+from hubmix.errors import HubmixError, Scope
 from hubmix.failover import failures
 from hubmix.failover.breakers import Block, Permit
 from hubmix.failover.candidates import Candidate, Candidates
 from hubmix.failover.classify import classify
-from hubmix.failover.evidence import Action, Evidence, Failure, Fault, Target
+from hubmix.failover.evidence import Evidence, Failure, Fault, Recovery
 from hubmix.failover.plan import AttemptFailed, Limits, Plan
 from hubmix.failover.policy import Decision, Left, Move, decide
 from hubmix.failover.report import what_happened
@@ -177,7 +177,7 @@ class Walk:
         plan, failure = self.plan, classify(error.evidence, self.plan.hub_types)
         willing = failure.free_models_only or (failure.opt_in and plan.policy.fallback_on_content_filter)
         # What a hook of the user's would make of it is asked once, by `failed`.
-        if failure.action is Action.FAIL and not willing and plan.policy.classify is None:
+        if failure.action is Recovery.FAIL and not willing and plan.policy.classify is None:
             return 0.0
         error.at = plan.clock()
         return _PATIENCE if self._deadline is None else min(_PATIENCE, max(0.0, self._deadline - error.at) / 2)
@@ -298,11 +298,11 @@ class Walk:
     def _skip_blocked(self, candidate: Candidate, block: Block) -> None:
         if candidate.verdict is None:
             # To a call that was not even sent, the streams that broke off before it are no interruption of its own.
-            seen = failures.UNSTEADY if block.failure.kind == "interrupted" else block.failure
+            seen = failures.UNSTEADY if block.failure.mid_stream else block.failure
             failure = replace(seen, retry_after=_back_in(block))
             candidate.verdict = replace(self._verdict(candidate, failure, block.evidence), asked=False)
         until = "another call is trying it" if block.probing else f"{block.seconds:.3g} s more"
-        whose = "model" if block.target is Target.MODEL else block.target.value
+        whose = "model" if block.target is Scope.MODEL else block.target.value
         reason = f"The circuit breaker of the {whose} is open ({until})."
         self._skip(candidate, block.failure.kind, reason, block.evidence)
 

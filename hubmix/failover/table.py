@@ -15,7 +15,7 @@ import re
 from dataclasses import replace
 
 from hubmix.failover import failures as kind
-from hubmix.failover.row import SAID, Row
+from hubmix.failover.evidence import SAID, Row
 
 
 def _set(text: str) -> frozenset[str]:

@@ -24,7 +24,6 @@ class Verdict:
 
     def to_exception(self, suggest: Callable[[str], Sequence[str]], note: str = "", partial: Any = None) -> HubmixError:
         """The exception of this candidate alone."""
-        unknown = self.failure.kind in ("not_found", "no_channel")
         if not self.asked:
             note = "It was not asked again in this call, for the failure is recent; hub.reset_health() forgets it."
         return to_exception(
@@ -33,7 +32,7 @@ class Verdict:
             model=self.model,
             base_url=self.base_url,
             partial=partial,
-            suggestions=suggest(self.model) if unknown else (),
+            suggestions=suggest(self.model) if self.failure.suggests else (),
             note=note,
         )
 

@@ -22,7 +22,7 @@ from hubmix.errors import (
 )
 from hubmix.failover import failures
 from hubmix.failover.drivers import walk_async, walk_sync
-from hubmix.failover.evidence import Action, Evidence, Failure
+from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.plan import AttemptFailed, Limits, Plan
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.wire.trace import Attempt, Trace
@@ -420,7 +420,7 @@ def test_an_observer_or_hook_that_breaks_does_not_break_the_call(
 
 def test_the_users_word_on_a_failure_counts(walk: Walker, time: FakeTime) -> None:
     def classify(evidence: Evidence, failure: Failure) -> Failure | None:
-        return replace(failure, action=Action.FAIL) if failure.kind == "no_channel" else None
+        return replace(failure, action=Recovery.FAIL) if failure.kind == "no_channel" else None
 
     play = script(a=DOWN, b="never")
     with pytest.raises(ModelUnavailableError):

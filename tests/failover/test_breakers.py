@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from hubmix.errors import Scope
 from hubmix.failover import failures
 from hubmix.failover.breakers import REGISTRY, Block, Health, HubHealth, Key, Permit
-from hubmix.failover.evidence import Evidence, Failure, Target
+from hubmix.failover.evidence import Evidence, Failure
 from tests.support.fake_time import FakeTime
 
 SERVER_ERROR = Evidence("status", "body", status=500, request_id="r")
@@ -72,7 +73,7 @@ def test_a_failure_of_the_request_counts_for_nothing(bench: Bench) -> None:
 def test_some_failures_open_at_once(bench: Bench, failure: Failure, seconds: float) -> None:
     bench.fail(failure)
     assert bench.open_for() == seconds
-    assert bench.open_for("b") == (seconds if failure.cooldown.target is Target.ACCOUNT else 0)
+    assert bench.open_for("b") == (seconds if failure.cooldown.target is Scope.ACCOUNT else 0)
 
 
 def test_a_longer_retry_after_wins_and_an_absurd_one_is_not_believed(bench: Bench) -> None:
@@ -286,9 +287,9 @@ def test_long_expired_breakers_are_dropped_when_there_are_many(bench: Bench) -> 
 
 def test_a_key_knows_what_it_stands_for() -> None:
     assert [Key("u").target, Key("u", "a").target, Key("u", "a", "m").target] == [
-        Target.ENDPOINT,
-        Target.ACCOUNT,
-        Target.MODEL,
+        Scope.ENDPOINT,
+        Scope.ACCOUNT,
+        Scope.MODEL,
     ]
 
 
