@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         AllModelsFailedError,
         AuthenticationError,
         BadRequestError,
+        BudgetExceededError,
         CapabilityError,
         CatalogError,
         ConfigurationError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from hubmix.failover.options import CallOptions
     from hubmix.failover.policy import FailoverPolicy
     from hubmix.hub.balance import Balance
+    from hubmix.hub.budget import Budget
     from hubmix.hub.hub import Hub
     from hubmix.transport.rate_limit import SharedRateLimit
     from hubmix.wire import Delta, Reply, ToolCall, Usage
@@ -46,11 +48,13 @@ __version__ = "0.1.0"
 
 _ROOMS: dict[str, tuple[str, ...]] = {
     "hubmix.hub.balance": ("Balance",),
+    "hubmix.hub.budget": ("Budget",),
     "hubmix.catalog": ("CatalogInfo", "Cost", "ModelCatalog", "ModelInfo", "ModelList", "Pricing"),
     "hubmix.errors": (
         "AllModelsFailedError",
         "AuthenticationError",
         "BadRequestError",
+        "BudgetExceededError",
         "CapabilityError",
         "CatalogError",
         "ConfigurationError",
@@ -84,6 +88,8 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "Balance",
+    "Budget",
+    "BudgetExceededError",
     "CallOptions",
     "CapabilityError",
     "CatalogError",

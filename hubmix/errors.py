@@ -30,6 +30,7 @@ if sys.version_info < (3, 11):
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from typing_extensions import Self
 
@@ -40,6 +41,7 @@ __all__ = [
     "AllModelsFailedError",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
     "CapabilityError",
     "CatalogError",
     "ConfigurationError",
@@ -233,6 +235,33 @@ class StreamInterruptedError(HubmixError):
 
 class CatalogError(HubmixError):
     """The hub's catalog of models could not be had or read."""
+
+
+class BudgetExceededError(HubmixError):
+    """A budget has no room for the call. Nothing was sent, and no other model is asked.
+
+    Args:
+        spent: USD spent in the budget's period.
+        left: USD left in it.
+        could_cost: USD that the call could have cost; None if the model's price is unknown.
+        max_tokens: the longest answer that would fit, if any.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        spent: Decimal | None = None,
+        left: Decimal | None = None,
+        could_cost: Decimal | None = None,
+        max_tokens: int | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.spent = spent
+        self.left = left
+        self.could_cost = could_cost
+        self.max_tokens = max_tokens
 
 
 class StructuredOutputError(HubmixError):

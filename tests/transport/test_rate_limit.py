@@ -7,7 +7,6 @@ import contextlib
 import json
 import pickle
 import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -381,33 +380,6 @@ class TestSQLite:
         limiter = StoredRateLimiter(SharedRateLimit("3/s", sqlite=blocked / "l"), "k", "http://h/v1")
         with pytest.raises(HubConnectionError, match=r"Nothing was sent.*SQLite file"):
             limiter.acquire()
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("redis")
-    pytest.importorskip("pyrate_limiter")
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("redis-server is not installed here (apt-get install redis-server)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    where = tmp_path_factory.mktemp("redis")
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(where)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.01)
-        else:
-            pytest.fail("redis-server did not start")
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 class TestRedis:
