@@ -71,7 +71,6 @@ __all__ = [
     "error_class",
     "find_request_id",
     "read_error_body",
-    "render_table",
     "retry_after_of",
     "to_exception",
 ]

@@ -98,6 +98,9 @@ class AllModelsFailedError(_LangChain, errors.AllModelsFailedError, core.ModelEr
 class CatalogError(_LangChain, errors.CatalogError, core.ModelError): ...
 
 
+class BudgetExceededError(_LangChain, errors.BudgetExceededError, core.ModelError): ...
+
+
 class StructuredOutputError(_LangChain, errors.StructuredOutputError, core.ModelError): ...
 
 
