@@ -1,4 +1,4 @@
-"""Hubs in a notebook: where to begin without a key, and how a hub looks."""
+"""Hubs in a notebook: where to begin without a key."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import textwrap
 import threading
 from typing import TYPE_CHECKING
 
-from hubmix._html import table
-
 if TYPE_CHECKING:
-    from hubmix.failover.breakers import BreakerState
     from hubmix.hub.hub import Hub
 
 __all__ = ["start"]
@@ -82,27 +79,3 @@ def _embedded_hub() -> Hub:
             # Named as AIHubMix, it is asked for that hub's rich catalog.
             _embedded = Hub("aihubmix", base_url=server.base_url, api_key=server.api_key)
         return _embedded
-
-
-def hub_card(hub: Hub) -> str:
-    """A small table: where the hub is, where its key comes from, what is known of its catalog and its health.
-
-    Nothing is asked for it.
-    """
-    info = hub.models.info()
-    troubled = [_trouble(state) for state in hub.health() if state.state != "closed"]
-    rows = [
-        ("hub", hub.name),
-        ("base URL", hub.base_url),
-        ("key from", hub.key_source),
-        ("catalog", "not asked yet" if info.age is None else info.held()),
-        ("health", "; ".join(troubled) or "good"),
-    ]
-    return table((), rows)
-
-
-def _trouble(state: BreakerState) -> str:
-    what = state.model or f"the {state.target}"
-    why = f" after {state.kind}" if state.kind else ""
-    until = f", left alone for {state.retry_in:.0f} s" if state.state == "open" else ", about to be tried again"
-    return f"{what} failing{why}{until}"

@@ -10,47 +10,53 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hubmix.batch.progress import Listener, Reporter
+from typing_extensions import Unpack
+
+from hubmix.batch.options import DEFAULTS, MapOptions, OnError
+from hubmix.batch.progress import Reporter
 from hubmix.batch.requests import Maker, Prompt, Request, rows_of
 from hubmix.batch.resume import Journal
 from hubmix.batch.rows import Row, Rows
 from hubmix.batch.workers import Workers
 from hubmix.errors import ConfigurationError, HubmixError
-from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions, read_fallbacks
+from hubmix.failover.options import CallOptions, read_fallbacks
 
 if TYPE_CHECKING:
-    from hubmix.hub.hub import Hub
+    from hubmix.catalog import ModelCatalog
     from hubmix.wire import Reply
 
-OnError = Literal["value", "raise"]
 _AHEAD = 4  # windows of `concurrency` rows: how far a slow row may be overtaken
 _TICK = 0.2  # seconds between two updates of the progress line while nothing finishes
 
 
+class Caller(Protocol):
+    """What a map asks; a `Hub` is one."""
+
+    @property
+    def models(self) -> ModelCatalog:
+        """The catalog, for the prices."""
+
+    def require_key(self) -> None:
+        """Raise `ConfigurationError` if there is no key."""
+
+    def chat(self, payload: Mapping[str, Any], options: CallOptions = ...) -> Reply:
+        """Ask for one whole answer."""
+
+    async def achat(self, payload: Mapping[str, Any], options: CallOptions = ...) -> Reply:
+        """`chat`, for asyncio."""
+
+
 def map_rows(
-    hub: Hub,
-    rows: Iterable[Any],
-    prompt: Prompt = None,
-    *,
-    model: str,
-    fallbacks: Iterable[str] | Literal["auto"] | None = (),
-    system: str | None = None,
-    concurrency: int = 8,
-    on_error: OnError = "value",
-    progress: bool | Listener | None = None,
-    resume: str | PathLike[str] | None = None,
-    retry_errors: bool = True,
-    options: CallOptions = DEFAULT_OPTIONS,
-    **parameters: Any,
+    hub: Caller, rows: Iterable[Any], prompt: Prompt = None, *, model: str, **given: Unpack[MapOptions]
 ) -> Rows:
     """Ask a model once for each row, several at a time, and return the answers in the order of the rows.
 
@@ -64,21 +70,10 @@ def map_rows(
         rows: anything that can be iterated, also a generator, also a data frame (whose rows become dicts). It is read
             only a few times `concurrency` ahead, in the caller's thread.
         prompt: a template ("Translate to French: {}", or "{title}: {body}" for rows that are dicts), or a function of
-            the row that returns a text, a list of messages or a whole request. Without it the rows are these
-            themselves. In a template, write braces of your own twice.
+            the row that returns a text, a list of messages or a whole request. Without it, each row is one of these.
+            In a template, write braces of your own twice.
         model: the model ID.
-        fallbacks: model IDs to go on to, or "auto".
-        system: a system message in front of every request.
-        concurrency: how many calls are open at once.
-        on_error: "value" puts an error into its row and goes on; "raise" raises the first one, in the order of the
-            rows. A missing key is raised before anything is sent.
-        progress: True for a progress line on stderr or in the notebook, or a function that is called with a `Progress`
-            whenever a row is finished.
-        resume: a file (JSON lines) that keeps each row as it is finished. Run again with the same rows, finished ones
-            are read from it and not asked again; a row whose place or request has changed is asked anew.
-        retry_errors: ask again for rows that the file has as failed.
-        options: timeouts, failover policy and the rest; `fallbacks` above wins over its own.
-        parameters: sent with every request: temperature, max_tokens, response_format, ...
+        given: see `MapOptions`; the parameters in it are sent with every request.
 
     Returns:
         The rows, a sequence of `Row`.
@@ -95,78 +90,42 @@ def map_rows(
             print(row.input, row.text if row.ok else row.error)
         ```
     """
-    maker = Maker.of(prompt, model, system, parameters)
     found, total = rows_of(rows)
-    job = _prepare(hub, maker, fallbacks, concurrency, on_error, options)
     with ExitStack() as stack:
-        job.journal = stack.enter_context(_journal(resume, retry_errors)) if resume is not None else None
-        job.reporter = Reporter(total, progress)
-        stack.callback(job.reporter.close)
+        job = _Job.of(hub, prompt, model, given, total, stack)
         answered = stack.enter_context(closing(_answered(job, found)))
-        done = [_checked(row, on_error) for row in answered]
+        done = [_checked(row, job.on_error) for row in answered]
     if job.lacks_prices(done):
         hub.models.find(model)
     return Rows(map(job.price, done))
 
 
 async def amap_rows(
-    hub: Hub,
+    hub: Caller,
     rows: Iterable[Any] | AsyncIterable[Any],
     prompt: Prompt = None,
     *,
     model: str,
-    fallbacks: Iterable[str] | Literal["auto"] | None = (),
-    system: str | None = None,
-    concurrency: int = 8,
-    on_error: OnError = "value",
-    progress: bool | Listener | None = None,
-    resume: str | PathLike[str] | None = None,
-    retry_errors: bool = True,
-    options: CallOptions = DEFAULT_OPTIONS,
-    **parameters: Any,
+    **given: Unpack[MapOptions],
 ) -> Rows:
     """`map_rows`, for asyncio; rows may be an async iterable too. Cancelling it closes the open calls at once."""
-    maker = Maker.of(prompt, model, system, parameters)
     found, total = (aiter(rows), None) if isinstance(rows, AsyncIterable) else rows_of(rows)
-    job = _prepare(hub, maker, fallbacks, concurrency, on_error, options)
     with ExitStack() as stack:
-        job.journal = stack.enter_context(_journal(resume, retry_errors)) if resume is not None else None
-        job.reporter = Reporter(total, progress)
-        stack.callback(job.reporter.close)
+        job = _Job.of(hub, prompt, model, given, total, stack)
         async with aclosing(_aanswered(job, found)) as answered:
-            done = [_checked(row, on_error) async for row in answered]
+            done = [_checked(row, job.on_error) async for row in answered]
     if job.lacks_prices(done):
         await hub.models.afind(model)
     return Rows(map(job.price, done))
 
 
-def _prepare(
-    hub: Hub,
-    maker: Maker,
-    fallbacks: Iterable[str] | None,
-    concurrency: int,
-    on_error: OnError,
-    options: CallOptions,
-) -> _Job:
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
-    if on_error not in ("value", "raise"):
-        raise ConfigurationError(f'on_error is "value" or "raise"; got {on_error!r}.')
-    chosen = read_fallbacks(fallbacks)
-    options = replace(options, fallbacks=chosen) if chosen else options
-    hub.require_key()
-    hub.models.warm()  # in the background, for the costs; no call waits for it
-    return _Job(hub, maker, options, concurrency)
-
-
-def _journal(path: str | PathLike[str], retry_errors: bool) -> Journal:
+def _resume_path(path: str | PathLike[str]) -> Path:
     try:
-        file = Path(path).expanduser()
-    except (TypeError, RuntimeError) as error:  # no path at all, or the home of a user who is unknown
+        return Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # no path at all, or the home of an unknown user
         raise ConfigurationError(
             f"resume={str(path)!r} cannot be used: {str(error).rstrip('.')}. Nothing was sent."
         ) from error
-    return Journal(file, retry_errors=retry_errors)
 
 
 def _checked(row: Row, on_error: OnError) -> Row:
@@ -179,12 +138,34 @@ def _checked(row: Row, on_error: OnError) -> Row:
 class _Job:
     """What both drivers share: making requests, and what happens to a row that is finished."""
 
-    hub: Hub
+    hub: Caller
     maker: Maker
     options: CallOptions
     concurrency: int
+    on_error: OnError
     journal: Journal | None = None
     reporter: Reporter | None = None
+
+    @staticmethod
+    def of(hub: Caller, prompt: Prompt, model: str, given: MapOptions, total: int | None, stack: ExitStack) -> _Job:
+        """Check what the user gave, and open what the map needs; a mistake shows before anything is sent."""
+        chosen: dict[str, Any] = {**DEFAULTS, **given}
+        parameters = {name: value for name, value in given.items() if name not in DEFAULTS}
+        maker = Maker.of(prompt, model, chosen["system"], parameters)
+        concurrency, on_error = chosen["concurrency"], chosen["on_error"]
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
+        if on_error not in ("value", "raise"):
+            raise ConfigurationError(f'on_error is "value" or "raise"; got {on_error!r}.')
+        fallbacks, options = read_fallbacks(chosen["fallbacks"]), chosen["options"]
+        hub.require_key()
+        hub.models.warm()  # for the costs; no call waits for it
+        job = _Job(hub, maker, replace(options, fallbacks=fallbacks) if fallbacks else options, concurrency, on_error)
+        if (path := chosen["resume"]) is not None:
+            job.journal = stack.enter_context(Journal(_resume_path(path), retry_errors=chosen["retry_errors"]))
+        job.reporter = Reporter(total, chosen["progress"])
+        stack.callback(job.reporter.close)
+        return job
 
     @property
     def window(self) -> int:

@@ -1,22 +1,20 @@
-"""How far a map is: one line that rewrites itself on a terminal or in a notebook, a line now and then in a log."""
+"""How far a map is: tqdm's bar on a terminal or in a notebook, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from html import escape
 from importlib import import_module
 from typing import Any, TextIO
 
 from hubmix._text import plain
 from hubmix.batch.rows import Row
-
-_BAR = 24
-_LIVE, _LOGGED = 0.1, 10.0  # seconds between two updates
 
 
 @dataclass(slots=True)
@@ -80,8 +78,7 @@ class Reporter:
 
     Args:
         total: how many rows there are, or None.
-        show: True for a line on stderr (an output of its own in a notebook), a function that is called with every
-            change, or None for nothing.
+        show: True for a bar or lines on stderr, a function that is called with every change, or None for nothing.
         clock, stream: for tests.
     """
 
@@ -98,12 +95,8 @@ class Reporter:
         self._started = clock()
         self._lock = threading.Lock()
         self._shown_at = float("-inf")
-        self._display: _Display | None = None
-        self._listener: Listener | None = None
-        if callable(show):
-            self._listener = show
-        elif show:
-            self._display = _display(stream if stream is not None else sys.stderr)
+        self._listener = show if callable(show) else None
+        self._display = _display(stream or sys.stderr, self.state) if show and self._listener is None else None
 
     def add(self, row: Row) -> None:
         """Count a row and show it, at most ten times a second."""
@@ -115,7 +108,7 @@ class Reporter:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the state, if it was not shown just now."""
+        """Show the state, unless it was shown just now."""
         if self._display is None:
             return
         with self._lock:
@@ -130,74 +123,52 @@ class Reporter:
         if self._display is not None:
             with self._lock:
                 self.state.seconds = self._clock() - self._started
-                self._display.end(self.state)
+                self._display.show(self.state)
+                self._display.close()
 
 
-class _Display:
-    every = _LOGGED
+class _Log:
+    """Plain lines, without control characters."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
-
-    def show(self, state: Progress) -> None:
-        self._write(f"{state}\n")
-
-    def end(self, state: Progress) -> None:
-        self.show(state)
-
-    def _write(self, text: str) -> None:
-        if self._stream is None:
-            return
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # Whoever watched has gone (a closed terminal or pipe); the work goes on.
-            self._stream = None
-
-
-class _Terminal(_Display):
-    every = _LIVE
-
-    def show(self, state: Progress) -> None:
-        # \x1b[K wipes what a longer line left behind.
-        self._write(f"\r{_bar(state)}{state}\x1b[K")
-
-    def end(self, state: Progress) -> None:
-        self.show(state)
-        self._write("\n")
-
-
-class _Notebook(_Display):
-    every = _LIVE
+    every = 10.0  # seconds between two lines
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self._handle: Any = None
+        self._stream = stream
 
     def show(self, state: Progress) -> None:
-        ipython = import_module("IPython.display")
-        bar = "" if state.total is None else f'<progress max="{state.total}" value="{state.done}"></progress> '
-        shown = ipython.HTML(f'<div style="color:inherit">{bar}{escape(str(state))}</div>')
-        if self._handle is None:
-            self._handle = ipython.display(shown, display_id=True)
-        else:
-            self._handle.update(shown)
+        with suppress(OSError, ValueError):  # a closed pipe does not end the work
+            print(state, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        pass
 
 
-def _display(stream: TextIO) -> _Display:
+class _Bar:
+    """One line that rewrites itself; tqdm draws it."""
+
+    every = 0.1  # seconds between two updates
+
+    def __init__(self, stream: TextIO, state: Progress) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a notebook without ipywidgets tqdm warns, and draws text
+            tqdm = import_module("tqdm.auto").tqdm
+        bar: Any = type("Bar", (tqdm,), {"monitor_interval": 0})  # without tqdm's thread
+        shape = "{bar} {desc}" if state.total else "{desc}"
+        self._bar = bar(desc=str(state), total=state.total, file=stream, bar_format=shape, ascii=" -#")
+
+    def show(self, state: Progress) -> None:
+        self._bar.n = state.done
+        self._bar.set_description_str(str(state))
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _display(stream: TextIO, state: Progress) -> _Log | _Bar:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    if getattr(shell, "kernel", None) is not None:
-        return _Notebook(stream)
-    return _Terminal(stream) if stream.isatty() else _Display(stream)
-
-
-def _bar(state: Progress) -> str:
-    if not state.total:
-        return ""
-    full = _BAR * state.done // state.total
-    return f"[{'#' * full}{'-' * (_BAR - full)}] "
+    live = stream.isatty() or getattr(shell, "kernel", None) is not None
+    return _Bar(stream, state) if live else _Log(stream)
 
 
 def _duration(seconds: float) -> str:

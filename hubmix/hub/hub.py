@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hubmix._html import table
 from hubmix.catalog import ModelCatalog
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.hub.calls import Calls
-from hubmix.hub.maps_rows import MapsRows
 from hubmix.hub.planning import Planning
 from hubmix.transport.connection import Connection
-from hubmix.transport.endpoint import Endpoint, settle_endpoint, settle_key
+from hubmix.transport.endpoint import Endpoint, resolve_endpoint, resolve_key
 from hubmix.transport.get import Pages
 from hubmix.wire.apis import CHAT, EMBEDDINGS, RERANK
 from hubmix.wire.checks import check_headers
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pydantic import SecretStr
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from hubmix.batch.options import MapOptions
+    from hubmix.batch.requests import Prompt
+    from hubmix.batch.rows import Rows
     from hubmix.failover.breakers import BreakerState
     from hubmix.hub.balance import Balance
     from hubmix.hub.spending import HubSpending
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
 
 
-class Hub(MapsRows):
+class Hub:
     """A model hub.
 
     Nothing is sent and no client is made until the first call. A hub may be shared between threads, event loops and
@@ -84,10 +87,10 @@ class Hub(MapsRows):
         model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
         catalog_refresh: bool | None = None,
     ) -> None:
-        endpoint = settle_endpoint(preset, base_url, os.environ)
+        endpoint = resolve_endpoint(preset, base_url, os.environ)
         self._connection = Connection(
             endpoint,
-            settle_key(api_key, endpoint, os.environ),
+            resolve_key(api_key, endpoint, os.environ),
             _headers(app_code, default_headers),
             timeout=timeout,
             rate_limit=rate_limit,
@@ -114,9 +117,6 @@ class Hub(MapsRows):
         )
         self._planning = Planning(self._connection, self._catalog)
         self._calls = Calls(self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh)
-
-    def _hub(self) -> Hub:
-        return self
 
     # ------------------------------------------------------------------------------------------------ what it is
 
@@ -173,9 +173,7 @@ class Hub(MapsRows):
         return f"Hub({self.base_url!r}, key from {self.key_source})"
 
     def _repr_html_(self) -> str:
-        from hubmix.notebook import hub_card
-
-        return hub_card(self)
+        return _card(self)
 
     # ------------------------------------------------------------------------------------------------------ chat
 
@@ -263,6 +261,27 @@ class Hub(MapsRows):
     async def arerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
         """:meth:`rerank`, for asyncio."""
         return await self._calls.awhole(RERANK, payload, options)
+
+    # ------------------------------------------------------------------------------------------------ many calls
+
+    def map(self, rows: Iterable[Any], prompt: Prompt = None, *, model: str, **given: Unpack[MapOptions]) -> Rows:
+        """Ask once for each row, several at a time, answers in order; see `hubmix.batch.map_rows`."""
+        from hubmix.batch import map_rows
+
+        return map_rows(self, rows, prompt, model=model, **given)
+
+    async def amap(
+        self,
+        rows: Iterable[Any] | AsyncIterable[Any],
+        prompt: Prompt = None,
+        *,
+        model: str,
+        **given: Unpack[MapOptions],
+    ) -> Rows:
+        """`map`, for asyncio."""
+        from hubmix.batch import amap_rows
+
+        return await amap_rows(self, rows, prompt, model=model, **given)
 
     # -------------------------------------------------------------------------------- catalog, money, health
 
@@ -377,3 +396,27 @@ def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> di
         headers[name] = value
     check_headers({name: value for name, value in headers.items() if value is not None})
     return headers
+
+
+def _card(hub: Hub) -> str:
+    """A small table: where the hub is, where its key comes from, what is known of its catalog and its health.
+
+    Nothing is asked for it.
+    """
+    info = hub.models.info()
+    troubled = [_trouble(state) for state in hub.health() if state.state != "closed"]
+    rows = [
+        ("hub", hub.name),
+        ("base URL", hub.base_url),
+        ("key from", hub.key_source),
+        ("catalog", "not asked yet" if info.age is None else info.held()),
+        ("health", "; ".join(troubled) or "good"),
+    ]
+    return table((), rows)
+
+
+def _trouble(state: BreakerState) -> str:
+    what = state.model or f"the {state.target}"
+    why = f" after {state.kind}" if state.kind else ""
+    until = f", left alone for {state.retry_in:.0f} s" if state.state == "open" else ", about to be tried again"
+    return f"{what} failing{why}{until}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubmix.errors import ConfigurationError
 from hubmix.hub.hub import Hub
-from hubmix.transport.endpoint import fingerprint, settle_endpoint, settle_key
+from hubmix.transport.endpoint import fingerprint, resolve_endpoint, resolve_key
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -61,8 +61,8 @@ def resolve_hub(
         return hub
     if http_client is not None or http_async_client is not None or not isinstance(rate_limit, (str, type(None))):
         return Hub(hub, **given)
-    endpoint = settle_endpoint(hub, base_url, os.environ)
-    credential = settle_key(api_key, endpoint, os.environ)
+    endpoint = resolve_endpoint(hub, base_url, os.environ)
+    credential = resolve_key(api_key, endpoint, os.environ)
     headers = tuple(sorted((default_headers or {}).items()))
     key = credential.resolve(os.environ)
     identity = (endpoint, credential.variable, fingerprint(key), app_code, headers, timeout, rate_limit)

@@ -13,7 +13,7 @@ from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing
 
 if TYPE_CHECKING:
     from hubmix.transport.clients import ClientPool
-    from hubmix.transport.rate_limit import Limiter, SharedRateLimit
+    from hubmix.transport.rate_limit import Limiter, RateLimiter, SharedRateLimit
 
 
 class Connection:
@@ -109,12 +109,7 @@ class Connection:
     def limiter(self) -> Limiter | None:
         """What every attempt asks for its turn, or None where there is no limit."""
         if self._limiter is None:
-            if self.rate_limit is None:
-                self._limiter = (None,)
-            else:
-                from hubmix.transport.rate_limit import limiter_for
-
-                self._limiter = (limiter_for(self.rate_limit, fingerprint=self.key_id, base_url=self.base_url),)
+            self._limiter = (limiter_for(self.rate_limit, fingerprint=self.key_id, base_url=self.base_url),)
         return self._limiter[0]
 
     def close(self) -> None:
@@ -143,3 +138,52 @@ class Connection:
         made.__setstate__(self.__getstate__())
         made._clients = self._clients
         return made
+
+
+_limiters: dict[tuple[str, str], RateLimiter] = {}
+_stored: dict[tuple[str, str, SharedRateLimit], Limiter] = {}
+
+
+def limiter_for(rate_limit: str | SharedRateLimit | None, *, fingerprint: str, base_url: str) -> Limiter | None:
+    """Return the limiter that this process has for a key and base URL; None for no limit.
+
+    Args:
+        rate_limit: "180/min", several rates with commas between, or a `SharedRateLimit`.
+        fingerprint: a hash of the key, never the key.
+        base_url: the hub's base URL.
+
+    Raises:
+        ConfigurationError: the text is no rate, or the `ratelimit` extra is missing.
+    """
+    if rate_limit is None:
+        return None
+    from hubmix.transport.rate_limit import RateLimiter, SharedRateLimit, parse_rates
+
+    host = base_url.rstrip("/")
+    if isinstance(rate_limit, SharedRateLimit):
+        from hubmix.transport.rate_limit_store import StoredRateLimiter
+
+        chosen = (fingerprint, host, rate_limit)
+        return _stored.get(chosen) or _stored.setdefault(chosen, StoredRateLimiter(rate_limit, fingerprint, host))
+    rates = parse_rates(rate_limit)
+    # setdefault is one step: two threads that come at once get the same.
+    key = (fingerprint, host)
+    limiter = _limiters.get(key) or _limiters.setdefault(key, RateLimiter(name=host))
+    limiter.also(*rates)
+    return limiter
+
+
+def forget_limiters() -> None:
+    """Start anew, for tests: no request was ever sent."""
+    _limiters.clear()
+    _stored.clear()
+
+
+def _after_fork() -> None:
+    # The turns taken stay known.
+    for limiter in _limiters.values():
+        limiter.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

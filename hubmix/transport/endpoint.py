@@ -34,7 +34,9 @@ class Credential:
         """The key, read again from its variable where it travelled without it."""
         if self.value is not None or self.variable is None:
             return self.value
-        found = environ.get(self.variable, "").strip()  # as `settle_key` reads it: files of secrets end in a line break
+        found = environ.get(
+            self.variable, ""
+        ).strip()  # as `resolve_key` reads it: files of secrets end in a line break
         return SecretStr(found) if found else None
 
 
@@ -59,7 +61,7 @@ class Endpoint:
         return (self.base_url,)
 
 
-def settle_endpoint(name: str | None, base_url: str | None, environ: Mapping[str, str]) -> Endpoint:
+def resolve_endpoint(name: str | None, base_url: str | None, environ: Mapping[str, str]) -> Endpoint:
     """Decide which hub is meant: ``base_url`` > preset name > HUBMIX_BASE_URL > AIHUBMIX_BASE_URL > AIHubMix.
 
     Raises:
@@ -135,7 +137,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def settle_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Mapping[str, str]) -> Credential:
+def resolve_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Mapping[str, str]) -> Credential:
     """Decide which key is sent: ``api_key`` > HUBMIX_API_KEY > the hub's own variable > OPENAI_API_KEY.
 
     The last one only where OPENAI_BASE_URL names this very host: an OpenAI key never goes to another company's server

@@ -1,9 +1,8 @@
-"""A limit on requests that the client keeps by itself, so that the hub need not: `rate_limit="180/min"`.
+"""A limit on requests that the client keeps by itself: `rate_limit="180/min"`.
 
-A permit is taken for each attempt at a chat, embeddings or rerank call, retries and fallbacks included; the few GETs
-for the model list and the balance take none. All objects of a process that use the same key at the same base URL share
-one limiter, whether they block or await. `SharedRateLimit` stretches it over processes (a SQLite file) and machines
-(Redis).
+A permit is taken for each attempt at a chat, embeddings or rerank call, retries and fallbacks included. The GETs for
+the model list and the balance take none. All objects of a process that use the same key at the same base URL share one
+limiter, whether they block or await. `SharedRateLimit` counts over processes (a SQLite file) and machines (Redis).
 """
 
 from __future__ import annotations
@@ -184,7 +183,8 @@ class RateLimiter:
             if at < len(self._turns) and self._turns[at] == turn and turn > self._clock():
                 del self._turns[at]
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Make a new lock: one that another thread held in the parent would never be released."""
         self._lock = threading.Lock()
 
 
@@ -199,49 +199,3 @@ def too_many(name: str, rates: tuple[Rate, ...], wait: float, timeout: float) ->
         scope=Scope.ACCOUNT,
         retry_after=wait,
     )
-
-
-_limiters: dict[tuple[str, str], RateLimiter] = {}
-_shared: dict[tuple[str, str, SharedRateLimit], Limiter] = {}
-
-
-def limiter_for(rate_limit: str | SharedRateLimit | None, *, fingerprint: str, base_url: str) -> Limiter | None:
-    """The limiter that every object of this process with this key and base URL shares; None for no limit.
-
-    Args:
-        rate_limit: "180/min", several rates with commas between, or a `SharedRateLimit`.
-        fingerprint: a hash of the key, never the key.
-        base_url: the hub's base URL.
-
-    Raises:
-        ConfigurationError: the text is no rate, or the `ratelimit` extra is missing.
-    """
-    if rate_limit is None:
-        return None
-    host = base_url.rstrip("/")
-    if isinstance(rate_limit, SharedRateLimit):
-        from hubmix.transport.rate_limit_store import StoredRateLimiter
-
-        chosen = (fingerprint, host, rate_limit)
-        return _shared.get(chosen) or _shared.setdefault(chosen, StoredRateLimiter(rate_limit, fingerprint, host))
-    rates = parse_rates(rate_limit)
-    key = (fingerprint, host)
-    limiter = _limiters.get(key) or _limiters.setdefault(key, RateLimiter(name=host))
-    limiter.also(*rates)
-    return limiter
-
-
-def forget_limiters() -> None:
-    """Start anew, for tests: no request was ever sent."""
-    _limiters.clear()
-    _shared.clear()
-
-
-def _after_fork() -> None:
-    # A lock that another thread held in the parent would stay locked here for ever. The turns taken stay known.
-    for limiter in _limiters.values():
-        limiter._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from hubmix import CallOptions, ConfigurationError, Hub, ModelCatalog
-from hubmix.batch.drive import _prepare
+from hubmix.batch.drive import _Job
+from hubmix.batch.options import MapOptions
 from hubmix.batch.requests import Maker, rows_of
+from hubmix.wire.parameters import REQUEST_PARAMETERS
 
 
 @pytest.mark.parametrize(
@@ -39,8 +42,14 @@ def test_asynchronous_rows_need_the_asynchronous_map() -> None:
 
 
 def test_fallbacks_are_read_as_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ModelCatalog, "warm", lambda self: None)  # nothing is asked here
+    monkeypatch.setattr(ModelCatalog, "warm", lambda self, wait=0: None)  # nothing is asked here
     options = CallOptions(fallbacks=("a",))
     for given, read in ((None, ("a",)), ((), ("a",)), (["b", "c"], ("b", "c")), ("auto", "auto")):
-        job = _prepare(Hub(api_key="sk-test"), Maker.of(None, "m", None, {}), given, 1, "value", options)
+        chosen = MapOptions(fallbacks=given, options=options)  # type: ignore[typeddict-item]  # one call for all
+        with ExitStack() as stack:
+            job = _Job.of(Hub(api_key="sk-test"), None, "m", chosen, 1, stack)
         assert job.options.fallbacks == read
+
+
+def test_options_name_every_request_parameter() -> None:
+    assert MapOptions.__annotations__.keys() >= REQUEST_PARAMETERS

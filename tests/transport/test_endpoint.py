@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from hubmix import ConfigurationError, Hub
 from hubmix.presets import AIHUBAPI, AIHUBMIX, CUSTOM
-from hubmix.transport.endpoint import fingerprint, normalise_base_url, settle_endpoint, settle_key
+from hubmix.transport.endpoint import fingerprint, normalise_base_url, resolve_endpoint, resolve_key
 
 
 def key_for(endpoint_env: dict[str, str], *, base_url: str | None = None, name: str | None = None) -> str | None:
-    credential = settle_key(None, settle_endpoint(name, base_url, endpoint_env), endpoint_env)
+    credential = resolve_key(None, resolve_endpoint(name, base_url, endpoint_env), endpoint_env)
     return None if credential.value is None else credential.value.get_secret_value()
 
 
@@ -36,7 +36,7 @@ def key_for(endpoint_env: dict[str, str], *, base_url: str | None = None, name: 
     ],
 )
 def test_the_order_of_base_urls(name: str | None, base_url: str | None, environ: dict[str, str], expected: str) -> None:
-    assert settle_endpoint(name, base_url, environ).base_url == expected
+    assert resolve_endpoint(name, base_url, environ).base_url == expected
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_an_openai_key_goes_nowhere_but_to_the_host_that_openai_base_url_names()
 
 
 def test_an_argument_wins_and_is_checked() -> None:
-    endpoint = settle_endpoint(None, None, {})
-    assert settle_key("sk-test", endpoint, {"HUBMIX_API_KEY": "sk-1"}).variable is None
-    assert settle_key(SecretStr("sk-test"), endpoint, {}).value == SecretStr("sk-test")
+    endpoint = resolve_endpoint(None, None, {})
+    assert resolve_key("sk-test", endpoint, {"HUBMIX_API_KEY": "sk-1"}).variable is None
+    assert resolve_key(SecretStr("sk-test"), endpoint, {}).value == SecretStr("sk-test")
     for wrong in ("", "  ", "sk test", "sk-tést", "sk-test\nX: y"):
         with pytest.raises(ConfigurationError):
-            settle_key(wrong, endpoint, {})
+            resolve_key(wrong, endpoint, {})
 
 
 def test_presets_are_found_by_host() -> None:

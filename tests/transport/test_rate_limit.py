@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from hubmix.errors import ConfigurationError, HubConnectionError, RateLimitedError
-from hubmix.transport import rate_limit as module
+from hubmix.transport import connection as module
 from hubmix.transport import rate_limit_store as shared_rate_limit
-from hubmix.transport.rate_limit import Rate, RateLimiter, SharedRateLimit, limiter_for, parse_rate, parse_rates
+from hubmix.transport.connection import limiter_for
+from hubmix.transport.rate_limit import Rate, RateLimiter, SharedRateLimit, parse_rate, parse_rates
 from hubmix.transport.rate_limit_store import StoredRateLimiter
 from tests.support.catalog_fakes import ROOT, FakeClock
 from tests.support.forked import exit_code_of_child
@@ -287,7 +288,8 @@ async def check_a_store_awaiting(limit: SharedRateLimit) -> None:
 WORKER = """
 import json, sys, time
 from hubmix.errors import RateLimitedError
-from hubmix.transport.rate_limit import SharedRateLimit, limiter_for
+from hubmix.transport.connection import limiter_for
+from hubmix.transport.rate_limit import SharedRateLimit
 
 limiter = limiter_for(SharedRateLimit("20/hour", **json.loads(sys.argv[1])), fingerprint="k", base_url="http://h/v1")
 got = 0
