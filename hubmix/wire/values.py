@@ -103,6 +103,8 @@ class Reply:
     ``reasoning_details`` is what the hub sent under that name, pieces joined, for the way back: a list (OpenRouter's
     form) or an object (AIHubMix's). ``citations`` holds whichever of ``citations``, ``search_results`` and
     ``annotations`` came. ``extra`` holds every other field of the message and of the answer, so that nothing is lost.
+    ``items`` holds an answer of the Responses API as its items came, in order, where the chat form would lose something
+    on the way back: reasoning, hosted tools, phases, custom calls.
     ``request_id``, ``served``, ``trace`` and ``cost`` are filled by the hub, not by the reader.
     """
 
@@ -125,6 +127,7 @@ class Reply:
     service_tier: str | None = None
     incomplete: bool = False
     choices: list[Reply] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
     request_id: str | None = None
@@ -134,8 +137,9 @@ class Reply:
 
     @property
     def has_output(self) -> bool:
-        """True when there is anything that a caller could use: text, a call, a refusal, audio or an image."""
-        return bool(self.text or self.tool_calls or self.refusal or self.audio or self.images)
+        """True if there is anything a caller could use: text, a call, a refusal, media or a hosted tool's item."""
+        said = self.text or self.tool_calls or self.refusal or self.audio or self.images
+        return bool(said) or any(item.get("type") not in ("message", "reasoning") for item in self.items)
 
     def to_wire_message(self) -> dict[str, Any]:
         """The assistant message of this answer as the OpenAI wire has it, for the next turn of a conversation."""

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(os.environ.get("HUBMIX_TRAFFIC", Path(__file__).resolve().parents[3] / "shared"))
-FILES = {name: ROOT / "traffic" / f"{name}.jsonl.gz" for name in ("dev", "hubs", "gateway")}
+NAMES = ("dev", "hubs", "gateway", "responses", "gateway_responses")
+FILES = {name: ROOT / "traffic" / f"{name}.jsonl.gz" for name in NAMES}
 TOOL = ROOT / "tools" / "replay.py"
 PRESENT = TOOL.exists() and all(path.exists() for path in FILES.values())
 REASON = f"the recorded traffic is not here: put it at {ROOT.name}/ beside the checkout or set HUBMIX_TRAFFIC"

@@ -1,0 +1,1 @@
+"""The Responses API: the body of a request, a whole answer, and a stream."""

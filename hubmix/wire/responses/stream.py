@@ -1,0 +1,386 @@
+"""A streamed answer of the Responses API: fed event by event, it gives deltas and, at the end, the whole `Reply`.
+
+Only the terminal event is the end: gateways close a cut stream in perfect order, and `[DONE]` proves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hubmix.wire.chat.reply import made_up_id, read_name
+from hubmix.wire.responses.items import CALLS, output_texts
+from hubmix.wire.responses.open_item import OpenItem
+from hubmix.wire.responses.reply import (
+    FAILED,
+    SEPARATOR,
+    call_arguments,
+    content_parts,
+    declared_names,
+    failure,
+    is_callers,
+    read_response,
+    reasoning_parts,
+)
+from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta
+
+Event = Mapping[str, Any]
+_CUSTOM_HEAD, _CUSTOM_TAIL = '{"__arg1": "', '"}'
+
+
+class StreamReader:
+    """Reads the events of one stream.
+
+    Args:
+        tools: the tools of the request; see `read_response`.
+
+    Example:
+        ```python
+        from hubmix.wire.responses.stream import StreamReader
+
+        reader = StreamReader()
+        delta = reader.feed({"type": "response.output_text.delta", "output_index": 0, "delta": "Hello"})
+        assert delta.text == "Hello" and reader.finish().incomplete
+        ```
+    """
+
+    __slots__ = (
+        "_by_id",
+        "_calls",
+        "_declared",
+        "_envelope",
+        "_has_content",
+        "_items",
+        "_reasoned",
+        "_terminal",
+        "_text_key",
+        "_text_pieces",
+        "_tools",
+    )
+
+    def __init__(self, tools: Sequence[Any] | None = None) -> None:
+        self._tools = tools
+        self._declared = declared_names(tools)
+        self._envelope: dict[str, Any] = {}
+        self._items: dict[int, OpenItem] = {}
+        self._by_id: dict[Any, int] = {}
+        self._calls = 0
+        self._reasoned = False
+        self._has_content = False
+        self._terminal: dict[str, Any] | None = None
+        self._text_key: tuple[Any, Any] | None = None
+        self._text_pieces: list[str] = []
+
+    @property
+    def has_content(self) -> bool:
+        """True once anything that a caller can see has arrived."""
+        return self._has_content
+
+    @property
+    def ended(self) -> bool:
+        """True once the terminal event has come: nothing of use follows."""
+        return self._terminal is not None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The status of the terminal event, as soon as it came."""
+        return None if self._terminal is None else self._terminal.get("status")
+
+    @property
+    def has_open_call(self) -> bool:
+        """True while a tool call has begun and the terminal event has not come."""
+        return bool(self._calls) and self._terminal is None
+
+    def feed(self, event: Any) -> Delta | None:
+        """Read one event.
+
+        Returns:
+            What it brings; None if there is nothing to pass on.
+
+        Raises:
+            AnswerError: if the event is an error or a failed response.
+        """
+        try:
+            if event["type"] == "response.output_text.delta" and type(text := event["delta"]) is str:
+                if not text:
+                    return None
+                if (event.get("output_index"), event.get("content_index")) != self._text_key:
+                    self._open_text(event)
+                self._text_pieces.append(text)
+                logprobs = event.get("logprobs")
+                return Delta(text=text, raw=event) if not logprobs else self._with_logprobs(event, text, logprobs)
+        except (KeyError, TypeError):
+            pass  # no event of this API: `_read` says what it is
+        return self._read(event)
+
+    def _open_text(self, event: Event) -> None:
+        state = self._state(event, "message")
+        self._text_key = (event.get("output_index"), event.get("content_index"))
+        self._text_pieces = state.texts.setdefault(event.get("content_index"), [])
+        self._has_content = True
+
+    def _with_logprobs(self, event: Event, text: str, logprobs: list[Any]) -> Delta:
+        self._state(event, "message").logprobs += logprobs
+        return Delta(text=text, raw=event, logprobs={"content": logprobs})
+
+    def _read(self, event: Any) -> Delta | None:
+        if event is None:
+            return None
+        if not isinstance(event, dict):
+            raise AnswerError("undecodable", f"The stream holds a JSON {type(event).__name__}, not an event.", event)
+        kind = event.get("type")
+        if kind == "error" or (kind is None and (event.get("error") or event.get("success") is False)):
+            raise AnswerError("error_body", "The hub sent an error inside the stream.", _error(event))
+        handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+        delta = handler(self, event) if handler is not None else None
+        if delta is not None and delta.has_content:
+            self._has_content = True
+        return delta
+
+    # ------------------------------------------------------------------------------------------------ the handlers
+
+    def _on_envelope(self, event: Event) -> None:
+        response = event.get("response")
+        if isinstance(response, dict):
+            self._envelope.update(response)
+            self._learn_tools(response)
+
+    def _learn_tools(self, response: Mapping[str, Any]) -> None:
+        if self._tools is None:
+            self._declared = declared_names(response.get("tools"))
+
+    def _on_added(self, event: Event) -> Delta | None:
+        item = event.get("item")
+        if not isinstance(item, dict):
+            return None
+        state = self._state(event, None)
+        state.item = {**item, **state.item}
+        return self._begin_call(state, event)
+
+    def _begin_call(self, state: OpenItem, event: Event) -> Delta | None:
+        """Pass on the head of a call, once its name is known."""
+        item = state.item
+        name = read_name(item.get("name"))
+        if state.position is not None or not name or not is_callers(item, self._declared):
+            return None
+        state.position = self._calls
+        self._calls += 1
+        answer_id = self._envelope.get("id")
+        call_id = item.get("call_id") or item.get("id") or made_up_id(answer_id, state.position, name)
+        head = _CUSTOM_HEAD if item["type"] == "custom_tool_call" else ""
+        return _call_delta(event, ToolCallDelta(state.position, str(call_id), name, head))
+
+    def _on_item_done(self, event: Event) -> Delta | None:
+        item = event.get("item")
+        if not isinstance(item, dict):
+            return None
+        state = self._state(event, None)
+        state.done = True
+        return self._rest(state, item, event)
+
+    def _on_refusal(self, event: Event) -> Delta | None:
+        piece = _piece(event)
+        if not piece:
+            return None
+        self._state(event, "message").refusal.append(piece)
+        return Delta(refusal=piece, raw=event)
+
+    def _on_reasoning(self, event: Event) -> Delta | None:
+        piece = _piece(event)
+        if not piece:
+            return None
+        state = self._state(event, "reasoning")
+        kind = event["type"]
+        source = (kind, event.get("summary_index" if "summary" in kind else "content_index"))
+        if state.source is None:
+            piece = SEPARATOR + piece if self._reasoned else piece
+        elif state.source[0] != kind:
+            return None  # the same thoughts as content and as summary; the end tells whether they differ
+        elif state.source != source:
+            piece = SEPARATOR + piece
+        state.source = source
+        self._reasoned = True
+        state.reasoning.append(piece)
+        return Delta(reasoning=piece, raw=event)
+
+    def _on_arguments(self, event: Event) -> Delta | None:
+        piece = _piece(event)
+        if not piece:
+            return None
+        state = self._state(event, "custom_tool_call" if "custom" in event["type"] else "function_call")
+        state.pieces.append(piece)
+        if state.position is None:
+            return None
+        return _call_delta(event, ToolCallDelta(state.position, None, None, _escaped(state, piece)))
+
+    def _on_annotation(self, event: Event) -> None:
+        if event.get("annotation") is not None:
+            self._state(event, "message").annotations.append(event["annotation"])
+
+    def _on_progress(self, event: Event) -> Delta:
+        return Delta(raw=event)
+
+    def _on_end(self, event: Event) -> Delta | None:
+        response = event.get("response")
+        response = dict(response) if isinstance(response, dict) else {}
+        ending = event["type"].removeprefix("response.")
+        if response.get("status") is None:
+            response["status"] = ending
+        if response["status"] in FAILED or response.get("error"):
+            self._envelope.update(response)
+            raise AnswerError("error_body", "The response failed.", failure(response))
+        self._learn_tools(response)
+        response["output"] = self._output(response.get("output"))
+        self._terminal = response
+        return self._rest_of_answer(response["output"], event)
+
+    def _rest_of_answer(self, items: list[dict[str, Any]], event: Event) -> Delta | None:
+        """What of the answer's items only the terminal event brought."""
+        found = Delta(raw=event)
+        states = [self._items[index] for index in sorted(self._items)]
+        states += [OpenItem({}) for _ in items[len(states) :]]
+        for state, item in zip(states, items, strict=False):
+            if not state.done and (more := self._rest(state, item, event)) is not None:
+                found.text += more.text
+                found.reasoning += more.reasoning
+                found.refusal += more.refusal
+                found.tool_calls = [*found.tool_calls, *more.tool_calls]
+        return found if found.has_content else None
+
+    # ------------------------------------------------------------------------------------------------- putting together
+
+    def _state(self, event: Event, kind: str | None) -> OpenItem:
+        """The item that an event is about: by its output index, else by its id, else the one that came last.
+
+        GitHub's ids differ from event to event, and one-hub begins items without an index.
+        """
+        index = event.get("output_index")
+        if index is None:
+            item_id = event.get("item_id") or (event.get("item") or {}).get("id")
+            index = self._by_id.get(item_id)
+            if index is None:
+                index = len(self._items) if kind is None or not self._items else next(reversed(self._items))
+            self._by_id[item_id] = index
+        state = self._items.get(index)
+        if state is None:
+            state = self._items[index] = OpenItem({"type": kind} if kind else {})
+        return state
+
+    def _rest(self, state: OpenItem, item: Mapping[str, Any], event: Event) -> Delta | None:
+        """What of a finished item has not been passed on, because no deltas brought it."""
+        kind = item.get("type")
+        found, state.item = Delta(raw=event), dict(item)
+        if kind == "message":
+            found.text = _remainder("".join(output_texts(item)), state.text)
+            if found.text:
+                state.texts.setdefault("rest", []).append(found.text)
+            if not state.refusal:
+                found.refusal = "".join(part.get("refusal") or "" for part in content_parts(item))
+                state.refusal += [found.refusal] if found.refusal else []
+        elif kind == "reasoning" and (parts := reasoning_parts(item)):
+            head = SEPARATOR if self._reasoned and not state.reasoning else ""
+            said = "".join(state.reasoning)
+            lead = SEPARATOR if said.startswith(SEPARATOR) else ""
+            found.reasoning = head + _remainder(SEPARATOR.join(parts), said.removeprefix(lead))
+            state.reasoning.append(found.reasoning)
+            self._reasoned = True
+        elif kind in CALLS:
+            self._rest_of_call(state, item, event, found)
+        return found if found.has_content else None
+
+    def _rest_of_call(self, state: OpenItem, item: Mapping[str, Any], event: Event, found: Delta) -> None:
+        head = self._begin_call(state, event)
+        if state.position is None:
+            return
+        rest = _remainder(call_arguments(item), "".join(state.pieces) if head is None else "")
+        tail = _CUSTOM_TAIL if item["type"] == "custom_tool_call" else ""
+        text = (_escaped(state, rest) if rest else "") + tail
+        pieces = list(head.tool_calls) if head is not None else []
+        if text:
+            pieces.append(ToolCallDelta(state.position, None, None, text))
+        found.tool_calls = pieces
+
+    def _output(self, listed: Any) -> list[dict[str, Any]]:
+        """The items of the answer: the terminal event's, or those that were done if it holds fewer (chatgpt.com)."""
+        listed = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        states = [self._items[index] for index in sorted(self._items)]
+        if len(listed) < sum(state.done for state in states):
+            return [state.whole() for state in states]
+        known = states[: len(listed)]
+        filled = [state.whole(item) if _same(state, item) else item for state, item in zip(known, listed, strict=False)]
+        return [*filled, *listed[len(known) :]] or [state.whole() for state in states]
+
+    def partial(self) -> Reply:
+        """What has arrived so far, marked incomplete."""
+        reply = self._assemble()
+        reply.incomplete = True
+        return reply
+
+    def finish(self) -> Reply:
+        """The whole answer, once the stream has ended; `incomplete` is True if the terminal event never came.
+
+        Raises:
+            AnswerError: if there was nothing in the stream.
+        """
+        if self._terminal is None and not self._has_content:
+            raise AnswerError("empty_stream", "The stream ended without a single word.")
+        return self._assemble() if self._terminal is not None else self.partial()
+
+    def _assemble(self) -> Reply:
+        if self._terminal is not None:
+            return read_response({**self._envelope, **self._terminal}, tools=self._tools)
+        items = [self._items[index].whole() for index in sorted(self._items)]
+        known = {name: value for name, value in self._envelope.items() if name != "error"}
+        return read_response({**known, "status": "", "output": items}, tools=self._tools)
+
+
+def _same(state: OpenItem, item: Mapping[str, Any]) -> bool:
+    return state.item.get("type") in (None, item.get("type"))
+
+
+def _remainder(whole: str, sent: str) -> str:
+    return whole[len(sent) :] if whole.startswith(sent) else ""
+
+
+def _piece(event: Event) -> str:
+    piece = event.get("delta")
+    return piece if isinstance(piece, str) else ""
+
+
+def _call_delta(event: Event, piece: ToolCallDelta) -> Delta:
+    return Delta(tool_calls=(piece,), raw=event)
+
+
+def _escaped(state: OpenItem, piece: str) -> str:
+    """A piece of a call's arguments as JSON text; a custom call's is the inside of a JSON string."""
+    return json.dumps(piece)[1:-1] if state.item.get("type") == "custom_tool_call" else piece
+
+
+def _error(event: Event) -> dict[str, Any]:
+    """The error of an event: nested, flat, or named by its event line, as an error body has it."""
+    inner = event.get("error")
+    if isinstance(inner, dict):
+        return {"error": {name: value for name, value in inner.items() if (name, value) != ("type", "error")}}
+    if inner:
+        return {"error": inner}
+    return {"error": {name: value for name, value in event.items() if name not in ("type", "sequence_number")}}
+
+
+_HANDLERS: dict[str, Callable[[StreamReader, Event], Delta | None]] = {
+    "response.created": StreamReader._on_envelope,
+    "response.in_progress": StreamReader._on_envelope,
+    "response.queued": StreamReader._on_envelope,
+    "response.output_item.added": StreamReader._on_added,
+    "response.output_item.done": StreamReader._on_item_done,
+    "response.refusal.delta": StreamReader._on_refusal,
+    "response.reasoning_summary_text.delta": StreamReader._on_reasoning,
+    "response.reasoning_text.delta": StreamReader._on_reasoning,
+    "response.function_call_arguments.delta": StreamReader._on_arguments,
+    "response.custom_tool_call_input.delta": StreamReader._on_arguments,
+    "response.output_text.annotation.added": StreamReader._on_annotation,
+    "response.completed": StreamReader._on_end,
+    "response.incomplete": StreamReader._on_end,
+    "response.failed": StreamReader._on_end,
+    "response.cancelled": StreamReader._on_end,
+}
