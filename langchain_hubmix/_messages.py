@@ -7,7 +7,7 @@ dumped, and nothing of the caller's is changed.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
@@ -360,9 +360,11 @@ def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
     """Token counts under LangChain's names. Whole numbers only: a float here stops LangChain's own counters."""
     if usage is None:
         return None
-    counts = UsageMetadata(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
-    )
+    counts: dict[str, Any] = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
     inputs, outputs = InputTokenDetails(), OutputTokenDetails()
     if usage.cache_read is not None:
         inputs["cache_read"] = usage.cache_read
@@ -378,4 +380,5 @@ def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
         counts["input_token_details"] = inputs
     if outputs:
         counts["output_token_details"] = outputs
-    return counts
+    # langchain-core 1.8 declares the details with a `NotRequired` that mypy does not see on Python 3.10.
+    return cast("UsageMetadata", counts)
