@@ -19,7 +19,7 @@ IN_CACHE := HOME="$(CACHE)/home" XDG_CACHE_HOME="$(CACHE)/xdg" XDG_CONFIG_HOME="
 RUN := $(IN_CACHE) .venv/bin/python
 PYTEST := $(RUN) -m pytest --basetemp=.cache/pytest -o cache_dir=.cache/pytest-cache
 
-# Tests to run and further options: make test TESTS=tests/wire ARGS="-x -k wire"
+# Tests to run and further options: make test TESTS=tests/wire ARGS="-x -k wire"; make matrix SESSIONS=lowest
 TESTS ?= tests
 ARGS ?=
 WORKERS ?= 2
@@ -32,7 +32,7 @@ define bootstrap
 @NO_UV="$(NO_UV)" "$(PYTHON)" tools/bootstrap.py $(1)
 endef
 
-.PHONY: help demo test check lint types record record-live live bench notebooks docs matrix matrix-fast clean
+.PHONY: help demo test test-slow check lint types record record-live live bench notebooks docs matrix clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -43,14 +43,21 @@ demo: ## Show the main job in both frameworks, without a key or with one
 
 test: ## Run the test suite (no key, no network)
 	$(call bootstrap,test)
-	@$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS) $(TESTS)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS) $(TESTS)
+
+test-slow: ## Run what `make test` leaves out: whole corpora, matrices, benchmarks
+	$(call bootstrap,test)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal -m slow $(ARGS) $(TESTS)
 
 check: lint types test ## Lint, formatting, types and the test suite
 
-lint: ## ruff: lint and formatting
+lint: ## Lint, formatting, the arrows between the rooms, English
 	$(call bootstrap,dev)
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(IN_CACHE) .venv/bin/lint-imports --no-cache --no-logo
+	@$(RUN) tools/check_house.py
+	@$(RUN) tools/check_english.py
 
 types: ## mypy --strict on the three packages
 	$(call bootstrap,test dev)
@@ -80,13 +87,9 @@ docs: ## Build the documentation into site/, warnings are errors
 	$(call bootstrap,docs --venv .venvs/docs)
 	@$(IN_CACHE) .venvs/docs/bin/python -m mkdocs build --strict $(ARGS)
 
-matrix: ## Run the tests on openai 2.x and 3.x, and on the oldest and newest packages allowed
+matrix: ## Run the tests on openai 2.x and 3.x, on aiohttp, and on the oldest and newest packages allowed
 	$(call bootstrap,dev)
-	@$(RUN) tools/matrix.py $(ARGS)
-
-matrix-fast: ## The same without the tests that no version of a package can change
-	$(call bootstrap,dev)
-	@$(RUN) tools/matrix.py --fast $(ARGS)
+	@$(RUN) -m nox $(addprefix -s ,$(SESSIONS)) $(if $(ARGS),-- $(ARGS))
 
 clean: ## Remove everything that was built
 	rm -rf .venv .venvs .cache .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist site *.egg-info
