@@ -1,0 +1,5 @@
+"""`Hubmix` under LlamaIndex's own path for LLMs."""
+
+from llamaindex_hubmix import Hubmix
+
+__all__ = ["Hubmix"]
