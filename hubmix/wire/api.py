@@ -28,6 +28,7 @@ class BodyOptions:
         reasoning_replay: how the hub takes the reasoning of earlier turns (see `hubmix.presets.Preset`).
         extra_body: the caller's own fields, merged last.
         stream: a stream is asked for.
+        hub: the name of the hub; what an answer says that only its own hub can read goes back to no other.
     """
 
     model: str
@@ -35,6 +36,7 @@ class BodyOptions:
     reasoning_replay: ReasoningReplay = "both"
     extra_body: Mapping[str, Any] | None = None
     stream: bool = False
+    hub: str | None = None
 
 
 class StreamReader(Protocol):

@@ -8,6 +8,9 @@ from hubmix.wire.api import Api, BodyOptions, Payload
 from hubmix.wire.chat.body import chat_body
 from hubmix.wire.chat.reply import read_reply
 from hubmix.wire.chat.stream import StreamReader
+from hubmix.wire.responses.body import responses_body
+from hubmix.wire.responses.reply import read_response
+from hubmix.wire.responses.stream import StreamReader as ResponsesReader
 from hubmix.wire.values import EmbeddingReply, Reply, RerankReply
 from hubmix.wire.vectors import read_embeddings, read_rerank
 
@@ -24,6 +27,14 @@ def _stream_chat(payload: Payload) -> StreamReader:
     return StreamReader(_choices(payload))
 
 
+def _read_response(data: Any, payload: Payload) -> Reply:
+    return read_response(data, tools=payload.get("tools"))
+
+
+def _stream_response(payload: Payload) -> ResponsesReader:
+    return ResponsesReader(payload.get("tools"))
+
+
 def _plain_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     return {**payload, "model": options.model_id, **(options.extra_body or {})}
 
@@ -38,6 +49,7 @@ def _read_rerank(data: Any, payload: Payload) -> RerankReply:
 
 
 CHAT = Api("chat", "chat/completions", chat_body, _read_chat, stream=_stream_chat)
+RESPONSES = Api("responses", "responses", responses_body, _read_response, stream=_stream_response)
 EMBEDDINGS = Api("embeddings", "embeddings", _plain_body, _read_embeddings, other_models=False)
 RERANK = Api("rerank", "rerank", _plain_body, _read_rerank)
-APIS: dict[str, Api[Any]] = {api.name: api for api in (CHAT, EMBEDDINGS, RERANK)}
+APIS: dict[str, Api[Any]] = {api.name: api for api in (CHAT, RESPONSES, EMBEDDINGS, RERANK)}

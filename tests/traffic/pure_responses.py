@@ -13,10 +13,12 @@ import replay  # beside the recordings; tests/traffic/corpus.py puts it on the p
 
 from hubmix.transport.answer import Events, UnreadableBodyError
 from hubmix.wire import AnswerError, Reply
-from hubmix.wire.responses.body import shape
+from hubmix.wire.api import BodyOptions
+from hubmix.wire.responses.body import responses_body
 from hubmix.wire.responses.reply import read_response
 from hubmix.wire.responses.stream import StreamReader
 
+ROUTE = BodyOptions("m", "m")
 ASKED = {"role": "user", "content": "hi"}
 
 
@@ -61,7 +63,7 @@ def _reply(exchange: dict[str, Any]) -> Reply:
 
 def adapter(exchange: dict[str, Any]) -> dict[str, Any]:
     """One exchange through the readers; an error raises with the server's words."""
-    replay.CURRENT.sent = shape({"messages": [ASKED]}, "m")
+    replay.CURRENT.sent = responses_body({"messages": [ASKED]}, ROUTE)
     try:
         reply = _reply(exchange)
     except AnswerError as error:
@@ -98,7 +100,8 @@ def _again(exchange: dict[str, Any]) -> None:
     answer = reply.to_wire_message()
     answer["hubmix_reasoning"] = {"items": reply.items, "api": "responses"}
     results = [{"role": "tool", "tool_call_id": call.id, "content": "ok"} for call in reply.tool_calls]
-    replay.CURRENT.sent = shape({"messages": [ASKED, answer, *results, {"role": "user", "content": "go on"}]}, "m")
+    messages = [ASKED, answer, *results, {"role": "user", "content": "go on"}]
+    replay.CURRENT.sent = responses_body({"messages": messages}, ROUTE)
 
 
 adapter.again = _again  # type: ignore[attr-defined]

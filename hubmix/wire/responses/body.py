@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from hubmix.wire.api import BodyOptions, Payload
 from hubmix.wire.responses.items import input_items
 
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 
-# Parameters that only this API has: a call that uses one can go nowhere else.
-RESPONSES_ONLY = frozenset(
-    {
-        "previous_response_id",
-        "conversation",
-        "background",
-        "prompt",
-        "include",
-        "truncation",
-        "max_tool_calls",
-        "context_management",
-        "instructions",
-        "text",
-    }
-)
-# Hints that the API has no place for and that change no answer's meaning.
-HINTS = ("seed", "prediction")
-_NEUTRAL_AT_ZERO = ("frequency_penalty", "presence_penalty")
-_UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
 # What is translated below, or has no meaning here; every other parameter keeps its name.
 _TRANSLATED = frozenset(
     {
@@ -54,72 +37,52 @@ _TRANSLATED = frozenset(
         "logit_bias",
         "modalities",
         "audio",
-        *HINTS,
-        *_NEUTRAL_AT_ZERO,
+        "seed",
+        "prediction",
+        "frequency_penalty",
+        "presence_penalty",
     }
 )
 
 
-def shape(
-    payload: Mapping[str, Any], model: str, *, hub: str | None = None, extra_body: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def responses_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     """Return the body that asks one route over the Responses API.
 
-    Nothing is stored and reasoning comes encrypted unless the user says otherwise: chat completions store nothing, so
-    a change of API must not switch storage on.
-
-    Args:
-        payload: the chat payload that the framework's converter made.
-        model: the route's model ID.
-        hub: the route's hub; reasoning goes back only to the hub and model that made it.
-        extra_body: fields of the user's, merged last.
+    Nothing is stored and reasoning comes encrypted unless the caller says otherwise: chat completions store nothing,
+    so a change of API must not switch storage on.
     """
     body = {name: value for name, value in payload.items() if name not in _TRANSLATED}
-    body["model"] = model
+    body["model"] = options.model_id
     body.setdefault("store", False)
-
-    def own(origin: Mapping[str, Any]) -> bool:
-        made = (origin.get("model"), origin.get("hub"), origin.get("api"))
-        return all(theirs in (None, ours) for theirs, ours in zip(made, (model, hub, "responses"), strict=True))
-
-    body["input"] = input_items(payload.get("messages", ()), own, stored=bool(body["store"]))
-    parts = (_limits(payload), _tools(payload), _text(payload), _reasoning(payload), _include(payload, body))
-    for part in parts:
+    body["input"] = input_items(payload.get("messages", ()), partial(_is_own, options), stored=bool(body["store"]))
+    for part in (_limits(payload), _tools(payload), _text(payload), _reasoning(payload), _include(payload, body)):
         body.update(part)
-    options = {k: v for k, v in (payload.get("stream_options") or {}).items() if k != "include_usage"}
-    if options:
-        body["stream_options"] = options
-    return {**body, **extra_body} if extra_body else body
+    stream_options = {k: v for k, v in (payload.get("stream_options") or {}).items() if k != "include_usage"}
+    if stream_options:
+        body["stream_options"] = stream_options
+    if options.extra_body:
+        body.update(options.extra_body)
+    if options.stream:
+        body["stream"] = True
+    return body
 
 
-def unsayable(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name what the payload asks for and this API cannot say; neutral values (`n=1`, `stop=[]`, 0) ask for nothing."""
-    return tuple(dict.fromkeys(_unsayable(payload)))
+def _is_own(options: BodyOptions, origin: Mapping[str, Any]) -> bool:
+    """Whether this route made an earlier answer: only then do its encrypted reasoning and its ids mean something."""
+    model, hub, api = origin.get("model"), origin.get("hub"), origin.get("api")
+    return (
+        model in (None, options.model, options.model_id)
+        and (hub is None or options.hub in (None, hub))
+        and api in (None, "responses")
+    )
 
 
-def _unsayable(payload: Mapping[str, Any]) -> Iterator[str]:
-    if (payload.get("n") or 1) != 1:
-        yield "n"
-    for name in ("stop", "logit_bias", "audio", *_NEUTRAL_AT_ZERO):
-        if payload.get(name):
-            yield name
-    if set(payload.get("modalities") or ()) - {"text"}:
-        yield "modalities"
-    for message in payload.get("messages") or ():
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping) and part.get("type") in _UNSAYABLE_PARTS:
-                yield f"{part['type']} content"
-        if message.get("role") == "assistant" and message.get("audio"):
-            yield "audio"
-
-
-def _limits(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _limits(payload: Payload) -> dict[str, Any]:
     limit = payload.get("max_completion_tokens", payload.get("max_tokens"))
     return {} if limit is None or payload.get("max_output_tokens") is not None else {"max_output_tokens": limit}
 
 
-def _tools(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _tools(payload: Payload) -> dict[str, Any]:
     given = payload.get("tools") or [{"type": "function", "function": f} for f in payload.get("functions") or ()]
     tools = [_tool(tool) for tool in given]
     if (options := payload.get("web_search_options")) is not None:
@@ -169,7 +132,7 @@ def _search_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def _text(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _text(payload: Payload) -> dict[str, Any]:
     text: dict[str, Any] = {}
     wanted = payload.get("response_format")
     if isinstance(wanted, Mapping):
@@ -181,13 +144,13 @@ def _text(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {"text": text} if text else {}
 
 
-def _reasoning(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _reasoning(payload: Payload) -> dict[str, Any]:
     effort = payload.get("reasoning_effort")
     reasoning = {**({"effort": effort} if effort is not None else {}), **(payload.get("reasoning") or {})}
     return {"reasoning": reasoning} if reasoning else {}
 
 
-def _include(payload: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+def _include(payload: Payload, body: Mapping[str, Any]) -> dict[str, Any]:
     given: Sequence[str] | None = payload.get("include")
     include = list(given) if given is not None else [] if body["store"] else [ENCRYPTED]
     if (payload.get("logprobs") or payload.get("top_logprobs")) and LOGPROBS not in include:

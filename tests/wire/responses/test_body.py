@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from hubmix.wire.responses.body import ENCRYPTED, LOGPROBS, shape, unsayable
+from hubmix.wire.api import BodyOptions
+from hubmix.wire.responses.body import ENCRYPTED, LOGPROBS, responses_body
 
 USER = {"role": "user", "content": "Hello"}
 
 
 def body(**payload: Any) -> dict[str, Any]:
-    return shape({"model": "m", "messages": [USER], **payload}, "m")
+    return responses_body({"model": "m", "messages": [USER], **payload}, BodyOptions("m", "m"))
 
 
 def test_plain_question_stores_nothing_and_asks_for_encrypted_thoughts() -> None:
@@ -25,7 +26,13 @@ def test_plain_question_stores_nothing_and_asks_for_encrypted_thoughts() -> None
 
 
 def test_route_names_the_model() -> None:
-    assert shape({"model": "a", "messages": []}, "b")["model"] == "b"
+    assert responses_body({"model": "a", "messages": []}, BodyOptions("b", "hub/b", stream=True)) == {
+        "model": "hub/b",
+        "store": False,
+        "include": [ENCRYPTED],
+        "input": [],
+        "stream": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,8 @@ def test_web_search_options_become_the_hosted_tool() -> None:
 
 
 def test_extra_body_wins() -> None:
-    sent = shape({"messages": [USER], "temperature": 1}, "m", extra_body={"temperature": 0, "truncation": "auto"})
+    more = BodyOptions("m", "m", extra_body={"temperature": 0, "truncation": "auto"})
+    sent = responses_body({"messages": [USER], "temperature": 1}, more)
     assert (sent["temperature"], sent["truncation"]) == (0, "auto")
 
 
@@ -127,7 +135,7 @@ def test_parts_are_named_for_the_way_in() -> None:
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "https://x/a.pdf"}},
         {"type": "file", "file": {"file_id": "file-1"}},
     ]
-    (message,) = shape({"messages": [{"role": "user", "content": parts}]}, "m")["input"]
+    (message,) = body(messages=[{"role": "user", "content": parts}])["input"]
     assert message["content"] == [
         {"type": "input_text", "text": "Look", "prompt_cache_breakpoint": {"mode": "explicit"}},
         {"type": "input_text", "text": "Here"},
@@ -137,23 +145,3 @@ def test_parts_are_named_for_the_way_in() -> None:
         {"type": "input_file", "file_url": "https://x/a.pdf"},
         {"type": "input_file", "file_id": "file-1"},
     ]
-
-
-@pytest.mark.parametrize(
-    ("given", "names"),
-    [
-        ({"n": 2}, ("n",)),
-        ({"stop": ["x"], "logit_bias": {"1": 5}}, ("stop", "logit_bias")),
-        ({"frequency_penalty": 0.5}, ("frequency_penalty",)),
-        ({"modalities": ["text", "audio"], "audio": {"voice": "x"}}, ("audio", "modalities")),
-        ({"n": 1, "stop": None, "presence_penalty": 0, "modalities": ["text"], "seed": 1}, ()),
-    ],
-)
-def test_parameter_that_cannot_be_said_is_named(given: dict[str, Any], names: tuple[str, ...]) -> None:
-    assert unsayable({"messages": [USER], **given}) == names
-
-
-def test_sound_in_a_message_cannot_be_said() -> None:
-    sound = {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}
-    spoken = {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
-    assert unsayable({"messages": [sound, sound, spoken]}) == ("input_audio content", "audio")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hubmix.wire.responses.body import shape
+from hubmix.wire.api import BodyOptions
+from hubmix.wire.responses.body import responses_body
 
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}"}
@@ -24,7 +25,9 @@ def answer(items: list[Any], text: str | None = None, calls: tuple[Any, ...] = (
 
 
 def sent(*messages: dict[str, Any], **payload: Any) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = shape({"messages": messages, **payload}, "m", hub="h")["input"]
+    items: list[dict[str, Any]] = responses_body({"messages": messages, **payload}, BodyOptions("m", "m", hub="h"))[
+        "input"
+    ]
     return items
 
 

@@ -1,0 +1,103 @@
+"""What a call asks for that an API cannot say: found before a request is sent, or a route chosen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hubmix.wire.api import Payload
+
+# Parameters of the Responses API alone: a call that uses one can go nowhere else.
+_RESPONSES_ONLY = (
+    "previous_response_id",
+    "conversation",
+    "background",
+    "prompt",
+    "include",
+    "truncation",
+    "max_tool_calls",
+    "context_management",
+    "instructions",
+    "text",
+)
+# Tools that the server runs. A vendor's own tool of such a type holds a key of that name (Zhipu's `web_search`).
+_HOSTED = frozenset(
+    {
+        "apply_patch",
+        "code_interpreter",
+        "computer",
+        "computer_use",
+        "computer_use_preview",
+        "file_search",
+        "image_generation",
+        "local_shell",
+        "mcp",
+        "shell",
+        "tool_search",
+        "web_search",
+        "x_search",
+    }
+)
+_VERSIONED = ("web_search_",)  # web_search_preview, web_search_2025_08_26
+# State that one account keeps: it means nothing at another hub, model or mirror.
+_KEPT_BY_THE_SERVER = ("previous_response_id", "conversation", "background")
+_UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
+_HINTS = ("seed", "prediction")
+
+
+def inexpressible(api: str, payload: Payload) -> tuple[str, ...]:
+    """Name what the payload asks for and the API cannot say.
+
+    Args:
+        api: the name of an API.
+        payload: the chat payload. Neutral values (`n=1`, `stop=[]`, a penalty of 0) ask for nothing.
+    """
+    finder = _FINDERS.get(api)
+    return tuple(dict.fromkeys(finder(payload))) if finder is not None else ()
+
+
+def server_state(payload: Payload) -> tuple[str, ...]:
+    """Name the parameters that tie a call to one account, so that no fallback can take it."""
+    return tuple(name for name in _KEPT_BY_THE_SERVER if payload.get(name))
+
+
+def dropped_hints(api: str, payload: Payload) -> tuple[str, ...]:
+    """Name the hints that the API has no place for; leaving them out changes the meaning of no answer."""
+    return tuple(name for name in _HINTS if payload.get(name) is not None) if api == "responses" else ()
+
+
+def is_hosted(tool: Any) -> bool:
+    """Whether a tool is one that the server runs, as the Responses API writes it."""
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    if not isinstance(kind, str) or kind in tool:
+        return False
+    return kind in _HOSTED or kind.startswith(_VERSIONED) or (kind == "custom" and "name" in tool)
+
+
+def _not_in_chat(payload: Payload) -> Iterator[str]:
+    for name in _RESPONSES_ONLY:
+        if payload.get(name) is not None:
+            yield name
+    for tool in payload.get("tools") or ():
+        if is_hosted(tool):
+            yield f"the tool {tool['type']!r}"
+
+
+def _not_in_responses(payload: Payload) -> Iterator[str]:
+    if (payload.get("n") or 1) != 1:
+        yield "n"
+    for name in ("stop", "logit_bias", "audio", "frequency_penalty", "presence_penalty"):
+        if payload.get(name):
+            yield name
+    if set(payload.get("modalities") or ()) - {"text"}:
+        yield "modalities"
+    for message in payload.get("messages") or ():
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, Mapping) and part.get("type") in _UNSAYABLE_PARTS:
+                yield f"{part['type']} content"
+        if message.get("role") == "assistant" and message.get("audio"):
+            yield "audio"
+
+
+_FINDERS = {"chat": _not_in_chat, "responses": _not_in_responses}
