@@ -1,0 +1,94 @@
+"""Which APIs a model may be asked over, in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from hubmix.errors import ConfigurationError
+from hubmix.wire.api import Payload
+from hubmix.wire.expressible import inexpressible, server_state
+
+ApiName = Literal["auto", "chat", "responses", "messages"]
+
+_NAMES: tuple[str, ...] = get_args(ApiName)
+_TITLES = {"chat": "chat completions", "responses": "the Responses API", "messages": "the Messages API"}
+_CHOSEN_BY_ITSELF = ("chat", "responses")
+
+
+def check_api_name(name: object) -> None:
+    """Refuse a word that names no API."""
+    if name not in _NAMES:
+        raise ConfigurationError(f"api must be one of {', '.join(map(repr, _NAMES))}, not {name!r}.")
+
+
+def apis_for(
+    wanted: str, payload: Payload, *, listed: Iterable[str] = (), refused: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the APIs to ask one model over: the first, then those to try if that one turns out to be the wrong API.
+
+    Args:
+        wanted: the API that the caller named, or "auto".
+        payload: the call's payload.
+        listed: the APIs over which the catalog says that the model is served; empty if unknown.
+        refused: the APIs that this hub has refused for this model before. They go to the back.
+
+    Raises:
+        ConfigurationError: the API, or each of them, cannot say what the payload asks for.
+
+    Example:
+        >>> apis_for("auto", {"messages": []})
+        ('chat', 'responses')
+        >>> apis_for("auto", {"messages": []}, listed={"responses"})
+        ('responses', 'chat')
+        >>> apis_for("auto", {"tools": [{"type": "web_search"}]})
+        ('responses',)
+    """
+    if wanted != "auto":
+        if lacking := inexpressible(wanted, payload):
+            raise _cannot_say(wanted, lacking, payload)
+        return (wanted,)
+    able = [api for api in _CHOSEN_BY_ITSELF if not inexpressible(api, payload)]
+    if not able:
+        raise _nobody_can_say(payload)
+    known, gone = frozenset(listed), frozenset(refused)
+    return tuple(sorted(able, key=lambda api: (api in gone, _only_elsewhere(api, known))))
+
+
+def check_server_state(payload: Payload, *, alone: bool) -> None:
+    """Refuse fallbacks for a call that goes on from what one account keeps.
+
+    Args:
+        payload: the call's payload.
+        alone: whether the call has one route only.
+    """
+    if not alone and (kept := server_state(payload)):
+        raise ConfigurationError(
+            f"{_listed(kept)} cannot be used with fallbacks: the server keeps that state for one account and model, so "
+            "no other route can go on from it. Leave the fallbacks out, or send the history as messages."
+        )
+
+
+def _only_elsewhere(api: str, listed: frozenset[str]) -> bool:
+    """Whether the list says that the model is served over another API only.
+
+    New API lists `openai` alone for models that it serves over Responses only, so a list without "responses" proves
+    nothing; one without "chat" does.
+    """
+    return api == "chat" and "chat" not in listed and "responses" in listed
+
+
+def _cannot_say(api: str, lacking: tuple[str, ...], payload: Payload) -> ConfigurationError:
+    others = [other for other in _CHOSEN_BY_ITSELF if other != api and not inexpressible(other, payload)]
+    advice = f'use api="{others[0]}" or api="auto" for that' if others else "no API can say all of it"
+    title = _TITLES[api][0].upper() + _TITLES[api][1:]
+    return ConfigurationError(f"{title} cannot say {_listed(lacking)}: leave it out, or {advice}. Nothing was sent.")
+
+
+def _nobody_can_say(payload: Payload) -> ConfigurationError:
+    needs = [f"{_TITLES[api]} cannot say {_listed(inexpressible(api, payload))}" for api in _CHOSEN_BY_ITSELF]
+    return ConfigurationError(f"No API can say all of this call: {', and '.join(needs)}. Nothing was sent.")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
