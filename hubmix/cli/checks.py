@@ -179,7 +179,7 @@ def _tcp(what: Surroundings) -> Check:
 
 def _tls(what: Surroundings) -> Check:
     if not what.encrypted:
-        return _skipped("tls", "plain http, which is for this machine only")
+        return _skipped("tls", "the base URL is plain http")
     if what.proxy:
         return _skipped("tls", f"requests go through the proxy {what.proxy}")
     started = time.monotonic()

@@ -43,8 +43,8 @@ class Hub:
 
     Args:
         preset: A hub known by name, ``"aihubmix"`` or ``"aihubapi"``. Any other hub is named by its ``base_url``.
-        base_url: An OpenAI-compatible base URL; https, or plain http on this machine. ``/v1`` is added where it has no
-            path.
+        base_url: An OpenAI-compatible base URL. `/v1` is added if it has no path. Plain http is accepted for this
+            machine, private addresses, names without a dot, `*.local`, `*.internal` and `*.lan`.
         api_key: The key. Left out, it is read from ``HUBMIX_API_KEY`` or the hub's own variable.
         app_code: AIHubMix's discount code, sent as ``APP-Code``; nothing is sent without it.
         default_headers: Headers of your own, sent with every request; None leaves one of the SDK's out.
@@ -58,6 +58,8 @@ class Hub:
         catalog_refresh: After a call has been answered, ask for the catalog in the background where it is missing or
             older than five minutes, so that later calls know prices and capabilities. ``HUBMIX_CATALOG_REFRESH=0`` in
             the environment turns it off for all hubs.
+        allow_http: Accept plain http for any host: the key then crosses the network in the open. None reads
+            `HUBMIX_ALLOW_HTTP`.
 
     Raises:
         ConfigurationError: If the name, the URL or the key cannot be used.
@@ -86,8 +88,9 @@ class Hub:
         aliases: Mapping[str, str] | None = None,
         model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
         catalog_refresh: bool | None = None,
+        allow_http: bool | None = None,
     ) -> None:
-        endpoint = resolve_endpoint(preset, base_url, os.environ)
+        endpoint = resolve_endpoint(preset, base_url, os.environ, allow_http=allow_http)
         self._connection = Connection(
             endpoint,
             resolve_key(api_key, endpoint, os.environ),

@@ -32,17 +32,18 @@ def resolve_hub(
     http_client: Any = None,
     http_async_client: Any = None,
     rate_limit: str | SharedRateLimit | None = None,
+    allow_http: bool | None = None,
 ) -> Hub:
-    """The hub that a model object means.
+    """Return the hub that a model object means.
 
     Objects with the same settings share one hub, and with it connections, catalog and breakers.
 
     Args:
-        hub: A hub, or the name of a preset.
-        base_url: See :class:`Hub`, as for the others.
+        hub: a hub, or the name of a preset.
+        base_url: see `Hub`, as for the others.
 
     Raises:
-        ConfigurationError: If a hub is given together with settings that it already has.
+        ConfigurationError: a hub is given together with settings that it already has.
     """
     given: dict[str, Any] = {
         "base_url": base_url,
@@ -53,6 +54,7 @@ def resolve_hub(
         "http_client": http_client,
         "http_async_client": http_async_client,
         "rate_limit": rate_limit,
+        "allow_http": allow_http,
     }
     if isinstance(hub, Hub):
         extra = [name for name, value in given.items() if value is not None]
@@ -61,7 +63,7 @@ def resolve_hub(
         return hub
     if http_client is not None or http_async_client is not None or not isinstance(rate_limit, (str, type(None))):
         return Hub(hub, **given)
-    endpoint = resolve_endpoint(hub, base_url, os.environ)
+    endpoint = resolve_endpoint(hub, base_url, os.environ, allow_http=allow_http)
     credential = resolve_key(api_key, endpoint, os.environ)
     headers = tuple(sorted((default_headers or {}).items()))
     key = credential.resolve(os.environ)
@@ -75,4 +77,4 @@ def resolve_hub(
 
 def _conflict(names: list[str]) -> Exception:
     listed = ", ".join(names)
-    return ConfigurationError(f"hub= already settles {listed}: set them on the Hub, or leave hub= out.")
+    return ConfigurationError(f"hub= already has {listed}: set them on the Hub, or leave hub= out.")

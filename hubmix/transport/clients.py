@@ -15,8 +15,10 @@ import weakref
 from collections.abc import AsyncGenerator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from hubmix._compat import http
+from hubmix.transport.endpoint import is_loopback
 
 if TYPE_CHECKING:
     import openai
@@ -41,7 +43,7 @@ def async_http_client(*, fast: bool, local: bool = False) -> Any:
 
     Args:
         fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
-        local: for a hub that is asked over plain http; see `ClientPool.local`.
+        local: for a hub on this machine; see `ClientPool.local`.
     """
     from urllib.request import getproxies
 
@@ -132,8 +134,8 @@ class ClientPool:
 
     @property
     def local(self) -> bool:
-        """True for plain http, which is for this machine alone: HTTP_PROXY would carry the key off it in the open."""
-        return self.base_url.startswith("http://")
+        """Whether the hub is on this machine: HTTP_PROXY would carry the key off it in the open."""
+        return self.base_url.startswith("http://") and is_loopback(urlsplit(self.base_url).hostname or "")
 
     def _arguments(self) -> dict[str, Any]:
         from openai import Omit

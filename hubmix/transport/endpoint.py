@@ -1,42 +1,54 @@
-"""Where the base URL and the key come from. Pure but for the environment, which is handed in."""
+"""Where the base URL and the key come from. Pure: the environment is handed in."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import NoneType
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import Any
 
 from pydantic import SecretStr
 
+from hubmix._compat import http
 from hubmix.errors import ConfigurationError
 from hubmix.presets import AIHUBMIX, PRESETS, Preset, preset_for
+
+_URL_VARIABLES = ("HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL")
+_KEY_VARIABLES = ("HUBMIX_API_KEY", *(name for preset in PRESETS.values() for name in preset.key_variables))
+_ALLOW_HTTP = "HUBMIX_ALLOW_HTTP"
+_HOST_NAME = re.compile(r"[a-z0-9._-]+")
+_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")  # resolvers read these single labels as addresses
+_LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".localhost")  # names that no public server has
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key and where it came from: ``variable`` is the environment variable's name, or None if given in the code."""
+    """A key and where it came from.
+
+    Args:
+        value: the key, or None.
+        variable: the environment variable's name; None if the key was given in the code.
+    """
 
     value: SecretStr | None = None
     variable: str | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         # A key from the environment stays there: a worker process reads the same variable. A key given in the code
-        # could be had from nowhere else and travels along.
+        # exists nowhere else and travels along.
         value = None if self.variable or self.value is None else self.value.get_secret_value()
         return _restore_credential, (value, self.variable)
 
     def resolve(self, environ: Mapping[str, str]) -> SecretStr | None:
-        """The key, read again from its variable where it travelled without it."""
+        """Return the key, read again from its variable if it travelled without it."""
         if self.value is not None or self.variable is None:
             return self.value
-        found = environ.get(
-            self.variable, ""
-        ).strip()  # as `resolve_key` reads it: files of secrets end in a line break
+        found = environ.get(self.variable, "").strip()  # files of secrets end in a line break
         return SecretStr(found) if found else None
 
 
@@ -46,7 +58,14 @@ def _restore_credential(value: str | None, variable: str | None) -> Credential:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A hub as settled: its preset, its base URL, the variables that may hold its key, and the one that named it."""
+    """A resolved hub.
+
+    Args:
+        preset: what is known of it.
+        base_url: its base URL.
+        key_variables: environment variables that may hold its key.
+        variable: the environment variable that named it, or None.
+    """
 
     preset: Preset
     base_url: str
@@ -55,35 +74,54 @@ class Endpoint:
 
     @property
     def base_urls(self) -> tuple[str, ...]:
-        """The base URL and, where it is the preset's own, its mirrors."""
+        """The base URL, and its mirrors if it is the preset's own."""
         if self.base_url == self.preset.base_url:
             return (self.base_url, *self.preset.mirrors)
         return (self.base_url,)
 
 
-def resolve_endpoint(name: str | None, base_url: str | None, environ: Mapping[str, str]) -> Endpoint:
-    """Decide which hub is meant: ``base_url`` > preset name > HUBMIX_BASE_URL > AIHUBMIX_BASE_URL > AIHubMix.
+def resolve_endpoint(
+    name: str | None, base_url: str | None, environ: Mapping[str, str], *, allow_http: bool | None = None
+) -> Endpoint:
+    """Decide which hub is meant.
+
+    `base_url`, else the preset's name, else `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, `OPENAI_BASE_URL`, else AIHubMix.
+    `OPENAI_BASE_URL` counts if it is not OpenAI's own and no variable of ours names a URL or a key: the hubs' own
+    documentation tells users to set that pair.
 
     Raises:
-        ConfigurationError: If the name is unknown or the URL cannot be used.
+        ConfigurationError: the name is unknown, or the URL cannot be used.
     """
     if not isinstance(name, (str, NoneType)):
         raise ConfigurationError(f"hub must be a Hub or the name of one, not {type(name).__name__}.")
     if name is not None and name not in PRESETS:
         raise ConfigurationError(_unknown_preset(name))
+    if allow_http is None:
+        allow_http = environ.get(_ALLOW_HTTP, "").strip().lower() in ("1", "true", "yes", "on")
     if base_url is not None:
-        url = normalise_base_url(base_url)
+        url = normalise_base_url(base_url, allow_http=allow_http)
         preset = PRESETS[name] if name else preset_for(url)
         return Endpoint(preset, url, preset.key_variables)
     if name is not None:
         return Endpoint(PRESETS[name], PRESETS[name].base_url, PRESETS[name].key_variables)
-    for variable in ("HUBMIX_BASE_URL", "AIHUBMIX_BASE_URL"):
+    for variable in _URL_VARIABLES:
         if environ.get(variable):
-            url = normalise_base_url(environ[variable], origin=variable)
+            url = normalise_base_url(environ[variable], origin=variable, allow_http=allow_http)
             preset = preset_for(url)
             named = AIHUBMIX.key_variables if variable.startswith("AIHUBMIX") else ()
             return Endpoint(preset, url, tuple(dict.fromkeys((*preset.key_variables, *named))), variable)
+    if _openai_pair_counts(environ):
+        url = normalise_base_url(environ["OPENAI_BASE_URL"], origin="OPENAI_BASE_URL", allow_http=allow_http)
+        preset = preset_for(url)
+        return Endpoint(preset, url, preset.key_variables, "OPENAI_BASE_URL")
     return Endpoint(AIHUBMIX, AIHUBMIX.base_url, AIHUBMIX.key_variables)
+
+
+def _openai_pair_counts(environ: Mapping[str, str]) -> bool:
+    host = _host(environ.get("OPENAI_BASE_URL", ""))
+    if host is None or host == "openai.com" or host.endswith(".openai.com"):
+        return False
+    return not any(environ.get(variable, "").strip() for variable in (*_URL_VARIABLES, *_KEY_VARIABLES))
 
 
 def _unknown_preset(name: str) -> str:
@@ -95,53 +133,95 @@ def _unknown_preset(name: str) -> str:
 
 
 @lru_cache(maxsize=64)  # a third of what making a model object takes
-def normalise_base_url(url: str, *, origin: str = "base_url") -> str:
-    """Check a base URL and complete it: no trailing slash, ``/v1`` where it has no path.
+def normalise_base_url(url: str, *, origin: str = "base_url", allow_http: bool = False) -> str:
+    """Check a base URL and complete it: no trailing slash, `/v1` if it has no path.
 
-    A base URL without ``/v1`` gets New API's web page with status 200 (measured on three gateways), so the path is
-    added. Plain http is accepted for loopback only: a key must not cross a network in the open.
+    A base URL without `/v1` gets New API's web page with status 200 (measured on three gateways), so the path is
+    added. The HTTP library parses it, so that the host that is checked is the host that is asked.
+
+    Args:
+        url: the base URL.
+        origin: where it came from, for the error.
+        allow_http: plain http for any host, not only for local ones.
 
     Raises:
-        ConfigurationError: If it is no usable URL.
+        ConfigurationError: it is no usable URL, or a key would cross a public network in the open.
     """
-    parts = _split(url.strip())
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{origin} must be an http(s) URL such as https://hub.example/v1, not {url!r}.")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    parts = _parse(url)
+    if parts is None:
+        raise ConfigurationError(f"{origin} must be an http(s) URL such as https://hub.example/v1, not {_shown(url)}.")
+    if parts.userinfo or parts.query or parts.fragment:
         raise ConfigurationError(f"{origin} must not hold credentials, a query or a fragment; pass the key as api_key.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not allow_http and not is_local(parts.host):
         raise ConfigurationError(
-            f"{origin} {parts.scheme}://{parts.netloc} is not encrypted: a key would cross the network in the open. "
-            "Use https; plain http is accepted for this machine only (127.0.0.1, ::1, localhost)."
+            f"{origin} http://{parts.netloc.decode()} is not encrypted: a key would cross the network in the open. Use "
+            f"https, or allow it with allow_http=True or {_ALLOW_HTTP}=1. Plain http is accepted for this machine, "
+            "private addresses, names without a dot, *.local, *.internal and *.lan."
         )
-    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/") or "/v1", "", ""))
+    path = parts.raw_path.decode().rstrip("/") or "/v1"
+    return f"{parts.scheme}://{parts.netloc.decode().lower()}{path}"
 
 
-def _split(url: str) -> SplitResult | None:
-    """The parts of a URL, or None where its host or its port cannot be one."""
+def _shown(url: str) -> str:
+    return repr(url) if "@" not in url else "one with credentials"
+
+
+def _parse(url: str) -> Any:
+    """Return the HTTP library's parsed URL, or None if it is no http(s) URL of a plain host."""
+    library = http()
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # read only to have it checked
+        parts = library.URL(url.strip())
+        if parts.port is not None and not 0 < parts.port < 65_536:
+            return None
+    except (library.InvalidURL, ValueError):
+        return None
+    # `*`, `%2f` and the like are legal in a URL and in no host name; parsers disagree on where such a host ends.
+    host = parts.raw_host.decode()
+    plain = _HOST_NAME.fullmatch(host) is not None or _address(host) is not None
+    return parts if plain and parts.scheme in ("http", "https") and "%2f" not in url.lower() else None
+
+
+def _host(url: str) -> str | None:
+    parts = _parse(url) if url.strip() else None
+    return None if parts is None else str(parts.host)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    return None if any(character.isspace() for character in url) else parts
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
 
 
 def is_loopback(host: str) -> bool:
-    """True for this machine: ``localhost``, ``*.localhost`` and the loopback addresses."""
+    """Whether a host is this machine: `localhost`, `*.localhost` or a loopback address."""
+    host = host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def is_local(host: str) -> bool:
+    """Whether a host cannot be on the public internet: a private address, or a name that no public server has."""
+    address, name = _address(host), host.removesuffix(".")
+    if address is not None:
+        return not address.is_global
+    if "." not in name:
+        return _NUMBER.fullmatch(name) is None
+    return name.endswith(_LOCAL_SUFFIXES)
 
 
 def resolve_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Mapping[str, str]) -> Credential:
-    """Decide which key is sent: ``api_key`` > HUBMIX_API_KEY > the hub's own variable > OPENAI_API_KEY.
+    """Decide which key is sent: `api_key`, else `HUBMIX_API_KEY`, the hub's own variable, `OPENAI_API_KEY`.
 
-    The last one only where OPENAI_BASE_URL names this very host: an OpenAI key never goes to another company's server
+    The last one only if `OPENAI_BASE_URL` names this very host: an OpenAI key never goes to another company's server
     by accident.
+
+    Raises:
+        ConfigurationError: the key is empty, or cannot stand in a header.
     """
     if api_key is not None:
         secret = api_key if isinstance(api_key, SecretStr) else SecretStr(str(api_key))
@@ -150,8 +230,7 @@ def resolve_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Ma
             raise ConfigurationError("api_key is empty. Pass a key, or leave it out and set HUBMIX_API_KEY.")
         return Credential(_checked(text, "api_key"))
     variables = ("HUBMIX_API_KEY", *endpoint.key_variables)
-    openai = _split(environ.get("OPENAI_BASE_URL", "").strip())
-    if openai is not None and openai.hostname and openai.hostname == urlsplit(endpoint.base_url).hostname:
+    if environ.get("OPENAI_API_KEY") and _host(environ.get("OPENAI_BASE_URL", "")) == _host(endpoint.base_url):
         variables += ("OPENAI_API_KEY",)
     for variable in variables:
         if text := environ.get(variable, "").strip():
@@ -160,14 +239,14 @@ def resolve_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Ma
 
 
 def _checked(text: str, origin: str) -> SecretStr:
-    """A key that can stand in a header. The HTTP library would write any other into its log and its error."""
+    """Return a key that can stand in a header; the HTTP library would write any other into its log and its error."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigurationError(f"{origin} holds characters that no key has (spaces, line breaks, non-ASCII).")
     return SecretStr(text)
 
 
 def missing_key(endpoint: Endpoint) -> ConfigurationError:
-    """The error for a request that needs a key where there is none."""
+    """Return the error for a request that needs a key if there is none."""
     variables = " or ".join(("HUBMIX_API_KEY", *endpoint.key_variables))
     return ConfigurationError(
         f"No key for {endpoint.base_url}. Set {variables} in the environment, or pass api_key=. "
@@ -177,6 +256,6 @@ def missing_key(endpoint: Endpoint) -> ConfigurationError:
 
 
 def fingerprint(key: SecretStr | None) -> str:
-    """A short salted hash that tells keys apart in caches and breakers without giving one away."""
+    """Return a short salted hash that tells keys apart in caches and breakers without giving one away."""
     text = key.get_secret_value() if key is not None else ""
     return hashlib.sha256(f"hubmix:{text}".encode()).hexdigest()[:16]

@@ -12,7 +12,6 @@ from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.classify import classify
 from hubmix.failover.report import to_exception
 from hubmix.transport.answer import failure_evidence
-from hubmix.transport.endpoint import is_loopback
 
 if TYPE_CHECKING:
     from hubmix.transport.connection import Connection
@@ -188,7 +187,7 @@ class Pages:
         if "://" not in path:
             return f"{self._connection.base_url}/{path.lstrip('/')}"
         asked = urlsplit(path)
-        if asked.netloc != base.netloc or (asked.scheme != "https" and not is_loopback(asked.hostname or "")):
+        if asked.netloc != base.netloc or asked.scheme not in ("https", base.scheme):
             raise ConfigurationError(
                 f"{asked.scheme}://{asked.netloc} is not this hub; its key is sent to {base.netloc} only."
             )

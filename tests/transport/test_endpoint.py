@@ -33,6 +33,17 @@ def key_for(endpoint_env: dict[str, str], *, base_url: str | None = None, name: 
         ("aihubapi", None, {"HUBMIX_BASE_URL": "https://a.example"}, "https://aihubapi.ai/v1"),
         ("aihubapi", "https://c.example/v1", {"HUBMIX_BASE_URL": "https://a.example"}, "https://c.example/v1"),
         (None, None, {"OPENAI_BASE_URL": "https://api.openai.com/v1"}, "https://aihubmix.com/v1"),
+        (None, None, {"OPENAI_BASE_URL": "https://eu.api.openai.com/v1"}, "https://aihubmix.com/v1"),
+        (None, None, {"OPENAI_BASE_URL": "https://o.example"}, "https://o.example/v1"),
+        (None, None, {"OPENAI_BASE_URL": "https://o.example", "HUBMIX_API_KEY": "sk-1"}, "https://aihubmix.com/v1"),
+        (None, None, {"OPENAI_BASE_URL": "https://o.example", "AIHUBAPI_API_KEY": "sk"}, "https://aihubmix.com/v1"),
+        (
+            None,
+            None,
+            {"OPENAI_BASE_URL": "https://o.example", "AIHUBMIX_BASE_URL": "https://b.example"},
+            "https://b.example/v1",
+        ),
+        ("aihubapi", None, {"OPENAI_BASE_URL": "https://o.example"}, "https://aihubapi.ai/v1"),
     ],
 )
 def test_the_order_of_base_urls(name: str | None, base_url: str | None, environ: dict[str, str], expected: str) -> None:
@@ -49,6 +60,9 @@ def test_the_order_of_base_urls(name: str | None, base_url: str | None, environ:
         (" http://127.0.0.1:3000 ", "http://127.0.0.1:3000/v1"),
         ("http://localhost:3000/v1", "http://localhost:3000/v1"),
         ("http://[::1]:3000/v1", "http://[::1]:3000/v1"),
+        ("https://hub.example:443/v1", "https://hub.example/v1"),
+        ("https://hub.xn--r8jz45g/v1", "https://hub.xn--r8jz45g/v1"),
+        ("https://hub.例え/v1", "https://hub.xn--r8jz45g/v1"),
     ],
 )
 def test_a_base_url_is_completed(given: str, expected: str) -> None:
@@ -57,7 +71,7 @@ def test_a_base_url_is_completed(given: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["hub.example/v1", "ftp://hub.example", "http://hub.example/v1", "http://10.0.0.7/v1", "http://127.0.0.1.example/v1",
+    ["hub.example/v1", "ftp://hub.example", "http://hub.example/v1", "http://8.8.8.8/v1", "http://127.0.0.1.example/v1",
      "https://user:secret@hub.example/v1", "https://hub.example/v1?key=1", "", "https://"],
 )  # fmt: skip
 def test_a_url_that_cannot_be_used_is_refused_before_any_request(given: str) -> None:
@@ -87,7 +101,8 @@ def test_an_openai_key_goes_nowhere_but_to_the_host_that_openai_base_url_names()
     assert key_for(key) is None
     assert key_for({**key, "OPENAI_BASE_URL": "https://api.openai.com/v1"}) is None
     assert key_for({**key, "OPENAI_BASE_URL": "https://aihubapi.ai/v1"}, name="aihubapi") == "sk-4"
-    assert key_for({**key, "OPENAI_BASE_URL": "https://aihubapi.ai/v1"}) is None
+    assert key_for({**key, "OPENAI_BASE_URL": "https://aihubapi.ai/v1"}) == "sk-4"
+    assert key_for({**key, "OPENAI_BASE_URL": "https://aihubapi.ai/v1"}, name="aihubmix") is None
 
 
 def test_an_argument_wins_and_is_checked() -> None:
@@ -162,7 +177,20 @@ def test_a_blank_openai_key_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://[::1", "https://hub.example:port/v1", "https://hub.example:99999", "https://a b/v1"]
+    "url",
+    [
+        "http://[::1",
+        "http://[::1]evil.example/v1",
+        "http://localhost%2f.evil.example/v1",
+        "https://hub.example/a%2Fb",
+        "http://*.localhost/v1",
+        "http://localhost*/v1",
+        "http://localhost%00.evil.example/v1",
+        "https://hub.example:port/v1",
+        "https://hub.example:99999",
+        "https://a b/v1",
+        "https://hub.exa\tmple/v1",
+    ],
 )
 def test_a_url_that_cannot_be_one(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must be an http"):
@@ -171,3 +199,35 @@ def test_a_url_that_cannot_be_one(url: str) -> None:
 
 def test_another_providers_malformed_url_is_no_error() -> None:
     assert key_for({"OPENAI_BASE_URL": "http://[::1", "OPENAI_API_KEY": "sk-test"}) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["new-api:3000", "new_api", "host.docker.internal:3000", "192.168.1.10:3000", "10.0.0.7", "172.16.3.4",
+     "100.64.0.9",
+     "169.254.1.1", "[fd00::1]:80", "[::ffff:10.0.0.7]", "nas.local", "gpu.lan", "a.b.localhost", "new-api."],
+)  # fmt: skip
+def test_plain_http_is_taken_for_local_hosts(host: str) -> None:
+    assert normalise_base_url(f"http://{host}/v1").startswith("http://")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["gateway.example.com", "8.8.8.8", "[2001:4860:4860::8888]", "[::ffff:8.8.8.8]", "134744072", "0x08080808", "127.1",
+     "localhost.example.com", "xlan.example", "10.0.0.7.example"],
+)  # fmt: skip
+def test_plain_http_to_other_hosts_needs_a_word(host: str) -> None:
+    url = f"http://{host}/v1"
+    with pytest.raises(ConfigurationError, match=r"allow_http=True or HUBMIX_ALLOW_HTTP=1"):
+        resolve_endpoint(None, url, {})
+    assert resolve_endpoint(None, url, {}, allow_http=True).base_url == url
+    assert resolve_endpoint(None, url, {"HUBMIX_ALLOW_HTTP": "1"}).base_url == url
+    with pytest.raises(ConfigurationError, match="allow_http"):
+        resolve_endpoint(None, url, {"HUBMIX_ALLOW_HTTP": "1"}, allow_http=False)
+
+
+def test_credentials_in_a_url_are_not_repeated() -> None:
+    for url in ("https://user:secret@hub.example/v1", "https://user:secret@hub%2f.example/v1"):
+        with pytest.raises(ConfigurationError) as refused:
+            normalise_base_url(url)
+        assert "secret" not in str(refused.value)
