@@ -1,4 +1,4 @@
-"""Which APIs a hub has refused for a model: remembered for a day, in a file next to the catalog's copy."""
+"""Which APIs a hub has refused for a model, remembered for a day on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _WHOLE_HUB = "*"
 
 
 class RefusedApis:
-    """What refusals taught about one hub and key. Never raises: a file that cannot be read or written is no file.
+    """What refusals taught about one hub and key.
+
+    Nothing is raised: a file that cannot be read or written counts as no file.
 
     Args:
         directory: where the file is kept; "default" for `default_cache_dir()`, None to remember in this process only.
@@ -37,7 +39,7 @@ class RefusedApis:
         self._until: dict[str, dict[str, float]] | None = None  # model, API, wall time
 
     def of(self, model: str) -> frozenset[str]:
-        """Return the names of the APIs that the hub has refused for this model within a day."""
+        """Return the APIs that the hub has refused for this model within a day."""
         known = self._known()
         if not known:
             return frozenset()

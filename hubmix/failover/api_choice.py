@@ -25,7 +25,7 @@ def check_api_name(name: object) -> None:
 def apis_for(
     wanted: str, payload: Payload, *, listed: Iterable[str] = (), refused: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Return the APIs to ask one model over: the first, then those to try if that one turns out to be the wrong API.
+    """Return the APIs for one model: the first, then what follows a wrong API.
 
     Args:
         wanted: the API that the caller named, or "auto".

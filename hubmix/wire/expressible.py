@@ -1,4 +1,4 @@
-"""What a call asks for that an API cannot say: found before a request is sent, or a route chosen. Pure."""
+"""What a call asks for and an API cannot say, found before anything is sent. Pure."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def inexpressible(api: str, payload: Payload) -> tuple[str, ...]:
 
 
 def server_state(payload: Payload) -> tuple[str, ...]:
-    """Name the parameters that tie a call to one account, so that no fallback can take it."""
+    """Name the parameters that tie a call to one account, and so to one route."""
     return tuple(name for name in _KEPT_BY_THE_SERVER if payload.get(name))
 
 
 def dropped_hints(api: str, payload: Payload) -> tuple[str, ...]:
-    """Name the hints that the API has no place for; leaving them out changes the meaning of no answer."""
+    """Name the hints that the API has no place for, and that can be left out."""
     return tuple(name for name in _HINTS if payload.get(name) is not None) if api == "responses" else ()
 
 

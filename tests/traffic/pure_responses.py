@@ -1,4 +1,4 @@
-"""The pure readers of the Responses API as an adapter of the replay tool: no class, no HTTP.
+"""The pure readers of the Responses API as an adapter of the replay tool.
 
 python ../shared/tools/replay_responses.py --adapter tests.traffic.pure_responses:adapter --cut --errors --again
 """
@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-import replay  # beside the recordings; tests/traffic/corpus.py puts it on the path
+import replay  # it lies with the recordings; tests/traffic/corpus.py puts it on the path
 
 from hubmix.transport.answer import Events, UnreadableBodyError
 from hubmix.wire import AnswerError, Reply

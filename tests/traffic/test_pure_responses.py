@@ -1,4 +1,4 @@
-"""Every recorded exchange of the Responses API through the pure readers, against the tool's oracle."""
+"""Recorded exchanges of the Responses API through the pure readers."""
 
 from __future__ import annotations
 

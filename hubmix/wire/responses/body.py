@@ -68,7 +68,7 @@ def responses_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
 
 
 def _is_own(options: BodyOptions, origin: Mapping[str, Any]) -> bool:
-    """Whether this route made an earlier answer: only then do its encrypted reasoning and its ids mean something."""
+    """Whether this route made an earlier answer, and can read its reasoning."""
     model, hub, api = origin.get("model"), origin.get("hub"), origin.get("api")
     return (
         model in (None, options.model, options.model_id)

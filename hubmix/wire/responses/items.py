@@ -1,4 +1,4 @@
-"""Messages of a chat payload as input items, and which items of an earlier answer may go back. Pure."""
+"""The messages of a chat payload as input items. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def input_items(messages: Sequence[Mapping[str, Any]], own: Own, *, stored: bool
 
 
 def _with_each_id_once(items: list[Item]) -> list[Item]:
-    """Take an id that comes again off all items but the last: xAI gives several thoughts of an answer one id."""
+    """Keep a repeated id on its last item: xAI gives several thoughts one id."""
     seen: set[Any] = set()
     for position in range(len(items) - 1, -1, -1):
         item_id = items[position].get("id")
@@ -49,7 +49,7 @@ def _with_each_id_once(items: list[Item]) -> list[Item]:
 
 
 def assistant_items(message: Mapping[str, Any], own: Own, *, stored: bool) -> list[Item]:
-    """Return an earlier answer as items: as it came if this route made it, else its text and calls alone."""
+    """Return an earlier answer as items; another route's as text and calls."""
     origin = message.get("hubmix_reasoning")
     if isinstance(origin, Mapping) and origin.get("items") and own(origin):
         kept = _unchanged(origin["items"], message)
@@ -76,7 +76,7 @@ def sendable(items: Sequence[Item], *, stored: bool) -> list[Item]:
 
 
 def _completed(item: Item) -> Item:
-    """The item with the fields that a server asks of it: one-hub leaves out roles, summaries and empty texts."""
+    """Fill in what one-hub leaves out: roles, summaries, empty texts."""
     if item.get("type") == "reasoning":
         return item if isinstance(item.get("summary"), list) else {**item, "summary": []}
     if item.get("type") != "message":
@@ -158,7 +158,7 @@ def _call_item(kind: str, call_id: Any, call: Mapping[str, Any], field: str) -> 
 
 
 def _legacy_id(name: Any) -> str:
-    """The id of a call of the old `function_call` form, which has none: one such call is open at a time."""
+    """An id for the old `function_call` form, of which one is open at a time."""
     return f"call_{name}"
 
 

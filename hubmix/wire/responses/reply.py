@@ -107,13 +107,13 @@ def check_response(data: Any) -> list[Item]:
 
 
 def failure(response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the error of a failed or cancelled response; one-hub sends `failed` without a reason."""
+    """Return the error of a failed response; one-hub sends `failed` without a reason."""
     status = response.get("status") or "failed"
     return {"error": response.get("error") or {"message": f"The response {status}; the server did not say why."}}
 
 
 def declared_names(tools: Any) -> frozenset[str] | None:
-    """The names of the caller's own tools, or None if no tools are known, so that any call may be the caller's."""
+    """The names of the caller's own tools; None if no tools are known."""
     if not isinstance(tools, Sequence) or isinstance(tools, str) or not tools:
         return None
     named = (tool.get("custom") or tool.get("function") or tool for tool in tools if isinstance(tool, Mapping))
@@ -129,7 +129,7 @@ def is_callers(item: Mapping[str, Any], declared: frozenset[str] | None) -> bool
 
 
 def reasoning_parts(item: Mapping[str, Any]) -> list[str]:
-    """The texts of a reasoning item, each once: its summary, then the content that the summary does not repeat."""
+    """The texts of a reasoning item, each once: its summary, then its content."""
     if item.get("type") != "reasoning":
         return []
     found: list[str] = []

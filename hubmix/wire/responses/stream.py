@@ -1,4 +1,4 @@
-"""A streamed answer of the Responses API: fed event by event, it gives deltas and, at the end, the whole `Reply`.
+"""A streamed answer of the Responses API: events to deltas and the whole `Reply`.
 
 Only the terminal event is the end: gateways close a cut stream in perfect order, and `[DONE]` proves nothing.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from hubmix.wire.chat.reply import made_up_id, read_name
 from hubmix.wire.responses.items import CALLS, output_texts
-from hubmix.wire.responses.open_item import OpenItem
+from hubmix.wire.responses.open_item import Event, OpenItem, OpenItems
 from hubmix.wire.responses.reply import (
     FAILED,
     SEPARATOR,
@@ -25,7 +25,6 @@ from hubmix.wire.responses.reply import (
 )
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta
 
-Event = Mapping[str, Any]
 _CUSTOM_HEAD, _CUSTOM_TAIL = '{"__arg1": "', '"}'
 
 
@@ -46,7 +45,6 @@ class StreamReader:
     """
 
     __slots__ = (
-        "_by_id",
         "_calls",
         "_declared",
         "_envelope",
@@ -63,8 +61,7 @@ class StreamReader:
         self._tools = tools
         self._declared = declared_names(tools)
         self._envelope: dict[str, Any] = {}
-        self._items: dict[int, OpenItem] = {}
-        self._by_id: dict[Any, int] = {}
+        self._items = OpenItems()
         self._calls = 0
         self._reasoned = False
         self._has_content = False
@@ -115,13 +112,13 @@ class StreamReader:
         return self._read(event)
 
     def _open_text(self, event: Event) -> None:
-        state = self._state(event, "message")
+        state = self._items.of(event, "message")
         self._text_key = (event.get("output_index"), event.get("content_index"))
         self._text_pieces = state.texts.setdefault(event.get("content_index"), [])
         self._has_content = True
 
     def _with_logprobs(self, event: Event, text: str, logprobs: list[Any]) -> Delta:
-        self._state(event, "message").logprobs += logprobs
+        self._items.of(event, "message").logprobs += logprobs
         return Delta(text=text, raw=event, logprobs={"content": logprobs})
 
     def _read(self, event: Any) -> Delta | None:
@@ -154,7 +151,7 @@ class StreamReader:
         item = event.get("item")
         if not isinstance(item, dict):
             return None
-        state = self._state(event, None)
+        state = self._items.of(event, None)
         state.item = {**item, **state.item}
         return self._begin_call(state, event)
 
@@ -175,7 +172,7 @@ class StreamReader:
         item = event.get("item")
         if not isinstance(item, dict):
             return None
-        state = self._state(event, None)
+        state = self._items.of(event, None)
         state.done = True
         return self._rest(state, item, event)
 
@@ -183,14 +180,14 @@ class StreamReader:
         piece = _piece(event)
         if not piece:
             return None
-        self._state(event, "message").refusal.append(piece)
+        self._items.of(event, "message").refusal.append(piece)
         return Delta(refusal=piece, raw=event)
 
     def _on_reasoning(self, event: Event) -> Delta | None:
         piece = _piece(event)
         if not piece:
             return None
-        state = self._state(event, "reasoning")
+        state = self._items.of(event, "reasoning")
         kind = event["type"]
         source = (kind, event.get("summary_index" if "summary" in kind else "content_index"))
         if state.source is None:
@@ -208,7 +205,7 @@ class StreamReader:
         piece = _piece(event)
         if not piece:
             return None
-        state = self._state(event, "custom_tool_call" if "custom" in event["type"] else "function_call")
+        state = self._items.of(event, "custom_tool_call" if "custom" in event["type"] else "function_call")
         state.pieces.append(piece)
         if state.position is None:
             return None
@@ -216,7 +213,7 @@ class StreamReader:
 
     def _on_annotation(self, event: Event) -> None:
         if event.get("annotation") is not None:
-            self._state(event, "message").annotations.append(event["annotation"])
+            self._items.of(event, "message").annotations.append(event["annotation"])
 
     def _on_progress(self, event: Event) -> Delta:
         return Delta(raw=event)
@@ -231,14 +228,14 @@ class StreamReader:
             self._envelope.update(response)
             raise AnswerError("error_body", "The response failed.", failure(response))
         self._learn_tools(response)
-        response["output"] = self._output(response.get("output"))
+        response["output"] = self._items.output(response.get("output"))
         self._terminal = response
         return self._rest_of_answer(response["output"], event)
 
     def _rest_of_answer(self, items: list[dict[str, Any]], event: Event) -> Delta | None:
         """What of the answer's items only the terminal event brought."""
         found = Delta(raw=event)
-        states = [self._items[index] for index in sorted(self._items)]
+        states = self._items.in_order()
         states += [OpenItem({}) for _ in items[len(states) :]]
         for state, item in zip(states, items, strict=False):
             if not state.done and (more := self._rest(state, item, event)) is not None:
@@ -249,23 +246,6 @@ class StreamReader:
         return found if found.has_content else None
 
     # ------------------------------------------------------------------------------------------------- putting together
-
-    def _state(self, event: Event, kind: str | None) -> OpenItem:
-        """The item that an event is about: by its output index, else by its id, else the one that came last.
-
-        GitHub's ids differ from event to event, and one-hub begins items without an index.
-        """
-        index = event.get("output_index")
-        if index is None:
-            item_id = event.get("item_id") or (event.get("item") or {}).get("id")
-            index = self._by_id.get(item_id)
-            if index is None:
-                index = len(self._items) if kind is None or not self._items else next(reversed(self._items))
-            self._by_id[item_id] = index
-        state = self._items.get(index)
-        if state is None:
-            state = self._items[index] = OpenItem({"type": kind} if kind else {})
-        return state
 
     def _rest(self, state: OpenItem, item: Mapping[str, Any], event: Event) -> Delta | None:
         """What of a finished item has not been passed on, because no deltas brought it."""
@@ -301,16 +281,6 @@ class StreamReader:
             pieces.append(ToolCallDelta(state.position, None, None, text))
         found.tool_calls = pieces
 
-    def _output(self, listed: Any) -> list[dict[str, Any]]:
-        """The items of the answer: the terminal event's, or those that were done if it holds fewer (chatgpt.com)."""
-        listed = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-        states = [self._items[index] for index in sorted(self._items)]
-        if len(listed) < sum(state.done for state in states):
-            return [state.whole() for state in states]
-        known = states[: len(listed)]
-        filled = [state.whole(item) if _same(state, item) else item for state, item in zip(known, listed, strict=False)]
-        return [*filled, *listed[len(known) :]] or [state.whole() for state in states]
-
     def partial(self) -> Reply:
         """What has arrived so far, marked incomplete."""
         reply = self._assemble()
@@ -318,7 +288,7 @@ class StreamReader:
         return reply
 
     def finish(self) -> Reply:
-        """The whole answer, once the stream has ended; `incomplete` is True if the terminal event never came.
+        """The whole answer; `incomplete` is True if the terminal event never came.
 
         Raises:
             AnswerError: if there was nothing in the stream.
@@ -330,13 +300,9 @@ class StreamReader:
     def _assemble(self) -> Reply:
         if self._terminal is not None:
             return read_response({**self._envelope, **self._terminal}, tools=self._tools)
-        items = [self._items[index].whole() for index in sorted(self._items)]
+        items = [item.whole() for item in self._items.in_order()]
         known = {name: value for name, value in self._envelope.items() if name != "error"}
         return read_response({**known, "status": "", "output": items}, tools=self._tools)
-
-
-def _same(state: OpenItem, item: Mapping[str, Any]) -> bool:
-    return state.item.get("type") in (None, item.get("type"))
 
 
 def _remainder(whole: str, sent: str) -> str:
@@ -353,12 +319,12 @@ def _call_delta(event: Event, piece: ToolCallDelta) -> Delta:
 
 
 def _escaped(state: OpenItem, piece: str) -> str:
-    """A piece of a call's arguments as JSON text; a custom call's is the inside of a JSON string."""
+    """A piece of arguments as JSON text; a custom call's is inside a JSON string."""
     return json.dumps(piece)[1:-1] if state.item.get("type") == "custom_tool_call" else piece
 
 
 def _error(event: Event) -> dict[str, Any]:
-    """The error of an event: nested, flat, or named by its event line, as an error body has it."""
+    """The error of an event, nested or flat, in the form of an error body."""
     inner = event.get("error")
     if isinstance(inner, dict):
         return {"error": {name: value for name, value in inner.items() if (name, value) != ("type", "error")}}

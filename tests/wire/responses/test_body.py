@@ -16,7 +16,7 @@ def body(**payload: Any) -> dict[str, Any]:
     return responses_body({"model": "m", "messages": [USER], **payload}, BodyOptions("m", "m"))
 
 
-def test_plain_question_stores_nothing_and_asks_for_encrypted_thoughts() -> None:
+def test_plain_question_stores_nothing_and_seals_thoughts() -> None:
     assert body() == {
         "model": "m",
         "store": False,

@@ -1,4 +1,4 @@
-"""Histories as input items: calls and results, and reasoning that goes back exactly or not at all."""
+"""Histories as input items. Reasoning goes back exactly, or not at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_history_without_an_origin_is_taken_as_own() -> None:
     assert sent(answer([THOUGHT, CALL], calls=(WIRE_CALL,), model=None, hub=None)) == [THOUGHT, CALL]
 
 
-def test_reasoning_without_its_follower_takes_ids_and_hosted_items_along() -> None:
+def test_reasoning_without_follower_takes_ids_and_hosted_along() -> None:
     assert sent(answer([SEARCH, CALL, THOUGHT], calls=(WIRE_CALL,))) == [
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
     ]
