@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(os.environ.get("HUBMIX_TRAFFIC", Path(__file__).resolve().parents[3] / "shared"))
-NAMES = ("dev", "hubs", "gateway", "responses", "gateway_responses")
+NAMES = ("dev", "hubs", "gateway", "responses", "gateway_responses", "messages")
 FILES = {name: ROOT / "traffic" / f"{name}.jsonl.gz" for name in NAMES}
 TOOL = ROOT / "tools" / "replay.py"
 PRESENT = TOOL.exists() and all(path.exists() for path in FILES.values())

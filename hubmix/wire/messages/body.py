@@ -1,0 +1,193 @@
+"""A chat payload as the body of `POST /v1/messages`. Pure.
+
+Anthropic refuses unknown parameters with a 400, so what the API cannot say is named before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hubmix.wire.api import BodyOptions, Payload
+from hubmix.wire.messages.blocks import MARK, Block, assistant_blocks, content_blocks, marked, tool_result
+from hubmix.wire.messages.thinking import apply_effort
+
+DEFAULT_MAX_TOKENS = 8192  # the API wants a limit; long enough for an answer, and every Claude since 3.5 allows it
+
+MESSAGES_ONLY = frozenset({"thinking", "output_config", "top_k", "context_management", "container", "mcp_servers"})
+"""Parameters that only this API has."""
+# Hints that the API has no place for and that change no answer's meaning.
+HINTS = frozenset(
+    {"seed", "prediction", "verbosity", "store", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"}
+)
+_NEUTRAL_AT_ZERO = ("frequency_penalty", "presence_penalty")
+_UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
+_TRANSLATED = HINTS | {
+    "messages",
+    "tools",
+    "functions",
+    "function_call",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "reasoning_effort",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "user",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "modalities",
+    "audio",
+    "stream_options",
+    "web_search_options",
+    *_NEUTRAL_AT_ZERO,
+}
+
+
+def messages_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
+    """Return the body that asks one route over the Messages API."""
+    body = {name: value for name, value in payload.items() if name not in _TRANSLATED}
+    body["model"] = options.model_id
+    system, body["messages"] = _turns(payload.get("messages") or (), options)
+    if system:
+        body["system"] = system
+    limit = payload.get("max_completion_tokens", payload.get("max_tokens"))
+    body["max_tokens"] = DEFAULT_MAX_TOKENS if limit is None else limit
+    if stops := _stops(payload.get("stop")):
+        body["stop_sequences"] = stops
+    if payload.get("user"):
+        body["metadata"] = {"user_id": payload["user"], **(body.get("metadata") or {})}
+    body.update(_tools(payload))
+    _write_format(body, payload.get("response_format"))
+    apply_effort(body, payload.get("reasoning_effort"))
+    if options.extra_body:
+        body.update(options.extra_body)
+    if options.stream:
+        body["stream"] = True
+    return body
+
+
+def unsayable(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what the payload asks for and this API cannot say.
+
+    Neutral values (`n=1`, 0) ask for nothing."""
+    return tuple(dict.fromkeys(_unsayable(payload)))
+
+
+def _unsayable(payload: Mapping[str, Any]) -> Iterator[str]:
+    if (payload.get("n") or 1) != 1:
+        yield "n"
+    for name in ("logprobs", "top_logprobs", "logit_bias", "audio", *_NEUTRAL_AT_ZERO):
+        if payload.get(name):
+            yield name
+    if set(payload.get("modalities") or ()) - {"text"}:
+        yield "modalities"
+    wanted = payload.get("response_format")
+    if isinstance(wanted, Mapping) and wanted.get("type") == "json_object":
+        yield "response_format of the type json_object"
+    for message in payload.get("messages") or ():
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, Mapping) and part.get("type") in _UNSAYABLE_PARTS:
+                yield f"{part['type']} content"
+
+
+def _turns(messages: Any, options: BodyOptions) -> tuple[list[Block], list[dict[str, Any]]]:
+    """Return the system blocks and the turns.
+
+    Neighbours of one role are one turn; results of tools stand first in it."""
+    system: list[Block] = []
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        role = message.get("role")
+        if role in ("system", "developer"):
+            system += marked(content_blocks(message.get("content")), message.get(MARK))
+        elif role == "assistant":
+            _add(turns, "assistant", assistant_blocks(message, _is_own(message, options)))
+        elif role in ("tool", "function"):
+            _add_result(turns, tool_result(message))
+        else:
+            _add(turns, "user", marked(content_blocks(message.get("content")), message.get(MARK)))
+    return system, turns
+
+
+def _is_own(message: Mapping[str, Any], options: BodyOptions) -> bool:
+    origin = message.get("hubmix_reasoning")
+    if not isinstance(origin, Mapping):
+        return False
+    return origin.get("model") in (None, options.model) and origin.get("hub") in (None, options.hub)
+
+
+def _add(turns: list[dict[str, Any]], role: str, blocks: list[Block]) -> None:
+    if not blocks:
+        return
+    if turns and turns[-1]["role"] == role:
+        turns[-1]["content"].extend(blocks)
+    else:
+        turns.append({"role": role, "content": blocks})
+
+
+def _add_result(turns: list[dict[str, Any]], result: Block) -> None:
+    if not turns or turns[-1]["role"] != "user":
+        turns.append({"role": "user", "content": []})
+    content = turns[-1]["content"]
+    results = sum(block["type"] == "tool_result" for block in content)
+    content.insert(results, result)
+
+
+def _stops(stop: Any) -> list[str]:
+    stops = [stop] if isinstance(stop, str) else list(stop or ())
+    return [text for text in stops if isinstance(text, str) and text.strip()]
+
+
+def _tools(payload: Mapping[str, Any]) -> dict[str, Any]:
+    given = payload.get("tools") or [{"function": function} for function in payload.get("functions") or ()]
+    tools = [_tool(tool) for tool in given]
+    if (search := payload.get("web_search_options")) is not None:
+        place = (search.get("user_location") or {}).get("approximate") if isinstance(search, Mapping) else None
+        location = {"user_location": {"type": "approximate", **place}} if place else {}
+        tools.append({"type": "web_search_20250305", "name": "web_search", **location})
+    if not tools:
+        return {}
+    choice = _choice(payload.get("tool_choice", payload.get("function_call")))
+    if payload.get("parallel_tool_calls") is False and (choice or {}).get("type") != "none":
+        choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
+    return {"tools": tools, **({"tool_choice": choice} if choice else {})}
+
+
+def _tool(tool: Any) -> Any:
+    function = tool.get("function") if isinstance(tool, Mapping) else None
+    if not isinstance(function, Mapping):
+        return tool  # a server tool, or one in Anthropic's own form
+    schema = function.get("parameters") or {"properties": {}}
+    made: dict[str, Any] = {"name": function.get("name"), "input_schema": {"type": "object", **schema}}
+    if function.get("description"):
+        made["description"] = function["description"]
+    if function.get("strict"):
+        made["strict"] = True
+    return {**made, **{key: value for key, value in tool.items() if key not in ("type", "function")}}
+
+
+_CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
+
+
+def _choice(choice: Any) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    if isinstance(choice, str):
+        return {"type": _CHOICES[choice]} if choice in _CHOICES else {"type": "tool", "name": choice}
+    named = choice.get("function")
+    name = named.get("name") if isinstance(named, Mapping) else None
+    if name or choice.get("type") not in ("auto", "any", "none", "tool"):
+        return {"type": "tool", "name": name or choice.get("name")}
+    return dict(choice)
+
+
+def _write_format(body: dict[str, Any], wanted: Any) -> None:
+    schema = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
+    if isinstance(schema, Mapping):
+        form = {"type": "json_schema", "schema": schema.get("schema")}
+        body["output_config"] = {"format": form, **(body.get("output_config") or {})}
