@@ -27,7 +27,7 @@ from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputErro
 from hubmix.failover.options import CallOptions
 from hubmix.hub.hub import Hub
 from hubmix.wire.media import media_part
-from hubmix.wire.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
+from hubmix.wire.parameters import REQUEST_PARAMETERS, normalize_names, reject_unknown
 
 try:
     import daft
@@ -136,7 +136,7 @@ class HubmixProvider(Provider):
 def _sorted_options(
     given: Mapping[str, Any], parameters: frozenset[str] | set[str], *, where: str
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    named = canonical(given)
+    named = normalize_names(given, parameters)
     reject_unknown(named, parameters | _UDF_OPTIONS | _CALL_OPTIONS, where=where)
     udf = {name: value for name, value in named.items() if name in _UDF_OPTIONS}
     call = {name: value for name, value in named.items() if name in _CALL_OPTIONS}

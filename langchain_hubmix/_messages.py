@@ -1,37 +1,27 @@
-"""LangChain messages to the OpenAI wire and back: pure, in both directions.
+"""LangChain messages to the OpenAI wire. Pure; the other direction is `_replies.py`.
 
 `to_wire` is written for long histories: plain text costs well under a microsecond a message, no pydantic model is
-dumped, and nothing of the caller's is changed.
+dumped, and the caller's messages stay as they are.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
-
-from langchain_core.messages import AIMessage
-from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import invalid_tool_call, tool_call
-from langchain_core.outputs import ChatGeneration, ChatResult
+from typing import TYPE_CHECKING, Any
 
 from langchain_hubmix._content import NOT_CONTENT, part_of
 from langchain_hubmix._errors import ConfigurationError
-from langchain_hubmix._truncated import uncut
+from langchain_hubmix._tools import uncut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langchain_core.messages import BaseMessage
 
-    from hubmix.wire import Reply, ToolCall, Usage
-
 PROVIDER = "hubmix"
-"""What stands in `response_metadata["model_provider"]`, and the name of the block translator."""
+"""The value of `response_metadata["model_provider"]`, and the name of the block translator."""
 
 _dumps = json.JSONEncoder(ensure_ascii=False, default=str).encode
-
-
-# ------------------------------------------------------------------------------------------------ messages to the wire
 
 
 def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
@@ -244,141 +234,3 @@ def _thought(block: dict[str, Any]) -> str:
     if isinstance(thought, dict):  # Bedrock's
         thought = thought.get("text")
     return thought if isinstance(thought, str) else ""
-
-
-# ------------------------------------------------------------------------------------------------- the wire to messages
-
-
-def from_reply(reply: Reply) -> AIMessage:
-    """A whole answer as a LangChain message.
-
-    Args:
-        reply: What the hub answered.
-
-    Returns:
-        A message with text as `content`; reasoning in `additional_kwargs["reasoning_content"]` (and
-        `["reasoning_details"]`, exactly as it came); valid and invalid tool calls apart; token counts in
-        `usage_metadata`; and everything else in `response_metadata`.
-    """
-    return AIMessage(
-        content=reply.text,
-        additional_kwargs=message_extras(reply),
-        response_metadata={"model_provider": PROVIDER, **metadata(reply)},
-        tool_calls=[tool_call(name=c.name, args=c.args, id=c.id) for c in reply.tool_calls if c.args is not None],
-        invalid_tool_calls=[
-            invalid_tool_call(name=c.name, args=c.arguments, id=c.id, error=c.error)
-            for c in reply.tool_calls
-            if c.args is None
-        ],
-        usage_metadata=usage_metadata(reply.usage),
-    )
-
-
-def generation_info(reply: Reply) -> dict[str, Any]:
-    """What callbacks look for beside the message."""
-    found = {"finish_reason": reply.finish_reason, "logprobs": reply.logprobs}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def chat_result(reply: Reply) -> ChatResult:
-    """A whole answer as LangChain's result: one generation a choice."""
-    for other in reply.choices:  # what came once, for all of them
-        other.served, other.request_id, other.id = reply.served, reply.request_id, reply.id
-    return ChatResult(
-        generations=[
-            ChatGeneration(message=from_reply(one), generation_info=generation_info(one))
-            for one in (reply, *reply.choices)
-        ],
-        llm_output={
-            "token_usage": dict(reply.usage.raw) if reply.usage is not None else {},
-            "model_name": reply.served or reply.model,
-        },
-    )
-
-
-def message_extras(reply: Reply) -> dict[str, Any]:
-    """What stands in `additional_kwargs` of a whole message."""
-    extras: dict[str, Any] = {}
-    if reply.reasoning:
-        extras["reasoning_content"] = reply.reasoning
-    if reply.refusal:
-        extras["refusal"] = reply.refusal
-    if reply.audio:
-        extras["audio"] = reply.audio
-    extras.update(closing_extras(reply))
-    return extras
-
-
-def closing_extras(reply: Reply) -> dict[str, Any]:
-    """The part of it that a stream brings at its end, since pieces of it would not merge."""
-    extras: dict[str, Any] = {}
-    if reply.reasoning_details:
-        extras["reasoning_details"] = reply.reasoning_details
-    if reply.images:
-        extras["images"] = reply.images
-    beside = {call.id: extra for call in reply.tool_calls if (extra := _beside(call))}
-    if beside:
-        extras["tool_call_extras"] = beside
-    return extras
-
-
-def _beside(call: ToolCall) -> dict[str, Any]:
-    """What a vendor wants back with a call, such as Gemini's thought signature."""
-    return {**call.extra, "custom": call.arguments} if call.kind == "custom" else call.extra
-
-
-def metadata(reply: Reply) -> dict[str, Any]:
-    """`response_metadata` of a whole answer, or of the one chunk that ends a stream: LangChain adds up what repeats."""
-    found: dict[str, Any] = {
-        "model_name": reply.served or reply.model,
-        "model_version": reply.model if reply.served and reply.model != reply.served else None,
-        "finish_reason": reply.finish_reason,
-        "native_finish_reason": reply.native_finish_reason,
-        "id": reply.id,
-        "request_id": reply.request_id,
-        "created": reply.created,
-        "system_fingerprint": reply.system_fingerprint,
-        "service_tier": reply.service_tier,
-        "logprobs": reply.logprobs,
-        **reply.citations,
-    }
-    kept = {name: value for name, value in found.items() if value is not None}
-    if reply.usage is not None:
-        kept["token_usage"] = dict(reply.usage.raw)
-    if reply.incomplete:
-        kept["incomplete"] = True
-    if reply.cost is not None:
-        kept["cost"] = reply.cost.to_dict()
-    if reply.trace is not None:
-        kept["failover"] = reply.trace.to_dict()
-    if reply.extra:
-        kept["extra"] = reply.extra
-    return kept
-
-
-def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
-    """Token counts under LangChain's names. Whole numbers only: a float here stops LangChain's own counters."""
-    if usage is None:
-        return None
-    counts: dict[str, Any] = {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-    }
-    inputs, outputs = InputTokenDetails(), OutputTokenDetails()
-    if usage.cache_read is not None:
-        inputs["cache_read"] = usage.cache_read
-    if usage.cache_creation is not None:
-        inputs["cache_creation"] = usage.cache_creation
-    if usage.audio_input is not None:
-        inputs["audio"] = usage.audio_input
-    if usage.reasoning is not None:
-        outputs["reasoning"] = usage.reasoning
-    if usage.audio_output is not None:
-        outputs["audio"] = usage.audio_output
-    if inputs:
-        counts["input_token_details"] = inputs
-    if outputs:
-        counts["output_token_details"] = outputs
-    # langchain-core 1.8 declares the details with a `NotRequired` that mypy does not see on Python 3.10.
-    return cast("UsageMetadata", counts)

@@ -1,12 +1,11 @@
-"""The fields of a chat model, and what LangChain asks about it: name, parameters, profile, tokens, serialization."""
+"""A chat model's fields, its requests, and what LangChain asks about it: parameters, profile, tokens, serialization."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -15,50 +14,41 @@ from langchain_core.tools import BaseTool
 from pydantic import Field, field_validator
 
 from hubmix import __version__
-from hubmix.failover.policy import FailoverPolicy
-from hubmix.wire.parameters import MODEL_SETTINGS, opened
-from langchain_hubmix._connection import HubConnection
-from langchain_hubmix._hints import CHAT_ONLY
-from langchain_hubmix._messages import PROVIDER
-from langchain_hubmix._params import HEADERS, PER_CALL
+from hubmix.plugin.fields import ChatFields, HubFields
+from hubmix.plugin.request import chat_request, normalize_call, policy_to_dict, read_call
+from hubmix.plugin.structured import in_words
+from hubmix.wire.parameters import MODEL_SETTINGS
+from langchain_hubmix._errors import raises_langchain_errors
+from langchain_hubmix._messages import PROVIDER, to_wire
 from langchain_hubmix._profile import profile_of
-from langchain_hubmix._tools import wire_tool
+from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tools
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LangSmithParams, ModelProfile
 
+    from hubmix.failover.options import CallOptions
+    from hubmix.wire.trace import Attempt
 
-class ChatSettings(HubConnection, BaseChatModel):
-    """What a chat model is set to; `ChatHubmix` says what each field means."""
+# Put into a call by LangChain itself (whether to stream, what tracers show of a schema) and by structured output.
+_INTERNAL = frozenset({"stream", "ls_structured_output_format", "structured_output_format", "schema_in_words"})
 
-    elsewhere: ClassVar[Mapping[str, str]] = CHAT_ONLY
 
-    model: str = Field(min_length=1)
-    fallbacks: Literal["auto"] | list[str] | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    top_p: float | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    n: int | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    logit_bias: dict[str, int] | None = None
-    reasoning_effort: str | None = None
-    response_format: Any = None
-    parallel_tool_calls: bool | None = None
-    user: str | None = None
-    service_tier: str | None = None
-    extra_body: dict[str, Any] | None = None
+class HubObject(HubFields):
+    """An object of LangChain that talks to a hub: its errors are LangChain's too, and it needs its key at once."""
 
-    timeout: float | None = None
-    total_timeout: float | None = None
-    max_retries: int | None = None
-    failover: FailoverPolicy | None = None
-    stream_usage: bool = True
-    streaming: bool = False
+    needs_key: ClassVar[bool] = True
+
+    if not TYPE_CHECKING:  # type checkers derive the signature from the fields
+
+        @raises_langchain_errors
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+
+
+class ChatSettings(ChatFields, HubObject, BaseChatModel):
+    """What a chat model is set to."""
+
+    streaming: bool = Field(default=False, description="Whether `invoke` streams too.")
 
     def model_post_init(self, context: Any, /) -> None:
         """Record this package's version for tracing, beside LangChain's own."""
@@ -70,16 +60,6 @@ class ChatSettings(HubConnection, BaseChatModel):
     def _headers_from_json(cls, value: Any) -> Any:
         # A secret that `load` reads from the environment is a string.
         return json.loads(value) if isinstance(value, str) else value
-
-    @field_validator("stream_usage", mode="before")
-    @classmethod
-    def _usage_unless_unwanted(cls, value: Any) -> Any:
-        return True if value is None else value
-
-    @field_validator("logit_bias", mode="before")
-    @classmethod
-    def _token_ids_as_json_has_them(cls, value: Any) -> Any:
-        return {str(token): bias for token, bias in value.items()} if isinstance(value, dict) else value
 
     @property
     def model_name(self) -> str:
@@ -98,19 +78,19 @@ class ChatSettings(HubConnection, BaseChatModel):
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They end up in traces, and a header may be a key.
-        shown = {name: value for name, value in opened(kwargs, PER_CALL).items() if name not in HEADERS}
+        shown = {name: value for name, value in normalize_call(kwargs).items() if name != "headers"}
         return super()._get_invocation_params(stop=self._stop_of(stop), **shown)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
-        kwargs = opened(kwargs, PER_CALL)
-        for name in HEADERS & kwargs.keys():
-            kwargs[name] = hashlib.sha256(repr(kwargs[name]).encode()).hexdigest()
+        kwargs = normalize_call(kwargs)
+        if "headers" in kwargs:
+            kwargs["headers"] = hashlib.sha256(repr(kwargs["headers"]).encode()).hexdigest()
         kwargs["hub"] = (self.hub.base_url, self.hub.headers_id)  # the environment and a shared hub set them too
         return super()._get_llm_string(stop=stop, **kwargs)
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=self._stop_of(stop), **opened(kwargs, PER_CALL))
+        params = super()._get_ls_params(stop=self._stop_of(stop), **normalize_call(kwargs))
         params["ls_provider"] = PROVIDER
         return params
 
@@ -121,9 +101,8 @@ class ChatSettings(HubConnection, BaseChatModel):
         return stop
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        info = self.catalog.cached.find(
-            self.model, disk=False
-        )  # this runs whenever a model object is made, which does no I/O
+        # This runs whenever a model object is made, so it reads no file.
+        info = self.catalog.cached.find(self.model, disk=False)
         return profile_of(info) if info is not None else None
 
     def get_num_tokens(self, text: str) -> int:
@@ -156,11 +135,60 @@ class ChatSettings(HubConnection, BaseChatModel):
             found["hub"] = self.hub_source
         elif self.hub_source is not None:
             found["base_url"] = self.hub_source.base_url
-        if is_dataclass(self.failover):
-            found["failover"] = {k: v for k, v in asdict(self.failover).items() if not callable(v)}
+        if self.failover is not None:
+            found["failover"] = policy_to_dict(self.failover)
         return found
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
         """True: `dumps` and `loads` keep everything but the key."""
         return True
+
+
+def request_of(
+    llm: ChatSettings,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: Mapping[str, Any],
+    *,
+    streamed: bool = False,
+    on_attempt: Callable[[Attempt], None] | None = None,
+) -> tuple[dict[str, Any], CallOptions]:
+    """Return the body of a chat completion and the options of the call.
+
+    Args:
+        llm: the model with its fields.
+        messages: the conversation.
+        stop: the stop sequences that LangChain hands over separately.
+        kwargs: the parameters of this call, which win over the fields.
+        streamed: whether the answer is streamed.
+        on_attempt: called for every failed or skipped attempt.
+
+    Raises:
+        ConfigurationError: a parameter is unknown, or cannot be sent.
+    """
+    call = read_call(kwargs, where="A call of ChatHubmix", also=_INTERNAL)
+    if stop is not None:
+        call["stop"] = stop
+    if tools := call.get("tools"):
+        call["tools"] = wire_tools(tools)
+    wire = to_wire(messages)
+    if schema := call.get("schema_in_words"):
+        _tell_schema(wire, schema)
+    request = chat_request(llm.__dict__, call, wire, streamed=streamed, on_attempt=on_attempt)
+    if (wanted := request.body.get("response_format")) is not None:
+        request.body["response_format"] = wire_response_format(wanted)
+    return request.body, request.options
+
+
+def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
+    """Write the schema into the system message, because JSON mode has no other place for it."""
+    text = in_words(schema)
+    first = messages[0] if messages else {}
+    content = first.get("content")
+    if first.get("role") not in ("system", "developer"):
+        messages.insert(0, {"role": "system", "content": text})
+    elif isinstance(content, str):
+        first["content"] = f"{content}\n\n{text}"
+    else:
+        first["content"] = [*(content or ()), {"type": "text", "text": text}]

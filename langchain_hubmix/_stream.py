@@ -8,8 +8,9 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_hubmix._messages import PROVIDER, closing_extras, generation_info, metadata, usage_metadata
-from langchain_hubmix._truncated import cut_marker
+from langchain_hubmix._messages import PROVIDER
+from langchain_hubmix._replies import closing_extras, generation_info, metadata, usage_metadata
+from langchain_hubmix._tools import cut_marker
 
 if TYPE_CHECKING:
     from hubmix.wire import Delta, Reply
@@ -76,7 +77,7 @@ class ChunkWriter:
         return ChatGenerationChunk(message=message, generation_info=generation_info(reply))
 
     def _broken(self, reply: Reply) -> list[ToolCallChunk]:
-        """What keeps calls from being executed that must not be: see :func:`cut_marker`."""
+        """What keeps calls from being executed that must not be: see `cut_marker`."""
         pieces = []
         for call in reply.tool_calls:
             if call.args is not None:

@@ -15,9 +15,9 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 from pydantic.v1 import ValidationError as ValidationErrorV1
 
+from hubmix.plugin.structured import described_schema
 from langchain_hubmix._errors import ConfigurationError, RefusalError, StructuredOutputError
-from langchain_hubmix._tools import described_schema, wire_response_format, wire_tool
-from langchain_hubmix._truncated import uncut
+from langchain_hubmix._tools import uncut, wire_response_format, wire_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

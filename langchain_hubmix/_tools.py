@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.json import parse_partial_json
 
+from hubmix.plugin.structured import described_schema
 from langchain_hubmix._errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-_CHOICES = {"auto": "auto", "none": "none", "any": "required", "required": "required", True: "required"}
 
 
 def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, strict: bool | None) -> dict[str, Any]:
@@ -42,42 +40,15 @@ def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, st
     return converted
 
 
-def tool_name(tool: dict[str, Any]) -> str:
-    """The name of a tool of the wire; a built-in one is named for its type."""
-    held = tool.get(tool.get("type", ""))
-    return str((held if isinstance(held, dict) else tool).get("name") or tool.get("type"))
-
-
-def wire_tool_choice(choice: str | bool | dict[str, Any] | None, tools: Sequence[dict[str, Any]]) -> Any:
-    """A choice among tools as the wire has it, or None where there is nothing to say.
-
-    Args:
-        choice: "auto", "none", "any", "required", True (as "required"), False or None (nothing), the name of a tool,
-            or a dict in OpenAI's or Anthropic's format.
-        tools: the tools of the same request, as the wire has them.
+def wire_tools(tools: Any) -> list[dict[str, Any]]:
+    """Return the `tools` of a body; a dict with a type is taken for one in the wire's form already.
 
     Raises:
-        ConfigurationError: no tool has the name.
+        ConfigurationError: they are no list.
     """
-    if not tools or choice is None or choice is False:
-        return None
-    if isinstance(choice, dict):
-        if choice.get("type") in ("any", "auto", "none"):
-            return _CHOICES[choice["type"]]
-        if choice.get("type") in ("tool", None) and "name" in choice:
-            return wire_tool_choice(str(choice["name"]), tools)
-        return choice
-    if choice is True or choice in _CHOICES:
-        return _CHOICES[choice]
-    for tool in tools:
-        if tool_name(tool) == choice:
-            kind = tool.get("type", "function")
-            return {"type": kind, kind: {"name": choice}} if kind in ("function", "custom") else {"type": kind}
-    names = ", ".join(repr(tool_name(tool)) for tool in tools)
-    raise ConfigurationError(
-        f"tool_choice {choice!r} names none of the tools bound to the model ({names}). "
-        "It takes one of these names, 'auto', 'none' or 'any'."
-    )
+    if not isinstance(tools, Iterable) or isinstance(tools, (str, Mapping)):
+        raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}.")
+    return [tool if isinstance(tool, dict) and "type" in tool else wire_tool(tool, strict=None) for tool in tools]
 
 
 def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
@@ -102,17 +73,54 @@ def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str
     return {"type": "json_schema", "json_schema": described}
 
 
-def described_schema(schema: Any) -> dict[str, Any] | None:
-    """The `name`, `schema`, `description` and `strict` of a response format, whole or its inner part; else None."""
-    if isinstance(schema, dict):
-        inner = schema.get("json_schema", schema)
-        if isinstance(inner, dict) and isinstance(inner.get("schema"), dict) and inner.get("name"):
-            return inner
-    return None
-
-
 def _function_of(schema: Any, strict: bool | None) -> dict[str, Any]:
     function = dict(convert_to_openai_tool(schema, strict=strict or None)["function"])
     if "parameters" not in function:
         function["parameters"] = convert_to_json_schema(schema)
     return function
+
+
+# Tool calls whose arguments broke off must not be executed. LangChain repairs JSON that breaks off, which turns a call
+# cut at `max_tokens` into a valid call with wrong arguments. No other field of a chunk survives merging, so the
+# arguments themselves have to say that they end here: its parser gives up at a closing bracket that matches nothing.
+
+# What stands before the bracket, to leave a string first; behind a lone backslash it takes a second quote.
+_NOTES = {"": " (cut short)", '"': " (cut short inside a string)", '""': " (cut short inside a string, escaped)"}
+
+
+def cut_marker(arguments: str) -> str:
+    """What to append to broken arguments so that LangChain does not repair them into a call; "" where it would not.
+
+    Args:
+        arguments: The JSON text as far as it came.
+    """
+    if not arguments.strip():  # LangChain takes "" for an empty object, and a space for a mistake
+        return " "
+    try:
+        repaired = parse_partial_json(arguments)
+    except ValueError:  # beyond repair: LangChain calls it invalid by itself
+        return ""
+    if not isinstance(repaired, dict):
+        return ""
+    closers: list[str] = []
+    in_string = escaped = False
+    for char in arguments:
+        if in_string:
+            in_string = escaped or char != '"'
+            escaped = char == "\\" and not escaped
+        elif char == '"':
+            in_string, escaped = True, False
+        elif char in "{[":
+            closers.append("}" if char == "{" else "]")
+        elif char in "}]":
+            closers.pop()
+    quote = ('""' if escaped else '"') if in_string else ""
+    return quote + ("}" if closers and closers[-1] == "]" else "]") + _NOTES[quote]
+
+
+def uncut(arguments: str) -> str:
+    """Broken arguments as they came, without `cut_marker`."""
+    for quote, note in _NOTES.items():
+        if arguments.endswith(note):
+            return arguments[: -len(note) - 1 - len(quote)]
+    return arguments if arguments.strip() else ""

@@ -16,13 +16,13 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
+from hubmix.plugin.request import wire_tool_choice
 from hubmix.transport.owned import Owned
 from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._callbacks import retry_state
 from langchain_hubmix._errors import raises_langchain_errors
-from langchain_hubmix._messages import chat_result
-from langchain_hubmix._model import ChatSettings
-from langchain_hubmix._params import request_of
+from langchain_hubmix._model import ChatSettings, request_of
+from langchain_hubmix._replies import chat_result
 from langchain_hubmix._stream import ChunkWriter
 from langchain_hubmix._structured import (
     Method,
@@ -32,7 +32,7 @@ from langchain_hubmix._structured import (
     schema_tool,
     structured_request,
 )
-from langchain_hubmix._tools import wire_tool, wire_tool_choice
+from langchain_hubmix._tools import wire_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import Field
 
-from hubmix.failover.options import CallOptions
-from hubmix.failover.policy import FailoverPolicy
-from langchain_hubmix._connection import HubConnection
-from langchain_hubmix._errors import ConfigurationError, raises_langchain_errors
-from langchain_hubmix._hints import EMBEDDINGS_ONLY
-from langchain_hubmix._params import policy_of
+from hubmix.plugin.fields import EmbeddingFields
+from hubmix.plugin.request import plain_options
+from hubmix.plugin.texts import batches, checked, embedding_payload
+from langchain_hubmix._errors import raises_langchain_errors
+from langchain_hubmix._model import HubObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from hubmix.failover.options import CallOptions
 
 
-class HubmixEmbeddings(HubConnection, Embeddings):
+class HubmixEmbeddings(EmbeddingFields, HubObject, Embeddings):
     """Vectors from an embedding model of an OpenAI-compatible hub.
 
     Long lists are cut into requests by count and by size, several of which run at once; the vectors come back in the
@@ -59,21 +60,12 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         ```
     """
 
-    elsewhere: ClassVar[Mapping[str, str]] = EMBEDDINGS_ONLY
-
-    model: str = Field(min_length=1)
-    dimensions: int | None = Field(default=None, ge=1)
-    encoding_format: Literal["float", "base64"] | None = None
-    chunk_size: int = Field(default=100, ge=1)
-    max_chars: int = Field(default=200_000, ge=1)
-    max_concurrency: int = Field(default=4, ge=1)
-    show_progress: bool = False
-    timeout: float | None = None
-    total_timeout: float | None = None
-    max_retries: int | None = None
-    failover: FailoverPolicy | None = None
-    user: str | None = None
-    extra_body: dict[str, Any] | None = None
+    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
+    chunk_size: int = Field(
+        default=100, ge=1, description="Most texts in one request. Some vendors take no more than 10."
+    )
+    max_concurrency: int = Field(default=4, ge=1, description="Most requests at once, in threads or in the event loop.")
+    show_progress: bool = Field(default=False, description="Whether to show a progress bar (tqdm) over the texts.")
 
     @raises_langchain_errors
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -82,19 +74,19 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         Args:
             texts: none of them empty.
         """
-        batches = self._batches(texts)
-        total = sum(map(len, batches))
-        if len(batches) <= 1 or self.max_concurrency == 1:
-            return self._joined((self._embed(batch) for batch in batches), total)
-        with ContextThreadPoolExecutor(max_workers=min(self.max_concurrency, len(batches))) as pool:
-            return self._joined(pool.map(self._embed, batches), total)
+        found = self._batches(texts)
+        total = sum(map(len, found))
+        if len(found) <= 1 or self.max_concurrency == 1:
+            return self._joined((self._embed(batch) for batch in found), total)
+        with ContextThreadPoolExecutor(max_workers=min(self.max_concurrency, len(found))) as pool:
+            return self._joined(pool.map(self._embed, found), total)
 
     @raises_langchain_errors
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """The same without blocking the event loop; cancelling it cancels its requests."""
-        batches = self._batches(texts)
+        found = self._batches(texts)
         free = asyncio.Semaphore(self.max_concurrency)
-        progress = self._progress(sum(map(len, batches)))
+        progress = self._progress(sum(map(len, found)))
 
         async def embed(batch: list[str]) -> list[list[float]]:
             async with free:
@@ -102,7 +94,7 @@ class HubmixEmbeddings(HubConnection, Embeddings):
             progress.update(len(batch))
             return vectors
 
-        tasks = [asyncio.ensure_future(embed(batch)) for batch in batches]
+        tasks = [asyncio.ensure_future(embed(batch)) for batch in found]
         try:
             return [vector for vectors in await asyncio.gather(*tasks) for vector in vectors]
         finally:
@@ -118,54 +110,24 @@ class HubmixEmbeddings(HubConnection, Embeddings):
         Args:
             text: not empty.
         """
-        return self._embed(self._checked([text]))[0]
+        return self._embed(checked([text]))[0]
 
     @raises_langchain_errors
     async def aembed_query(self, text: str) -> list[float]:
         """The same without blocking the event loop."""
-        return (await self.hub.aembed(self._payload(self._checked([text])), self._options())).vectors[0]
+        return (await self.hub.aembed(self._payload(checked([text])), self._options())).vectors[0]
 
     def _embed(self, batch: list[str]) -> list[list[float]]:
         return self.hub.embed(self._payload(batch), self._options()).vectors
 
     def _payload(self, batch: list[str]) -> dict[str, Any]:
-        # Strings, never token ids: gateways turn those into empty input for every vendor but OpenAI.
-        payload = {"model": self.model, "input": batch}
-        set_here = {name: getattr(self, name) for name in ("dimensions", "encoding_format", "user")}
-        return payload | {name: value for name, value in set_here.items() if value is not None}
+        return embedding_payload(self.__dict__, self.model, batch)
 
     def _options(self) -> CallOptions:
-        return CallOptions(
-            policy=policy_of(self.failover, self.max_retries),
-            timeout=self.timeout,
-            total_timeout=self.total_timeout,
-            extra_body=self.extra_body,
-        )
-
-    def _checked(self, texts: Iterable[str]) -> list[str]:
-        if isinstance(texts, str):
-            raise ConfigurationError("embed_documents takes a list of texts, not one text: use embed_query.")
-        texts = list(texts)
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise ConfigurationError(f"Text {position} of {len(texts)} is a {type(text).__name__}, not a string.")
-            if not text:
-                raise ConfigurationError(
-                    f"Text {position} of {len(texts)} is empty. A hub refuses the whole request for one empty text: "
-                    "leave it out, or embed a placeholder such as ' '."
-                )
-        return texts
+        return plain_options(self.__dict__)
 
     def _batches(self, texts: Iterable[str]) -> list[list[str]]:
-        batches: list[list[str]] = []
-        size = 0
-        for text in self._checked(texts):
-            if not batches or len(batches[-1]) >= self.chunk_size or size + len(text) > self.max_chars:
-                batches.append([])
-                size = 0
-            batches[-1].append(text)
-            size += len(text)
-        return batches
+        return batches(checked(texts), most=self.chunk_size, max_chars=self.max_chars)
 
     def _joined(self, answers: Iterable[list[list[float]]], total: int) -> list[list[float]]:
         vectors: list[list[float]] = []

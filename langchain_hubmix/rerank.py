@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import Field
 
-from hubmix.failover.options import CallOptions
-from hubmix.failover.policy import FailoverPolicy
-from langchain_hubmix._connection import HubConnection
-from langchain_hubmix._errors import ConfigurationError, raises_langchain_errors
-from langchain_hubmix._hints import RERANK_ONLY
-from langchain_hubmix._params import policy_of
+from hubmix.plugin.fields import RerankFields
+from hubmix.plugin.request import plain_options
+from hubmix.plugin.texts import ranking, rerank_payload
+from langchain_hubmix._errors import raises_langchain_errors
+from langchain_hubmix._model import HubObject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.callbacks import Callbacks
 
+    from hubmix.failover.options import CallOptions
     from hubmix.wire import RerankReply
 
 
-class HubmixRerank(HubConnection, BaseDocumentCompressor):
+class HubmixRerank(RerankFields, HubObject, BaseDocumentCompressor):
     """Documents in the order of their relevance to a query, judged by a rerank model of a hub.
 
     Args:
@@ -48,16 +47,6 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
         assert best[0].page_content.startswith("The cat") and best[0].metadata["relevance_score"] > 0
         ```
     """
-
-    elsewhere: ClassVar[Mapping[str, str]] = RERANK_ONLY
-
-    model: str = Field(min_length=1)
-    top_n: int | None = Field(default=None, ge=1)
-    timeout: float | None = None
-    total_timeout: float | None = None
-    max_retries: int | None = None
-    failover: FailoverPolicy | None = None
-    extra_body: dict[str, Any] | None = None
 
     @raises_langchain_errors
     def rerank(
@@ -108,24 +97,14 @@ class HubmixRerank(HubConnection, BaseDocumentCompressor):
 
     def _payload(self, documents: Sequence[Any], query: str, top_n: int | None) -> dict[str, Any]:
         texts = [item.page_content if isinstance(item, Document) else item for item in documents]
-        payload = {"model": self.model, "query": query, "documents": texts}
-        wanted = self.top_n if top_n is None else top_n
-        if wanted is not None and wanted < 1:
-            raise ConfigurationError(f"top_n is how many documents to keep, 1 or more, not {wanted}.")
-        return payload if wanted is None else {**payload, "top_n": min(wanted, len(texts))}
+        return rerank_payload(self.__dict__, query, texts, top_n)
 
     def _options(self) -> CallOptions:
-        return CallOptions(
-            policy=policy_of(self.failover, self.max_retries),
-            timeout=self.timeout,
-            total_timeout=self.total_timeout,
-            extra_body=self.extra_body,
-        )
+        return plain_options(self.__dict__)
 
 
 def _scores(reply: RerankReply, top_n: int | None) -> list[dict[str, Any]]:
-    # Cut here too: a vendor that does not know `top_n` gives all of them.
-    return [{"index": result.index, "relevance_score": result.score} for result in reply.results[:top_n]]
+    return [{"index": index, "relevance_score": score} for index, score in ranking(reply, top_n)]
 
 
 def _ranked(documents: Sequence[Document], scores: list[dict[str, Any]]) -> list[Document]:

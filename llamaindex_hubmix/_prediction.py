@@ -19,7 +19,8 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 
-from llamaindex_hubmix._structured import Method, PartialObjects, ask, read_object
+from hubmix.plugin.structured import Method
+from llamaindex_hubmix._structured import PartialObjects, ask, read_object
 from llamaindex_hubmix._tools import react_defaults
 
 if TYPE_CHECKING:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
-from typing import Any, Generic, Literal
+from typing import Any, Generic
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock, ToolCallBlock
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
@@ -13,13 +11,10 @@ from llama_index.core.types import Model
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from hubmix.errors import ConfigurationError, RefusalError, StructuredOutputError
+from hubmix.errors import RefusalError, StructuredOutputError
+from hubmix.plugin.schema import wire_name
+from hubmix.plugin.structured import Method, in_words, response_format
 from llamaindex_hubmix._messages import INVALID_CALLS
-from llamaindex_hubmix._tools import named_choice
-
-Method = Literal["json_schema", "function_calling", "json_mode", "text"]
-"""How an object is asked for: the vendor's own schema mode, a forced tool call, JSON mode with the schema in the
-prompt, or the schema in the prompt alone."""
 
 
 def ask(
@@ -30,28 +25,9 @@ def ask(
         return list(messages), {"response_format": response_format(output_cls)}
     if method == "function_calling":
         tool = function_tool(output_cls)
-        return list(messages), {"tools": [tool], "tool_choice": named_choice(tool["function"]["name"])}
+        return list(messages), {"tools": [tool], "tool_choice": tool["function"]["name"]}
     parameters: dict[str, Any] = {"response_format": {"type": "json_object"}} if method == "json_mode" else {}
     return _with_instructions(messages, output_cls), parameters
-
-
-def response_format(output_cls: type[BaseModel]) -> dict[str, Any]:
-    """The `response_format` for a model's own schema mode; strict wherever the schema allows it.
-
-    Strict mode knows only objects whose keys are all declared: a class with a free-form dict is sent without it.
-
-    Raises:
-        ConfigurationError: it is no pydantic class.
-    """
-    import openai
-
-    if not issubclass(output_cls, BaseModel):
-        raise ConfigurationError(f"response_format must be a dict or a pydantic class, not {output_cls.__name__}.")
-    schema: dict[str, Any] = dict(openai.pydantic_function_tool(output_cls)["function"]["parameters"])
-    strict = _is_closed(schema)
-    if not strict:
-        schema = output_cls.model_json_schema()
-    return {"type": "json_schema", "json_schema": {"name": _name(output_cls), "schema": schema, "strict": strict}}
 
 
 def function_tool(output_cls: type[BaseModel]) -> dict[str, Any]:
@@ -60,27 +36,12 @@ def function_tool(output_cls: type[BaseModel]) -> dict[str, Any]:
     description = schema.pop("description", None) or f"Give the answer as {output_cls.__name__}."
     return {
         "type": "function",
-        "function": {"name": _name(output_cls), "description": description, "parameters": schema},
+        "function": {"name": wire_name(output_cls.__name__), "description": description, "parameters": schema},
     }
 
 
-def _name(output_cls: type[BaseModel]) -> str:
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", output_cls.__name__)[:64]
-
-
-def _is_closed(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return all(_is_closed(item) for item in schema)
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        return False
-    return all(_is_closed(value) for value in schema.values())
-
-
 def _with_instructions(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
-    schema = json.dumps(output_cls.model_json_schema(), ensure_ascii=False)
-    text = f"Answer with one JSON object that follows this JSON schema, and with nothing else:\n{schema}"
+    text = in_words(output_cls.model_json_schema())
     if not messages:
         return [ChatMessage(role=MessageRole.USER, content=text)]
     last = messages[-1]

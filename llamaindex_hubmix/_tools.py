@@ -13,8 +13,6 @@ from pydantic_core import from_json
 from hubmix.errors import ConfigurationError, MalformedAnswerError
 from llamaindex_hubmix._messages import INVALID_CALLS
 
-_CHOICES = frozenset({"auto", "none", "required"})
-
 
 def wire_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
     """The `tools` of a body; a dict is taken for one in the wire's form already.
@@ -33,29 +31,6 @@ def _spec(tool: Any) -> dict[str, Any]:
             f"{tool!r} is no tool: pass a tool of LlamaIndex, such as FunctionTool.from_defaults(your_function)."
         )
     return dict(tool.metadata.to_openai_tool(skip_length_check=True))
-
-
-def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> Any:
-    """The `tool_choice` of a body.
-
-    Args:
-        choice: None, ``auto``, ``none``, ``required`` (``any`` is the same), the name of a tool, or the wire's dict.
-        tools: The tools in the wire's form.
-
-    Returns:
-        What to send, or None to send nothing.
-    """
-    if not isinstance(choice, str):
-        return choice
-    names = {tool.get("function", {}).get("name") for tool in tools}
-    if choice in names or choice not in _CHOICES | {"any"}:
-        return named_choice(choice)
-    return "required" if choice == "any" else choice
-
-
-def named_choice(name: str) -> dict[str, Any]:
-    """The `tool_choice` that forces one tool. More vendors know it than know ``required``."""
-    return {"type": "function", "function": {"name": name}}
 
 
 def tool_selections(response: ChatResponse, *, error_on_no_tool_call: bool) -> list[ToolSelection]:

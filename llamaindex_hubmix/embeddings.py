@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
 from llama_index_instrumentation import get_dispatcher
-from pydantic import Field, field_serializer
+from pydantic import Field
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions
-from hubmix.failover.policy import FailoverPolicy
-from llamaindex_hubmix._model import OPENAI_ONLY, HubConnection
-from llamaindex_hubmix._request import NAMES, policy_of, policy_to_dict
+from hubmix.plugin.fields import EmbeddingFields
+from hubmix.plugin.request import plain_options
+from hubmix.plugin.texts import batches, checked, embedding_payload
+from llamaindex_hubmix._model import HubComponent
 
 dispatcher = get_dispatcher(__name__)
 
 
-class HubmixEmbedding(HubConnection, BaseEmbedding):
+class HubmixEmbedding(EmbeddingFields, HubComponent, BaseEmbedding):
     """Vectors from an embedding model of an OpenAI-compatible hub.
 
     A failed request is tried again, but never with another model: the vector spaces of two models have nothing to do
@@ -56,31 +56,15 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
         ```
     """
 
-    model_name: str = Field(description="ID of the model, as the hub lists it.")
-    embed_batch_size: int = Field(default=100, gt=0, le=2048, description="Most texts in one request.")
-    num_workers: int | None = Field(default=8, ge=1, description="Most requests at once in the async verbs.")
-    dimensions: int | None = Field(default=None, ge=1, description="Length of the vectors.")
-    user: str | None = Field(default=None, description="Your own id for the end user.")
-    extra_body: dict[str, Any] | None = Field(default=None, description="Fields merged into every body last.")
-    timeout: float | None = Field(default=None, description="Seconds for one attempt.")
-    total_timeout: float | None = Field(default=None, description="Seconds for one request with its retries.")
-    max_retries: int | None = Field(default=None, description="Further attempts at a failed request.")
-    failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
-
-    names: ClassVar[Mapping[str, str]] = {
-        **{name: meant for name, meant in NAMES.items() if meant != "model"},
-        "model": "model_name",
-    }
-    elsewhere: ClassVar[Mapping[str, str]] = {
-        **OPENAI_ONLY,
-        "mode": "one model serves texts and queries; leave it out",
-        "fallbacks": "vectors of two models cannot be compared; leave it out",
-    }
-
-    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
-        if model is not None:
-            kwargs["model"] = model
-        super().__init__(**kwargs)
+    model_name: str = Field(
+        alias="model", kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it."
+    )
+    embed_batch_size: int = Field(
+        default=100, gt=0, le=2048, description="Most texts in one request. Some vendors take no more than 10."
+    )
+    num_workers: int | None = Field(
+        default=8, ge=1, description="Most requests at once in the async verbs. None: no limit."
+    )
 
     @classmethod
     def class_name(cls) -> str:
@@ -91,10 +75,6 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
     def model(self) -> str:
         """The same as `model_name`."""
         return self.model_name
-
-    @field_serializer("failover")
-    def _policy_to_dict(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
-        return policy_to_dict(policy)
 
     def to_payload(self) -> dict[str, Any]:
         """What events and callbacks say of this model: nothing secret is among it."""
@@ -109,10 +89,12 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
     # ------------------------------------------------------------------------------------- one request each
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self.hub.embed(self._payload(texts), self._options()).vectors if texts else []
+        replies = [self.hub.embed(payload, self._options()) for payload in self._requests(texts)]
+        return [vector for reply in replies for vector in reply.vectors]
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return (await self.hub.aembed(self._payload(texts), self._options())).vectors if texts else []
+        replies = [await self.hub.aembed(payload, self._options()) for payload in self._requests(texts)]
+        return [vector for reply in replies for vector in reply.vectors]
 
     def _get_text_embedding(self, text: str) -> Embedding:
         return self._get_text_embeddings([text])[0]
@@ -126,25 +108,12 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
     async def _aget_query_embedding(self, query: str) -> Embedding:
         return await self._aget_text_embedding(query)
 
-    def _payload(self, texts: Sequence[str]) -> dict[str, Any]:
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):  # a number would be taken for a token id
-                raise ConfigurationError(f"Text {number} of {len(texts)} is a {type(text).__name__}, not a string.")
-            if not text:
-                raise ConfigurationError(
-                    f"Text {number} of {len(texts)} is empty: hubs refuse a request with an empty text; leave it out."
-                )
-        # Strings, never token ids: gateways turn those into empty input for every vendor but OpenAI.
-        payload = {"model": self.model_name, "input": list(texts), "dimensions": self.dimensions, "user": self.user}
-        return {name: value for name, value in payload.items() if value is not None}
+    def _requests(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        parts = batches(checked(texts), most=self.embed_batch_size, max_chars=self.max_chars)
+        return [embedding_payload(self.__dict__, self.model_name, part) for part in parts]
 
     def _options(self) -> CallOptions:
-        return CallOptions(
-            policy=policy_of(self.failover, self.max_retries),
-            timeout=self.timeout,
-            total_timeout=self.total_timeout,
-            extra_body=self.extra_body,
-        )
+        return plain_options(self.__dict__)
 
     # -------------------------------------------------------------------------------------- many, in batches
 
@@ -161,14 +130,14 @@ class HubmixEmbedding(HubConnection, BaseEmbedding):
             show_progress: show a progress bar (tqdm) over the requests.
         """
         size = self.embed_batch_size
-        batches = [texts[start : start + size] for start in range(0, len(texts), size)]
-        free = asyncio.Semaphore(self.num_workers or max(len(batches), 1))
+        parts = [texts[start : start + size] for start in range(0, len(texts), size)]
+        free = asyncio.Semaphore(self.num_workers or max(len(parts), 1))
 
         async def embed(batch: list[str]) -> list[Embedding]:
             async with free:
                 return await self._embed_batch(batch)
 
-        tasks = [asyncio.ensure_future(embed(batch)) for batch in batches]
+        tasks = [asyncio.ensure_future(embed(batch)) for batch in parts]
         try:
             # As they end, not as they began: the first failure must not wait for a request that is never answered.
             done = asyncio.as_completed(tasks)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -16,19 +16,18 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import ToolSelection
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, field_serializer
 
-from hubmix.failover.policy import FailoverPolicy
+from hubmix.plugin.fields import ChatFields
+from hubmix.plugin.request import ChatRequest, wire_tool_choice
+from hubmix.plugin.structured import Method, response_format
 from hubmix.transport.owned import Owned
-from llamaindex_hubmix._callbacks import failover_reporter
 from llamaindex_hubmix._messages import RemoteContent, to_wire
-from llamaindex_hubmix._model import OPENAI_ONLY, HubConnection
+from llamaindex_hubmix._model import HubComponent, request_of
 from llamaindex_hubmix._prediction import StructuredPrediction
 from llamaindex_hubmix._replies import chat_response, completion_response
-from llamaindex_hubmix._request import NAMES, Request, build, policy_to_dict
 from llamaindex_hubmix._stream import ResponseStream
-from llamaindex_hubmix._structured import Method, response_format
-from llamaindex_hubmix._tools import tool_selections, wire_tool_choice, wire_tools
+from llamaindex_hubmix._tools import tool_selections, wire_tools
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
@@ -40,7 +39,7 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 2,925 tokens."""
 
 
-class Hubmix(HubConnection, StructuredPrediction):
+class Hubmix(ChatFields, HubComponent, StructuredPrediction):
     """A chat model of an OpenAI-compatible hub: AIHubMix, AIHubAPI, or any New API or one-api gateway.
 
     Args:
@@ -98,66 +97,28 @@ class Hubmix(HubConnection, StructuredPrediction):
         ```
     """
 
-    model: str = Field(description="ID of the model, as the hub lists it.")
-    fallbacks: Literal["auto"] | list[str] | None = Field(default=None, description="Models to go on to, in order.")
-    temperature: float | None = Field(default=None, description="Randomness, 0 to 2.")
-    max_tokens: int | None = Field(default=None, description="Most tokens of an answer.")
-    top_p: float | None = Field(default=None, description="Nucleus sampling, 0 to 1.")
-    frequency_penalty: float | None = Field(default=None, description="-2 to 2.")
-    presence_penalty: float | None = Field(default=None, description="-2 to 2.")
-    stop: str | list[str] | None = Field(default=None, description="Where the answer ends.")
-    seed: int | None = Field(default=None, description="For answers that repeat, as far as the vendor can.")
-    n: int | None = Field(default=None, description="Choices; those beyond the first are in `raw`.")
-    logprobs: bool | None = Field(default=None, description="Give the log-probability of each token.")
-    top_logprobs: int | None = Field(default=None, description="And of so many alternatives, up to 20.")
-    logit_bias: dict[str, int] | None = Field(default=None, description="Token id to bias, -100 to 100.")
-    reasoning_effort: str | None = Field(default=None, description="none, minimal, low, medium, high or xhigh.")
-    response_format: dict[str, Any] | None = Field(default=None, description="JSON mode or a JSON schema.")
-    parallel_tool_calls: bool | None = Field(default=None, description="Whether one answer may call several tools.")
-    user: str | None = Field(default=None, description="Your own id for the end user.")
-    service_tier: str | None = Field(default=None, description="OpenAI's service tier.")
-    extra_body: dict[str, Any] | None = Field(default=None, description="Fields merged into every body last.")
-
-    timeout: float | None = Field(default=None, description="Seconds for one attempt.")
-    total_timeout: float | None = Field(default=None, description="Seconds for the whole call.")
-    max_retries: int | None = Field(default=None, description="Further attempts at the same model.")
-    failover: FailoverPolicy | None = Field(default=None, description="The rest about retries and fallbacks.")
-    stream_usage: bool = Field(default=True, description="Ask for token counts in streams.")
-
-    context_window: int | None = Field(default=None, description="Tokens; overrides the catalog.")
-    num_output: int | None = Field(default=None, description="Tokens kept free for the answer.")
-    is_function_calling_model: bool | None = Field(default=None, description="Overrides the catalog.")
-    structured_output_method: Method | None = Field(default=None, description="Overrides the catalog.")
-
-    names: ClassVar[Mapping[str, str]] = NAMES
-    elsewhere: ClassVar[Mapping[str, str]] = {
-        **OPENAI_ONLY,
-        "is_chat_model": "every model is asked through chat completions; leave it out",
-        "should_use_structured_outputs": 'use structured_output_method="json_schema"',
-        "strict": 'use structured_output_method="json_schema"',
-        "tokenizer": "nothing is counted here; leave it out",
-        "modalities": 'pass it to a call, or use extra_body={"modalities": […]}',
-        "audio_config": 'pass audio={…} to a call, or use extra_body={"audio": {…}}',
-    }
-
-    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
-        if model is not None:
-            kwargs["model"] = model
-        super().__init__(**kwargs)
+    context_window: int | None = Field(default=None, description="Tokens. Default: the catalog's number, else 128,000.")
+    num_output: int | None = Field(
+        default=None,
+        description="Tokens that LlamaIndex keeps free for the answer when it packs a prompt. Default: `max_tokens`.",
+    )
+    is_function_calling_model: bool | None = Field(
+        default=None, description="Whether tools may be given. Default: yes, unless the catalog says no."
+    )
+    structured_output_method: Method | None = Field(
+        default=None,
+        description="How objects are asked for: json_schema, function_calling, json_mode or text. "
+        "Default: the strongest that the catalog says the model has.",
+    )
 
     @classmethod
     def class_name(cls) -> str:
         """Its name in serialised form."""
         return "Hubmix"
 
-    @field_validator("response_format", mode="before")
-    @classmethod
-    def _format_of_class(cls, value: Any) -> Any:
-        return response_format(value) if isinstance(value, type) else value
-
-    @field_serializer("failover")
-    def _policy_to_dict(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
-        return policy_to_dict(policy)
+    @field_serializer("response_format")
+    def _format_to_dict(self, wanted: Any) -> dict[str, Any] | None:
+        return None if wanted is None else response_format(wanted)
 
     # -------------------------------------------------------------------------------------------- what it is
 
@@ -196,7 +157,7 @@ class Hubmix(HubConnection, StructuredPrediction):
             kwargs: what the call would say, such as `model=` or `fallbacks=`.
         """
         request = self._request([], kwargs)
-        return self.hub.candidates(request.payload["model"], request.options)
+        return self.hub.candidates(request.body["model"], request.options)
 
     # ------------------------------------------------------------------------------------------------- chat
 
@@ -274,17 +235,17 @@ class Hubmix(HubConnection, StructuredPrediction):
 
     # ------------------------------------------------------------------------- the calls, without callbacks
 
-    def _request(self, wire: list[dict[str, Any]], kwargs: dict[str, Any], *, stream: bool = False) -> Request:
-        return build(self.__dict__, kwargs, wire, failover_reporter(self.model), stream=stream)
+    def _request(self, wire: list[dict[str, Any]], kwargs: dict[str, Any], *, stream: bool = False) -> ChatRequest:
+        return request_of(self.__dict__, kwargs, wire, stream=stream)
 
     def _chat(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> ChatResponse:
         request = self._request(to_wire(messages), kwargs)
-        reply = self.hub.chat(request.payload, request.options)
+        reply = self.hub.chat(request.body, request.options)
         return chat_response(reply, single_call=request.single_call)
 
     async def _achat(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> ChatResponse:
         request = self._request(await _to_wire(messages), kwargs)
-        reply = await self.hub.achat(request.payload, request.options)
+        reply = await self.hub.achat(request.body, request.options)
         return chat_response(reply, single_call=request.single_call)
 
     def _stream_chat(
@@ -292,11 +253,11 @@ class Hubmix(HubConnection, StructuredPrediction):
     ) -> Generator[ChatResponse, None, None]:
         return self._stream(self._request(to_wire(messages), kwargs, stream=True))
 
-    def _stream(self, request: Request) -> Generator[ChatResponse, None, None]:
-        responses = ResponseStream(request.payload["model"], single_call=request.single_call)
+    def _stream(self, request: ChatRequest) -> Generator[ChatResponse, None, None]:
+        responses = ResponseStream(request.body["model"], single_call=request.single_call)
         # Closed here and now when the caller stops early: left to the garbage collector, an SDK stream can lock up the
         # thread that collects it (httpcore issues 990 and 996).
-        with closing(self.hub.stream_chat(request.payload, request.options)) as deltas:
+        with closing(self.hub.stream_chat(request.body, request.options)) as deltas:
             for delta in deltas:
                 yield responses.read(delta)
 
@@ -305,9 +266,9 @@ class Hubmix(HubConnection, StructuredPrediction):
     ) -> AsyncGenerator[ChatResponse, None]:
         return self._astream(self._request(await _to_wire(messages), kwargs, stream=True))
 
-    async def _astream(self, request: Request) -> AsyncGenerator[ChatResponse, None]:
-        responses = ResponseStream(request.payload["model"], single_call=request.single_call)
-        async with aclosing(Owned(self.hub.astream_chat(request.payload, request.options))) as deltas:
+    async def _astream(self, request: ChatRequest) -> AsyncGenerator[ChatResponse, None]:
+        responses = ResponseStream(request.body["model"], single_call=request.single_call)
+        async with aclosing(Owned(self.hub.astream_chat(request.body, request.options))) as deltas:
             async for delta in deltas:
                 yield responses.read(delta)
 

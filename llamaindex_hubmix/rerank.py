@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
-from pydantic import Field, field_serializer
 
 from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions
-from hubmix.failover.policy import FailoverPolicy
+from hubmix.plugin.fields import RerankFields
+from hubmix.plugin.request import plain_options
+from hubmix.plugin.texts import ranking, rerank_payload
 from hubmix.wire import RerankReply
-from llamaindex_hubmix._model import OPENAI_ONLY, HubConnection
-from llamaindex_hubmix._request import NAMES, policy_of, policy_to_dict
+from llamaindex_hubmix._model import HubComponent
 
 dispatcher = get_dispatcher(__name__)
 
 
-class HubmixRerank(HubConnection, BaseNodePostprocessor):
+class HubmixRerank(RerankFields, HubComponent, BaseNodePostprocessor):
     """Nodes in the order of their relevance to a query, judged by a rerank model of a hub.
 
     Args:
@@ -52,33 +51,10 @@ class HubmixRerank(HubConnection, BaseNodePostprocessor):
         ```
     """
 
-    model: str = Field(description="ID of the model, as the hub lists it.")
-    top_n: int | None = Field(default=None, ge=1, description="How many of the best to keep.")
-    extra_body: dict[str, Any] | None = Field(default=None, description="Fields merged into every body last.")
-    timeout: float | None = Field(default=None, description="Seconds for one attempt.")
-    total_timeout: float | None = Field(default=None, description="Seconds for the call with its retries.")
-    max_retries: int | None = Field(default=None, description="Further attempts at a failed request.")
-    failover: FailoverPolicy | None = Field(default=None, description="The rest about retries.")
-
-    names: ClassVar[Mapping[str, str]] = NAMES
-    elsewhere: ClassVar[Mapping[str, str]] = {
-        **OPENAI_ONLY,
-        "fallbacks": "scores of two models cannot be compared; leave it out",
-    }
-
-    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
-        if model is not None:
-            kwargs["model"] = model
-        super().__init__(**kwargs)
-
     @classmethod
     def class_name(cls) -> str:
         """Its name in serialised form."""
         return "HubmixRerank"
-
-    @field_serializer("failover")
-    def _policy_to_dict(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
-        return policy_to_dict(policy)
 
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
@@ -122,16 +98,10 @@ class HubmixRerank(HubConnection, BaseNodePostprocessor):
 
     def _payload(self, nodes: list[NodeWithScore], query: str) -> dict[str, Any]:
         texts = [node.node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
-        payload: dict[str, Any] = {"model": self.model, "query": query, "documents": texts}
-        return payload if self.top_n is None else {**payload, "top_n": min(self.top_n, len(texts))}
+        return rerank_payload(self.__dict__, query, texts, None)
 
     def _options(self) -> CallOptions:
-        return CallOptions(
-            policy=policy_of(self.failover, self.max_retries),
-            timeout=self.timeout,
-            total_timeout=self.total_timeout,
-            extra_body=self.extra_body,
-        )
+        return plain_options(self.__dict__)
 
 
 def _query(bundle: QueryBundle | None) -> str:
@@ -141,5 +111,5 @@ def _query(bundle: QueryBundle | None) -> str:
 
 
 def _ranked(nodes: list[NodeWithScore], reply: RerankReply, top_n: int | None) -> list[NodeWithScore]:
-    """New nodes with scores, the caller's left as they are; a hub that ignores `top_n` is cut here."""
-    return [NodeWithScore(node=nodes[found.index].node, score=found.score) for found in reply.results[:top_n]]
+    """New nodes with scores; the caller's are left as they are."""
+    return [NodeWithScore(node=nodes[index].node, score=score) for index, score in ranking(reply, top_n)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from hubmix.errors import ConfigurationError, HubmixError
 from hubmix.failover.options import CallOptions
-from hubmix.wire.parameters import REQUEST_PARAMETERS, canonical, reject_unknown
+from hubmix.wire.parameters import REQUEST_PARAMETERS, normalize_names, reject_unknown
 
 Content = str | Sequence[Mapping[str, Any]] | Mapping[str, Any]
 _OPTIONS = frozenset(option.name for option in fields(CallOptions))
@@ -54,7 +54,7 @@ class Maker:
             raise ConfigurationError(
                 f"prompt is a template such as 'Translate: {{}}' or a function of the row, not {type(prompt).__name__}."
             )
-        named = canonical(parameters)
+        named = normalize_names(parameters, REQUEST_PARAMETERS)
         for name in named:
             if name in _OPTIONS:
                 raise ConfigurationError(f"map takes {name!r} with its options: options=CallOptions({name}=…).")

@@ -1,157 +1,157 @@
-"""The parameters that both frameworks take, under one name each, and the names that other classes use for them."""
+"""The parameters of a request: one declaration each, and the names that other classes use for them."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
+
+from pydantic import BaseModel, Field
 
 from hubmix.errors import ConfigurationError
 
-# What a model object of either framework may be given once for all its calls, sent in the body under the same name and
-# in this order.
-MODEL_SETTINGS: tuple[str, ...] = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "stop",
-    "seed",
-    "n",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "reasoning_effort",
-    "response_format",
-    "parallel_tool_calls",
-    "user",
-    "service_tier",
-)
 
-# What a single call may say in the body.
-REQUEST_PARAMETERS: frozenset[str] = frozenset(MODEL_SETTINGS) | {
-    "tools",
-    "tool_choice",
-    "stream_options",
-    "modalities",
-    "audio",
-    "prediction",
-    "metadata",
-    "store",
-    "verbosity",
-    "web_search_options",
-    "prompt_cache_key",
-    "safety_identifier",
-}
+class ChatParameters(BaseModel):
+    """Fields of a chat completion that a model object may fix for all its calls.
 
-# What ChatOpenAI, OpenAI's SDK, OpenAILike and friends call the same thing.
-ALIASES: dict[str, str] = {
+    A new sampling parameter is one line here: both frameworks' classes, their signatures, the parameters of
+    `Hub.map` and the reference page follow. Fields are sent in this order, under these names, and only when set.
+    """
+
+    temperature: float | None = Field(default=None, description="Randomness, 0 to 2.")
+    max_tokens: int | None = Field(default=None, description="Most tokens of an answer.")
+    max_completion_tokens: int | None = Field(
+        default=None, description="The same under OpenAI's newer name. The name you use is the name that is sent."
+    )
+    top_p: float | None = Field(default=None, description="Nucleus sampling, 0 to 1.")
+    frequency_penalty: float | None = Field(default=None, description="Penalty for frequent tokens, -2 to 2.")
+    presence_penalty: float | None = Field(default=None, description="Penalty for tokens that occurred, -2 to 2.")
+    stop: str | list[str] | None = Field(default=None, description="Where the answer ends. An empty list is not sent.")
+    seed: int | None = Field(default=None, description="For answers that repeat, as far as the vendor can.")
+    n: int | None = Field(default=None, description="Number of choices. Streams leave it out.")
+    logprobs: bool | None = Field(default=None, description="Whether to return the log probability of each token.")
+    top_logprobs: int | None = Field(default=None, description="Number of alternatives per token, up to 20.")
+    logit_bias: dict[str, int] | dict[int, int] | None = Field(
+        default=None, description="Token ID to bias, -100 to 100."
+    )
+    reasoning_effort: str | None = Field(default=None, description="none, minimal, low, medium, high or xhigh.")
+    reasoning: dict[str, Any] | None = Field(default=None, description="OpenRouter's reasoning settings.")
+    response_format: Any = Field(
+        default=None, description="JSON mode, a JSON schema, or a pydantic class that one is made from."
+    )
+    parallel_tool_calls: bool | None = Field(default=None, description="Whether one answer may call several tools.")
+    user: str | None = Field(default=None, description="Your own ID of the end user.")
+    service_tier: str | None = Field(default=None, description="OpenAI's service tier.")
+    verbosity: str | None = Field(default=None, description="low, medium or high.")
+    modalities: list[str] | None = Field(default=None, description='Forms of the answer, such as ["text", "audio"].')
+    audio: dict[str, Any] | None = Field(default=None, description="Voice and format of a spoken answer.")
+    prediction: dict[str, Any] | None = Field(default=None, description="Text that the answer will mostly repeat.")
+    web_search_options: dict[str, Any] | None = Field(default=None, description="Settings of the vendor's web search.")
+    store: bool | None = Field(default=None, description="Whether the vendor keeps the answer.")
+    prompt_cache_key: str | None = Field(default=None, description="Groups requests that share a prompt prefix.")
+    safety_identifier: str | None = Field(default=None, description="OpenAI's stable ID of the end user.")
+
+
+MODEL_SETTINGS: tuple[str, ...] = tuple(ChatParameters.model_fields)
+"""What a model object may fix for all its calls, in the order in which it is sent."""
+
+REQUEST_PARAMETERS: frozenset[str] = frozenset(MODEL_SETTINGS) | {"tools", "tool_choice", "stream_options", "metadata"}
+"""What a single call may say in the body. `metadata` is not a field because LangChain uses that name for tracing."""
+
+TWINS: Mapping[str, str] = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""Two names of one limit: a call that uses one replaces the model's value under the other."""
+
+ALIASES: Mapping[str, str] = {
     "model_name": "model",
     "api_base": "base_url",
     "openai_api_base": "base_url",
     "openai_api_key": "api_key",
     "request_timeout": "timeout",
-    "max_completion_tokens": "max_tokens",
     "stop_sequences": "stop",
-    "model_kwargs": "extra_body",
+    "audio_config": "audio",
     "default_header": "default_headers",
+    "extra_headers": "default_headers",
     "async_http_client": "http_async_client",
 }
+"""What ChatOpenAI, OpenAI's SDK, OpenAILike and others call the same thing."""
 
 # What ChatOpenAI takes as `model_kwargs` and LlamaIndex's OpenAI as `additional_kwargs` goes to the SDK's `create`, so
-# the SDK's own arguments stand there beside fields of the body.
-_FOR_THE_SDK = ("model_kwargs", "additional_kwargs")
-_SDK_ARGUMENTS = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
-
-
-def canonical(values: Mapping[str, Any], aliases: Mapping[str, str] = ALIASES) -> dict[str, Any]:
-    """The same values under the names used here.
-
-    Args:
-        values: Keyword arguments as a user wrote them.
-        aliases: Other name to name.
-
-    Raises:
-        ConfigurationError: If two names for one thing carry different values, or there is no such thing here.
-    """
-    if aliases.keys().isdisjoint(values):
-        return dict(values)
-    result: dict[str, Any] = {}
-    written: dict[str, str] = {}
-    for given, value in _without_sdk_arguments(values):
-        name = aliases.get(given, given)
-        before = result.get(name)
-        if name == "extra_body" and isinstance(before, Mapping) and isinstance(value, Mapping):
-            both = before.keys() & value.keys()
-            if all(before[field] == value[field] for field in both):  # fields of one body, written in two places
-                before = value = {**before, **value}
-        if before is not None and value is not None and before is not value and before != value:
-            raise ConfigurationError(
-                f"{given!r} and {written[name]!r} are the same parameter and have different values."
-            )
-        if name not in result or value is not None:
-            result[name], written[name] = value, given
-    return result
-
-
-def _without_sdk_arguments(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for given, value in values.items():
-        if given not in _FOR_THE_SDK or not isinstance(value, Mapping) or _SDK_ARGUMENTS.isdisjoint(value):
-            yield given, value
-            continue
-        if value.get("extra_query"):
-            raise ConfigurationError(
-                f"{given} holds extra_query, but the URL of a call takes no query: use extra_body."
-            )
-        fields = {name: field for name, field in value.items() if name not in _SDK_ARGUMENTS}
-        inner = value.get("extra_body") or {}
-        if not isinstance(inner, Mapping):
-            raise ConfigurationError(f"extra_body in {given} must be a dict of fields, not {type(inner).__name__}.")
-        yield given, {**fields, **inner}
-        if "extra_headers" in value:  # which not every class knows by this name
-            yield "default_headers", value["extra_headers"]
-        if "timeout" in value:
-            yield "timeout", value["timeout"]
-
-
-def opened(values: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:
-    """:func:`canonical`, and what `model_kwargs` holds in the place where it belongs.
-
-    Args:
-        values: Keyword arguments as a user wrote them.
-        known: The names that are parameters of their own; the others are a vendor's and go into `extra_body`, whose own
-            values win.
-
-    Raises:
-        ConfigurationError: If a parameter has different values in two places.
-    """
-    held = values.get("model_kwargs")
-    if held is None:
-        return canonical(values)
-    if not isinstance(held, Mapping):
-        raise ConfigurationError(f"model_kwargs is a dict of parameters, not a {type(held).__name__}.")
-    result = canonical({name: value for name, value in values.items() if name != "model_kwargs"})
-    inner = canonical({"model_kwargs": held})
-    vendors = {}
-    for given, value in inner.pop("extra_body").items():
-        if (name := ALIASES.get(given, given)) in known:
-            inner[name] = value
-        else:
-            vendors[given] = value
-    for name, value in inner.items():
-        before = result.get(name)
-        if before is None:
-            result[name] = value
-        elif value is not None and before != value:
-            raise ConfigurationError(f"{name!r} has one value as a parameter and another in model_kwargs.")
-    if vendors:
-        result["extra_body"] = {**vendors, **(result.get("extra_body") or {})}
-    return result
-
-
+# the SDK's own arguments may stand there next to fields of the body.
+_HOLDERS = ("model_kwargs", "additional_kwargs")
+_MERGED = frozenset({"extra_body", "default_headers", "headers"})
 # Settings that all objects of a hub share.
 _OF_THE_HUB = frozenset({"rate_limit", "aliases", "model_overrides", "catalog_refresh"})
+
+
+def normalize_names(
+    values: Mapping[str, Any], known: Container[str], aliases: Mapping[str, str] = ALIASES
+) -> dict[str, Any]:
+    """Return the same values under the names used here, `model_kwargs` and `additional_kwargs` opened.
+
+    Args:
+        values: keyword arguments as a user wrote them.
+        known: the names that are parameters of their own. What else stands in `model_kwargs` is a vendor's parameter
+            and goes into `extra_body`, whose own values win.
+        aliases: other name to name.
+
+    Raises:
+        ConfigurationError: a parameter has different values in two places.
+    """
+    result: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    for given, value in values.items():
+        if given not in _HOLDERS:
+            _add(result, written, aliases.get(given, given), value, given)
+    for holder in _HOLDERS:
+        if values.get(holder) is not None:
+            vendors = _open(holder, values[holder], result, written, known, aliases)
+            if vendors:
+                result["extra_body"] = {**vendors, **(result.get("extra_body") or {})}
+    return result
+
+
+def _add(result: dict[str, Any], written: dict[str, str], name: str, value: Any, given: str) -> None:
+    before = result.get(name)
+    if before is None or value is None or before is value or before == value:
+        agree = True
+    elif name in _MERGED and isinstance(before, Mapping) and isinstance(value, Mapping):
+        agree = all(before[key] == value[key] for key in before.keys() & value.keys())
+        value = {**before, **value}
+    else:
+        agree = False
+    if not agree:
+        raise ConfigurationError(f"{given!r} and {written[name]!r} are the same parameter and have different values.")
+    if name not in result or value is not None:
+        result[name], written[name] = value, given
+
+
+def _open(
+    holder: str,
+    held: Any,
+    result: dict[str, Any],
+    written: dict[str, str],
+    known: Container[str],
+    aliases: Mapping[str, str],
+) -> dict[str, Any]:
+    """Move the parameters that `held` holds into `result`; return the vendor's own ones."""
+    if not isinstance(held, Mapping):
+        raise ConfigurationError(f"{holder} is a dict of parameters, not {type(held).__name__}.")
+    if held.get("extra_query"):
+        raise ConfigurationError(f"{holder} holds extra_query, but the URL of a call takes no query: use extra_body.")
+    vendors: dict[str, Any] = {}
+    for given, value in held.items():
+        name = aliases.get(given, given)
+        if given == "extra_body":
+            if not isinstance(value or {}, Mapping):
+                raise ConfigurationError(f"extra_body in {holder} must be a dict, not {type(value).__name__}.")
+            vendors.update(value or {})
+        elif name in known:
+            if name not in _MERGED and value is not None and result.get(name) not in (None, value):
+                raise ConfigurationError(f"{name!r} has one value as a parameter and another in {holder}.")
+            _add(result, written, name, value, given)
+        elif given != "extra_query":
+            vendors[given] = value
+    return vendors
 
 
 def reject_unknown(
@@ -159,26 +159,26 @@ def reject_unknown(
     known: Iterable[str],
     *,
     where: str,
-    elsewhere: Mapping[str, str] | None = None,
+    hints: Mapping[str, str] | None = None,
     into: str = "{}",
 ) -> None:
-    """Refuse a parameter nobody knows, with what to do instead or the nearest name: a typo must not be swallowed.
+    """Refuse an unknown parameter with a hint or the nearest name, so that no typo is swallowed.
 
     Args:
-        given: The names the user wrote.
-        known: The names that are accepted.
-        where: What takes them, for the message, such as ``ChatHubmix``.
-        elsewhere: What to do instead of names that people bring along from other classes.
-        into: What ``extra_body`` is given in there, where it is no parameter of its own.
+        given: the names the user wrote.
+        known: the names that are accepted.
+        where: what takes them, for the message, such as `ChatHubmix`.
+        hints: what to do instead, for parameters of other libraries.
+        into: how `extra_body` is passed there, if it is not a parameter of its own.
 
     Raises:
-        ConfigurationError: For the first name that is told of elsewhere, else for the first unknown one.
+        ConfigurationError: for the first name with a hint, else for the first unknown one.
     """
     accepted = set(known)
     unknown = [name for name in given if name not in accepted]
     for name in unknown:
-        if elsewhere and name in elsewhere:
-            raise ConfigurationError(f"{where} has no parameter {name!r}: {elsewhere[name]}.")
+        if hints and name in hints:
+            raise ConfigurationError(f"{where} has no parameter {name!r}: {hints[name]}.")
     for name in unknown:
         if name in _OF_THE_HUB:
             raise ConfigurationError(f"{where} has no parameter {name!r}: it is the hub's, hub=Hub({name}=…).")
@@ -189,12 +189,12 @@ def reject_unknown(
 
 
 def require_model(values: Mapping[str, Any], where: str) -> None:
-    """Refuse parameters of a class that needs a model and was given none.
+    """Refuse parameters without a model.
 
     Raises:
-        ConfigurationError: there is no model, or it is empty.
+        ConfigurationError: there is no model, or its ID is empty.
     """
-    if values.get("model") in (None, "") and values.get("model_name") in (None, ""):
+    if values.get("model") in (None, ""):
         raise ConfigurationError(
             f"{where} needs a model: pass the ID of one that the hub lists as model=…; Hub().models.list() shows them."
         )

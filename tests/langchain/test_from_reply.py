@@ -18,9 +18,10 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.utils.json import parse_partial_json
 
 from hubmix.wire import Delta, Reply, StreamReader, read_reply
-from langchain_hubmix._messages import chat_result, from_reply, to_wire
+from langchain_hubmix._messages import to_wire
+from langchain_hubmix._replies import chat_result, from_reply
 from langchain_hubmix._stream import ChunkWriter
-from langchain_hubmix._truncated import cut_marker, uncut
+from langchain_hubmix._tools import cut_marker, uncut
 
 DETAILS = [{"type": "reasoning.text", "text": "Hm", "signature": "sig-1", "index": 0}]
 USAGE = {

@@ -11,7 +11,8 @@ from pydantic.v1 import BaseModel as BaseModelV1
 from typing_extensions import TypedDict
 
 from hubmix import ConfigurationError
-from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tool_choice
+from hubmix.plugin.request import wire_tool_choice
+from langchain_hubmix._tools import wire_response_format, wire_tool
 
 MARKER = {"type": "ephemeral"}
 

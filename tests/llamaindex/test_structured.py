@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 from hubmix import Hub
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.errors import RefusalError, StructuredOutputError
+from hubmix.plugin.structured import response_format
 from llamaindex_hubmix import Hubmix
-from llamaindex_hubmix._structured import response_format
 from tests.llamaindex.conftest import chats
 
 

@@ -1,0 +1,1 @@
+"""What both frameworks' classes share; it imports neither framework."""

@@ -1,0 +1,106 @@
+"""From a constructor's keyword arguments to the fields of an object, with errors that say what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr, ValidationError
+
+from hubmix.errors import ConfigurationError
+from hubmix.failover.options import read_fallbacks
+from hubmix.failover.policy import read_policy
+from hubmix.plugin.hints import HINTS
+from hubmix.wire.parameters import normalize_names, reject_unknown, require_model
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from hubmix.plugin.fields import HubFields
+
+
+def construct(one: HubFields, validate: Callable[..., None], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Fill a new object.
+
+    Args:
+        one: the object.
+        validate: pydantic's constructor, which sets the fields.
+        args: positional arguments: the model, if anything.
+        kwargs: keyword arguments as a user wrote them.
+
+    Raises:
+        ConfigurationError: a parameter is unknown, missing, contradictory or of the wrong type.
+    """
+    where = type(one).__name__
+    values = read_settings(type(one), args, kwargs)
+    try:
+        validate(**values)
+    except ValidationError as error:
+        raise ConfigurationError(f"{where}: {_sentence(error, values)}") from None
+    # Outside pydantic's validation, so that a wrong URL, hub or key is the project's own error.
+    hub = one.hub
+    if one.needs_key:
+        hub.require_key()
+
+
+def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a constructor's arguments under the names of the fields, checked as far as pydantic does not."""
+    where, fields = cls.__name__, cls.model_fields
+    if len(args) > 1:
+        raise ConfigurationError(f"{where} takes the model as its only positional argument: {where}(model=…, …).")
+    if args:
+        if "model" in kwargs:
+            raise ConfigurationError(f"{where} has two models: one by position and one as model=.")
+        kwargs = {"model": args[0], **kwargs}
+    names = {field.alias or name for name, field in fields.items()}
+    values = normalize_names(kwargs, _own_names(cls))
+    if not values.keys() <= names | fields.keys():
+        reject_unknown(values, names | fields.keys(), where=where, hints=HINTS)
+    require_model(values, where)
+    if not isinstance(values["model"], str):
+        raise ConfigurationError(f"{where}: model is the ID of a model, not {type(values['model']).__name__}.")
+    if "failover" in values:  # before pydantic, which takes a dict with a typo in it
+        values["failover"] = read_policy(values["failover"])
+    read_fallbacks(values.get("fallbacks"))  # its errors say what to write instead
+    _check_kinds(values)
+    if isinstance(key := values.get("api_key"), str):
+        values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
+    return values
+
+
+@lru_cache(maxsize=64)
+def _own_names(cls: type[BaseModel]) -> frozenset[str]:
+    """The parameters that are not the framework's own: only these may stand in `model_kwargs`."""
+    ours = (base.model_fields for base in cls.__mro__ if base.__module__ in _DECLARING)
+    return frozenset(field.alias or name for fields in ours for name, field in fields.items())
+
+
+_DECLARING = frozenset({"hubmix.plugin.fields", "hubmix.wire.parameters"})
+
+
+def _check_kinds(values: Mapping[str, Any]) -> None:
+    """Say which form is taken here of what ChatOpenAI takes in several."""
+    if callable(values.get("api_key")):
+        raise ConfigurationError(
+            "api_key is a string, not a function: call it and pass what it gives. For a key that changes, pass an "
+            "http_client= and http_async_client= whose auth= sets the header."
+        )
+    timeout = values.get("timeout")
+    if isinstance(timeout, tuple) or hasattr(timeout, "connect"):
+        raise ConfigurationError(
+            "timeout is one number of seconds, for a whole attempt; connecting has limits of its own. "
+            "failover=FailoverPolicy(first_token_timeout=…, idle_timeout=…) are those of a stream."
+        )
+
+
+def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
+    """Say what is wrong with the first wrong value, without the value: it may be a secret."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    place = problems[0]["loc"][:1]
+    name = str(place[0]) if place else "a parameter"
+    problems = [problem for problem in problems if problem["loc"][:1] == place]
+    messages = [problem["msg"].removeprefix("Input should be ").split(", unable")[0] for problem in problems]
+    wanted = " or ".join(dict.fromkeys(messages))
+    given = f", not {type(values[name]).__name__}" if name in values else ""
+    return f"{name} should be {wanted}{given}."

@@ -1,0 +1,184 @@
+"""The parameters of both frameworks' classes, each declared once: name, type, default, description.
+
+The class that declares a parameter says where it goes: `ChatParameters` (in `hubmix.wire.parameters`) into the body of
+a request, `CallFields` into the options of a call, `HubFields` to the hub. Type checkers read constructors from these
+declarations, because pydantic's classes are dataclass-like to them; `hubmix.plugin.construct` holds the code that runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
+
+from hubmix.failover.policy import FailoverPolicy
+from hubmix.hub.hub import Hub
+from hubmix.hub.registry import resolve_hub
+from hubmix.plugin.construct import construct
+from hubmix.wire.parameters import ChatParameters
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from hubmix.catalog import ModelCatalog
+
+    # A plain `str` type-checks and becomes a SecretStr.
+    Secret = SecretStr | str
+else:
+    Secret = SecretStr
+
+_CLIENTS = ("http_client", "http_async_client")
+_CONNECTION = ("hub_source", "base_url", "api_key", "app_code", "default_headers", *_CLIENTS)
+# They hold locks, sockets or a state that copies are meant to share.
+_SHARED_BY_COPIES = (*_CLIENTS, "rate_limiter", "cache")
+
+
+class HubFields(BaseModel):
+    """Which hub an object talks to, and with which key. Nothing is sent until a call is made."""
+
+    # Resolving the hub says what is wrong with it better than validation does.
+    hub_source: SkipValidation[Hub | str | None] = Field(
+        default=None,
+        alias="hub",
+        exclude=True,
+        repr=False,
+        description='A `Hub` to share with other objects, or the name of a known one ("aihubmix", "aihubapi").',
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="Base URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, then AIHubMix.",
+    )
+    api_key: Secret | None = Field(
+        default=None,
+        repr=False,
+        description="The key. Default: `HUBMIX_API_KEY`, then the hub's own variable, such as `AIHUBMIX_API_KEY`.",
+    )
+    app_code: str | None = Field(
+        default=None, description="AIHubMix's discount code, sent as `APP-Code` only if you set it."
+    )
+    # Headers may hold secrets: they are in no dump and no repr.
+    default_headers: dict[str, str] | None = Field(
+        default=None, exclude=True, repr=False, description="Headers sent with every request."
+    )
+    http_client: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="An `httpx.Client` (openai 2) or `httpx2.Client` (openai 3) for sync calls.",
+    )
+    http_async_client: Any = Field(
+        default=None, exclude=True, repr=False, description="An `AsyncClient` of the same library for async calls."
+    )
+
+    needs_key: ClassVar[bool] = False
+    """Whether a missing key is an error when the object is made, and not only when it is used."""
+
+    _resolved: tuple[Any, Hub] | None = PrivateAttr(default=None)
+
+    # A failed validation must not print its input, because the key is part of it.
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+    if not TYPE_CHECKING:  # type checkers derive the signature from the fields
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            construct(self, super().__init__, args, kwargs)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Call the next class's hook, which pydantic skips for classes with private attributes."""
+        super().model_post_init(context)
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that serves this object. It holds the HTTP clients and may be shared between objects."""
+        values = self.__dict__
+        given = tuple(values[name] for name in _CONNECTION)
+        resolved = self._resolved  # read once: private attributes of pydantic are slow, and a call asks several times
+        if resolved is not None and resolved[0] == given:
+            return resolved[1]
+        hub = resolve_hub(hub=given[0], **dict(zip(_CONNECTION[1:], given[1:], strict=True)))
+        self._resolved = (given, hub)
+        return hub
+
+    @property
+    def catalog(self) -> ModelCatalog:
+        """What the hub serves: `llm.catalog.list("claude", supports={"tools"})`."""
+        return self.hub.models
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        shared = {id(held): held for name in _SHARED_BY_COPIES if (held := getattr(self, name, None)) is not None}
+        return super().__deepcopy__({**(memo or {}), **shared})
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # HTTP clients stay behind. The hub goes along, because it knows which variable its key came from.
+        portable = self.model_copy(update=dict.fromkeys(_CLIENTS))
+        if self._resolved is not None:
+            given, hub = self._resolved
+            portable._resolved = ((*given[: -len(_CLIENTS)], *(None for _ in _CLIENTS)), hub)
+        return super(HubFields, portable).__getstate__()
+
+
+class CallFields(BaseModel):
+    """How calls are made. A single call may say each of these differently."""
+
+    timeout: float | None = Field(default=None, description="Seconds for one attempt. Default: 600.")
+    total_timeout: float | None = Field(
+        default=None,
+        description="Seconds for the whole call, including waits and further candidates. Default: no limit.",
+    )
+    max_retries: int | None = Field(
+        default=None, description="Further attempts at the same model. Default: that of `failover`."
+    )
+    failover: FailoverPolicy | None = Field(
+        default=None, description="A `FailoverPolicy` for everything else about retries and fallbacks."
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        description="Fields merged into every request's body last: a vendor's own parameters. "
+        "What a single call says of the same field wins.",
+    )
+
+
+class ChatFields(HubFields, CallFields, ChatParameters):
+    """The parameters of a chat model."""
+
+    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
+    fallbacks: Literal["auto"] | list[str] | None = Field(
+        default=None,
+        description='Model IDs to go on to, in order, if this model fails; "auto" lets the catalog choose.',
+    )
+    stream_usage: bool = Field(default=True, description="Whether to ask for token counts in streams.")
+
+    @field_validator("stream_usage", mode="before")
+    @classmethod
+    def _usage_by_default(cls, value: Any) -> Any:
+        return True if value is None else value
+
+    @field_validator("logit_bias", mode="before")
+    @classmethod
+    def _token_ids_as_text(cls, value: Any) -> Any:
+        # JSON knows no other keys.
+        return {str(token): bias for token, bias in value.items()} if isinstance(value, dict) else value
+
+
+class EmbeddingFields(HubFields, CallFields):
+    """The parameters of an embedding model."""
+
+    dimensions: int | None = Field(
+        default=None, ge=1, description="Length of the vectors, for models that can shorten them."
+    )
+    encoding_format: Literal["float", "base64"] | None = Field(
+        default=None, description="base64 makes answers a third as long. Not every vendor knows it; both are read."
+    )
+    max_chars: int = Field(
+        default=200_000,
+        ge=1,
+        description="Most characters in one request, all its texts together. A longer text goes alone.",
+    )
+    user: str | None = Field(default=None, description="Your own ID of the end user.")
+
+
+class RerankFields(HubFields, CallFields):
+    """The parameters of a rerank model."""
+
+    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
+    top_n: int | None = Field(default=None, ge=1, description="How many of the best to keep. Default: all.")

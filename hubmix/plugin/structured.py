@@ -1,0 +1,73 @@
+"""Structured output, as far as it is the same in both frameworks: what is asked for. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from hubmix.errors import ConfigurationError
+from hubmix.plugin.schema import class_schema, closed, inlined, name_of, strict_schema, wire_name
+
+Method = Literal["json_schema", "function_calling", "json_mode", "text"]
+"""How an object is asked for: the vendor's own schema mode, a forced tool call, JSON mode with the schema in the
+prompt, or the schema in the prompt alone."""
+
+_SCHEMA_KEYS = frozenset({"properties", "$ref", "$defs", "anyOf", "allOf", "oneOf", "items"})
+
+
+def response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """Return the `response_format` of a body.
+
+    Args:
+        schema: a response format as the wire has it, a JSON schema, or a class that describes an object: pydantic
+            (version 2 or 1), TypedDict or dataclass.
+        strict: whether the vendor holds the answer to the schema. None: wherever the schema allows it.
+
+    Raises:
+        ConfigurationError: no schema can be made of it.
+    """
+    if not isinstance(schema, Mapping):
+        made = class_schema(schema)
+        about = {"name": wire_name(name_of(schema)), "description": made.pop("description", None)}
+        return _format(about, inlined(made), strict, require_all=True)
+    if found := described_schema(schema):
+        about = {key: value for key, value in found.items() if key not in ("type", "schema", "strict")}
+        return _format(about, found["schema"], found.get("strict") if strict is None else strict)
+    if not (_SCHEMA_KEYS & schema.keys() or schema.get("type") == "object"):
+        return dict(schema)
+    about = {"name": wire_name(str(schema.get("title") or "answer")), "description": schema.get("description")}
+    return _format(about, {key: value for key, value in schema.items() if key not in about and key != "title"}, strict)
+
+
+def described_schema(schema: Any) -> dict[str, Any] | None:
+    """Return `name`, `schema`, `description` and `strict` of a response format, whole or its inner part, or None."""
+    if isinstance(schema, Mapping):
+        inner = schema.get("json_schema", schema)
+        if isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping) and inner.get("name"):
+            return dict(inner)
+    return None
+
+
+def _format(
+    about: Mapping[str, Any], schema: Mapping[str, Any], strict: bool | None, *, require_all: bool = False
+) -> dict[str, Any]:
+    sent = None if strict is False else strict_schema(schema, require_all=require_all or strict is True)
+    if sent is None and strict is True:
+        sent = closed(schema)
+    described = {key: value for key, value in about.items() if value is not None}
+    described["schema"] = dict(schema) if sent is None else sent
+    if sent is not None or strict is False or require_all:
+        described["strict"] = sent is not None
+    return {"type": "json_schema", "json_schema": described}
+
+
+def in_words(schema: Mapping[str, Any]) -> str:
+    """Return the instruction that tells a model the schema, for methods that have no other place for it."""
+    return f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{json.dumps(schema)}"
+
+
+def check_method(method: str, known: tuple[str, ...]) -> None:
+    """Refuse the name of a method that does not exist."""
+    if method not in known:
+        raise ConfigurationError(f"method {method!r} is not one of {', '.join(map(repr, known))}.")
