@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from hubmix.errors import ConfigurationError
 from hubmix.failover.options import read_fallbacks
@@ -15,8 +15,6 @@ from hubmix.plugin.hints import HINTS
 from hubmix.wire.parameters import normalize_names, reject_unknown, require_model
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from hubmix.plugin.fields import HubFields
 
 
@@ -72,8 +70,8 @@ def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[s
 @lru_cache(maxsize=64)
 def _own_names(cls: type[BaseModel]) -> frozenset[str]:
     """The parameters that are not the framework's own: only these may stand in `model_kwargs`."""
-    ours = (base.model_fields for base in cls.__mro__ if base.__module__ in _DECLARING)
-    return frozenset(field.alias or name for fields in ours for name, field in fields.items())
+    ours = [base for base in cls.__mro__ if base.__module__ in _DECLARING and issubclass(base, BaseModel)]
+    return frozenset(field.alias or name for base in ours for name, field in base.model_fields.items())
 
 
 _DECLARING = frozenset({"hubmix.plugin.fields", "hubmix.wire.parameters"})

@@ -121,7 +121,7 @@ def test_parameters_system_and_a_rows_own_model_are_sent(hub: Hub, server: Embed
     hub.map([{"model": "embedded/extract", "messages": [{"role": "user", "content": "a"}]}], model=ECHO)
     first, second = sent(server)
     assert first["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "a"}]
-    assert (first["temperature"], first["max_tokens"]) == (0.5, 9)
+    assert (first["temperature"], first["max_completion_tokens"]) == (0.5, 9)
     assert second["model"] == "embedded/extract"
 
 
