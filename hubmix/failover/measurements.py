@@ -1,4 +1,4 @@
-"""How fast each route answered in this process, and the order that follows from it.
+"""How fast each route answered in this process, and the order that follows.
 
 A route is measured apart for streams (time to the first content) and for whole answers (time to the answer). Means are
 exponentially weighted, and what is known loses half its weight every five minutes.
@@ -128,7 +128,9 @@ class Measurements:
             self._turns.clear()
 
     def order(self, keys: Sequence[Hashable], prefer: Literal["latency", "throughput"]) -> Order:
-        """The order in which to ask routes. A route never measured comes first, once.
+        """Return the order in which to ask routes.
+
+        A route never measured comes first, once.
 
         Every 20th decision asks the longest unused of the routes within three times the best, so that a route that
         became fast again is noticed.

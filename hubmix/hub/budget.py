@@ -1,4 +1,4 @@
-"""Budgets in USD: an amount is reserved before a call and settled at what the call cost."""
+"""Budgets in USD: reserve an amount before a call, settle its real cost after it."""
 
 from __future__ import annotations
 
@@ -171,11 +171,11 @@ class Reservation:
         self._entries: list[tuple[Ledger, str, str]] = []
 
     def settle(self, cost: Decimal | None, model: str) -> None:
-        """Count what the call cost; None, if the hub sent no token counts, counts what was reserved."""
+        """Count what the call cost; None counts what was reserved."""
         self._close(self._estimate.total if cost is None else cost, model)
 
     def keep_input(self) -> None:
-        """Count the prompt alone: the call broke off, and the hub may have billed it."""
+        """Count the prompt alone: the hub may have billed the broken call."""
         self._close(self._estimate.input or Decimal(0), self._estimate.model)
 
     def release(self) -> None:
@@ -306,7 +306,7 @@ _lock = threading.Lock()
 
 
 def _ledger(store: str | None, name: str) -> Ledger:
-    """The ledger of a store and name, one a process: neither locks nor connections survive a fork."""
+    """Return this process's ledger of a store and name; locks survive no fork."""
     key = (store, name, os.getpid())
     known = _ledgers.get(key)
     if known is None:

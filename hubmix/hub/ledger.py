@@ -1,4 +1,6 @@
-"""Where a budget counts: this process, a SQLite file, or Redis. Each operation is one atomic step.
+"""Where a budget counts: this process, a SQLite file, or Redis.
+
+Each operation is one atomic step.
 
 A ledger knows what was spent and what is reserved in one period. Amounts are whole pico-dollars (1e-12 USD), so that
 sums are exact in every store. A reservation that is neither settled nor released expires: its process was killed.
@@ -40,7 +42,9 @@ class Balance:
 
 
 class Ledger(Protocol):
-    """What a budget asks of a store. Every method raises `HubConnectionError` if the store cannot be reached."""
+    """What a budget asks of a store.
+
+    Every method raises `HubConnectionError` if the store cannot be reached."""
 
     def now(self) -> float:
         """The store's own clock, in seconds since 1970."""
@@ -105,7 +109,9 @@ _TABLES = (
 
 
 class SQLiteLedger:
-    """Counts in a SQLite file, for the processes of one machine. A connection lives for one operation.
+    """Counts in a SQLite file, for the processes of one machine.
+
+    A connection lives for one operation.
 
     Args:
         path: the file; made with its folder on first use.

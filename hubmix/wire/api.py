@@ -6,7 +6,7 @@ All functions are pure. `apis` has the rows. A new endpoint is one folder in `wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from hubmix.wire.checks import check_chat
@@ -72,6 +72,8 @@ class Api(Generic[Answered]):
         stream: makes the reader of a streamed answer to this payload; None if the API has no streams.
         check: raises `ConfigurationError` for a payload that cannot be sent.
         requirements: what a model must be able to do to answer the payload.
+        headers: sent with every request.
+        key_header: a header that carries the key as well, next to `Authorization`.
         other_models: a fallback to another model is possible. Vectors of two models do not mix.
     """
 
@@ -82,4 +84,6 @@ class Api(Generic[Answered]):
     stream: Callable[[Payload], StreamReader] | None = None
     check: Callable[[Payload], None] = check_chat
     requirements: Callable[[Payload], Requirements] = requirements_of
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key_header: str | None = None
     other_models: bool = True

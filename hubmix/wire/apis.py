@@ -8,6 +8,9 @@ from hubmix.wire.api import Api, BodyOptions, Payload
 from hubmix.wire.chat.body import chat_body
 from hubmix.wire.chat.reply import read_reply
 from hubmix.wire.chat.stream import StreamReader
+from hubmix.wire.messages.body import messages_body
+from hubmix.wire.messages.reply import read_message
+from hubmix.wire.messages.stream import StreamReader as MessagesReader
 from hubmix.wire.responses.body import responses_body
 from hubmix.wire.responses.reply import read_response
 from hubmix.wire.responses.stream import StreamReader as ResponsesReader
@@ -35,6 +38,14 @@ def _stream_response(payload: Payload) -> ResponsesReader:
     return ResponsesReader(payload.get("tools"))
 
 
+def _read_message(data: Any, payload: Payload) -> Reply:
+    return read_message(data)
+
+
+def _stream_message(payload: Payload) -> MessagesReader:
+    return MessagesReader()
+
+
 def _plain_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     return {**payload, "model": options.model_id, **(options.extra_body or {})}
 
@@ -50,6 +61,16 @@ def _read_rerank(data: Any, payload: Payload) -> RerankReply:
 
 CHAT = Api("chat", "chat/completions", chat_body, _read_chat, stream=_stream_chat)
 RESPONSES = Api("responses", "responses", responses_body, _read_response, stream=_stream_response)
+MESSAGES = Api(
+    "messages",
+    "messages",
+    messages_body,
+    _read_message,
+    stream=_stream_message,
+    headers={"anthropic-version": "2023-06-01"},
+    # Gateways read either this header or `Authorization`, depending on the channel.
+    key_header="x-api-key",
+)
 EMBEDDINGS = Api("embeddings", "embeddings", _plain_body, _read_embeddings, other_models=False)
 RERANK = Api("rerank", "rerank", _plain_body, _read_rerank)
-APIS: dict[str, Api[Any]] = {api.name: api for api in (CHAT, RESPONSES, EMBEDDINGS, RERANK)}
+APIS: dict[str, Api[Any]] = {api.name: api for api in (CHAT, RESPONSES, MESSAGES, EMBEDDINGS, RERANK)}

@@ -42,7 +42,19 @@ _VERSIONED = ("web_search_",)  # web_search_preview, web_search_2025_08_26
 # State that one account keeps: it means nothing at another hub, model or mirror.
 _KEPT_BY_THE_SERVER = ("previous_response_id", "conversation", "background")
 _UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
-_HINTS = ("seed", "prediction")
+HINTS: dict[str, tuple[str, ...]] = {
+    "responses": ("seed", "prediction"),
+    "messages": (
+        "seed",
+        "prediction",
+        "verbosity",
+        "store",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+    ),
+}
+"""Hints that an API has no place for and that change no answer's meaning."""
 
 
 def inexpressible(api: str, payload: Payload) -> tuple[str, ...]:
@@ -63,7 +75,7 @@ def server_state(payload: Payload) -> tuple[str, ...]:
 
 def dropped_hints(api: str, payload: Payload) -> tuple[str, ...]:
     """Name the hints that the API has no place for, and that can be left out."""
-    return tuple(name for name in _HINTS if payload.get(name) is not None) if api == "responses" else ()
+    return tuple(name for name in HINTS.get(api, ()) if payload.get(name) is not None)
 
 
 def is_hosted(tool: Any) -> bool:
@@ -91,13 +103,35 @@ def _not_in_responses(payload: Payload) -> Iterator[str]:
             yield name
     if set(payload.get("modalities") or ()) - {"text"}:
         yield "modalities"
+    yield from _unsayable_parts(payload)
+    for message in payload.get("messages") or ():
+        if message.get("role") == "assistant" and message.get("audio"):
+            yield "audio"
+
+
+def _not_in_messages(payload: Payload) -> Iterator[str]:
+    if (payload.get("n") or 1) != 1:
+        yield "n"
+    for name in ("logprobs", "top_logprobs", "logit_bias", "audio", "frequency_penalty", "presence_penalty"):
+        if payload.get(name):
+            yield name
+    for name in _RESPONSES_ONLY:
+        if name != "context_management" and payload.get(name) is not None:
+            yield name
+    if set(payload.get("modalities") or ()) - {"text"}:
+        yield "modalities"
+    wanted = payload.get("response_format")
+    if isinstance(wanted, Mapping) and wanted.get("type") == "json_object":
+        yield "response_format of the type json_object"
+    yield from _unsayable_parts(payload)
+
+
+def _unsayable_parts(payload: Payload) -> Iterator[str]:
     for message in payload.get("messages") or ():
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
             if isinstance(part, Mapping) and part.get("type") in _UNSAYABLE_PARTS:
                 yield f"{part['type']} content"
-        if message.get("role") == "assistant" and message.get("audio"):
-            yield "audio"
 
 
-_FINDERS = {"chat": _not_in_chat, "responses": _not_in_responses}
+_FINDERS = {"chat": _not_in_chat, "responses": _not_in_responses, "messages": _not_in_messages}

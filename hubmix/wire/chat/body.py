@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.api import BodyOptions, Payload, ReasoningReplay
+from hubmix.wire.messages.blocks import kept_blocks
 
 REASONING_KEY = "hubmix_reasoning"
 
@@ -66,7 +67,7 @@ def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], model:
     """Give reasoning back: signatures only to the model that made them, the plain text to any."""
     text, details = reasoning.get("text"), reasoning.get("details")
     own = reasoning.get("model") in (None, model)
-    if details and own and replay != "reasoning_content":
+    if details and own and replay != "reasoning_content" and kept_blocks(details) is None:
         message["reasoning_details"] = details
     # The plain text goes along in every case: strict thinking models (DeepSeek, Kimi) answer 400 without it.
     if text:

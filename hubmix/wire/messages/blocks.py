@@ -1,4 +1,4 @@
-"""Content blocks of Anthropic's Messages API, made from the parts of a chat payload. Pure."""
+"""Content blocks of the Messages API, made from parts of a chat payload. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ MARK = "cache_control"
 
 
 def content_blocks(content: Any) -> list[Block]:
-    """Translate the content of a chat message. Blank texts are left out: Anthropic answers 400 to them.
+    """Translate the content of a chat message.
+
+    Blank texts are left out: Anthropic answers 400 to them.
 
     Blocks in Anthropic's own form pass unchanged.
     """
@@ -24,7 +26,9 @@ def content_blocks(content: Any) -> list[Block]:
 
 
 def tool_result(message: Mapping[str, Any]) -> Block:
-    """Translate a tool message. A cache mark in its content is moved to the result, where alone it is allowed."""
+    """Translate a tool message.
+
+    A cache mark in its content is moved to the result, where alone it is allowed."""
     content = message.get("content")
     result: Block = {"type": "tool_result", "tool_use_id": message.get("tool_call_id")}
     mark = message.get(MARK)

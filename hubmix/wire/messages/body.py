@@ -1,28 +1,22 @@
 """A chat payload as the body of `POST /v1/messages`. Pure.
 
-Anthropic refuses unknown parameters with a 400, so what the API cannot say is named before anything is sent.
+Anthropic refuses unknown parameters with a 400; `wire.expressible` names those before anything is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.api import BodyOptions, Payload
+from hubmix.wire.expressible import HINTS
 from hubmix.wire.messages.blocks import MARK, Block, assistant_blocks, content_blocks, marked, tool_result
 from hubmix.wire.messages.thinking import apply_effort
 
 DEFAULT_MAX_TOKENS = 8192  # the API wants a limit; long enough for an answer, and every Claude since 3.5 allows it
 
-MESSAGES_ONLY = frozenset({"thinking", "output_config", "top_k", "context_management", "container", "mcp_servers"})
-"""Parameters that only this API has."""
-# Hints that the API has no place for and that change no answer's meaning.
-HINTS = frozenset(
-    {"seed", "prediction", "verbosity", "store", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"}
-)
-_NEUTRAL_AT_ZERO = ("frequency_penalty", "presence_penalty")
-_UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
-_TRANSLATED = HINTS | {
+# What is translated below or has no place here; every other parameter keeps its name.
+_TRANSLATED = frozenset(HINTS["messages"]) | {
     "messages",
     "tools",
     "functions",
@@ -43,7 +37,8 @@ _TRANSLATED = HINTS | {
     "audio",
     "stream_options",
     "web_search_options",
-    *_NEUTRAL_AT_ZERO,
+    "frequency_penalty",
+    "presence_penalty",
 }
 
 
@@ -68,31 +63,6 @@ def messages_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     if options.stream:
         body["stream"] = True
     return body
-
-
-def unsayable(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name what the payload asks for and this API cannot say.
-
-    Neutral values (`n=1`, 0) ask for nothing."""
-    return tuple(dict.fromkeys(_unsayable(payload)))
-
-
-def _unsayable(payload: Mapping[str, Any]) -> Iterator[str]:
-    if (payload.get("n") or 1) != 1:
-        yield "n"
-    for name in ("logprobs", "top_logprobs", "logit_bias", "audio", *_NEUTRAL_AT_ZERO):
-        if payload.get(name):
-            yield name
-    if set(payload.get("modalities") or ()) - {"text"}:
-        yield "modalities"
-    wanted = payload.get("response_format")
-    if isinstance(wanted, Mapping) and wanted.get("type") == "json_object":
-        yield "response_format of the type json_object"
-    for message in payload.get("messages") or ():
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping) and part.get("type") in _UNSAYABLE_PARTS:
-                yield f"{part['type']} content"
 
 
 def _turns(messages: Any, options: BodyOptions) -> tuple[list[Block], list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Thinking over the Messages API: an effort as adaptive thinking or a budget. Pure."""
+"""Thinking over the Messages API: adaptive, or with a budget of tokens. Pure."""
 
 from __future__ import annotations
 

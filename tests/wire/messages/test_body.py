@@ -1,4 +1,4 @@
-"""A chat payload as a Messages body: every row of the translation, and no body that Anthropic refuses."""
+"""A chat payload as a Messages body: every row of the translation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hubmix.wire.api import BodyOptions
-from hubmix.wire.messages.body import DEFAULT_MAX_TOKENS, messages_body, unsayable
+from hubmix.wire.expressible import inexpressible
+from hubmix.wire.messages.body import DEFAULT_MAX_TOKENS, messages_body
 from hubmix.wire.messages.thinking import with_budget, without_thinking
 
 ROUTE = BodyOptions("m", "vendor/m", hub="a.example")
@@ -260,4 +261,4 @@ def test_arguments_that_are_no_object_become_one() -> None:
     ],
 )
 def test_unsayable_parameters_are_named(asked: dict[str, Any], names: tuple[str, ...]) -> None:
-    assert unsayable(asked) == names
+    assert inexpressible("messages", asked) == names

@@ -1,8 +1,7 @@
-"""Whole and streamed answers of the Messages API, where the recordings have no example."""
+"""Answers of the Messages API of which the recordings have no example."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -108,19 +107,3 @@ def test_empty_stream_is_an_error() -> None:
 def test_pings_and_unknown_events_bring_nothing() -> None:
     reader = StreamReader()
     assert [reader.feed(event) for event in (None, {"type": "ping"}, {"type": "new_event"})] == [None] * 3
-
-
-def test_reading_is_linear() -> None:
-    def seconds(pieces: int) -> float:
-        reader = StreamReader()
-        reader.feed({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
-        begun = time.process_time()
-        for _ in range(pieces):
-            reader.feed(piece(0, type="text_delta", text="x"))
-            reader.feed(piece(0, type="citations_delta", citation={"cited_text": "x"}))
-        reader.feed(end())
-        assert len(reader.finish().text) == pieces
-        return time.process_time() - begun
-
-    small = min(seconds(5_000) for _ in range(3))
-    assert min(seconds(20_000) for _ in range(3)) < 12 * small
