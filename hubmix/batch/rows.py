@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
+from hubmix._compat import extra
 from hubmix._html import table
 from hubmix._text import plain
 
@@ -116,10 +116,7 @@ class Rows(Sequence[Row]):
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame with the columns of `Row.to_dict`. Needs the `notebook` extra."""
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError('to_pandas() needs pandas: pip install "hubmix[notebook]"') from error
+        pandas = extra("pandas", "to_pandas()", "notebook")
         columns = list(Row(0, None).to_dict())
         return pandas.DataFrame([row.to_dict() for row in self._rows], columns=columns)
 

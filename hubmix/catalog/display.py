@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
+from hubmix._compat import extra
 from hubmix._html import table
 from hubmix._text import one_line, plain
 from hubmix.catalog.models import ModelInfo, abilities, count_text
@@ -51,7 +51,7 @@ def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
 def to_pandas(models: Sequence[ModelInfo]) -> Any:
     """One row for each model; raises ImportError with what to install where pandas is missing."""
     columns = list(_record(ModelInfo("")))
-    return _extra("pandas", "to_pandas()").DataFrame([_record(info) for info in models], columns=columns)
+    return extra("pandas", "to_pandas()", "notebook").DataFrame([_record(info) for info in models], columns=columns)
 
 
 def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: str = "input") -> Any:
@@ -60,7 +60,7 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
 
     if price not in ("input", "output"):
         raise ConfigurationError(f'price is "input" or "output"; got {price!r}.')
-    plt = _extra("matplotlib.pyplot", "plot()")
+    plt = extra("matplotlib.pyplot", "plot()", "notebook")
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
     points = _points(models, price)
     for owner in dict.fromkeys(point.owner for point in points):
@@ -84,13 +84,6 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
         # Saved is saved: an open figure would be shown a second time, and many of them fill the memory.
         plt.close(figure)
     return axes
-
-
-def _extra(module: str, what: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(f'{what} needs {module.partition(".")[0]}: pip install "hubmix[notebook]"') from error
 
 
 def _row(info: ModelInfo) -> tuple[str, ...]:

@@ -2,85 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hubmix.cli import screen
-from hubmix.errors import CatalogError
 
 if TYPE_CHECKING:
-    from hubmix.catalog import Cost
     from hubmix.failover.options import CallOptions
+    from hubmix.hub.compare import Timed
     from hubmix.hub.hub import Hub
-    from hubmix.wire import Reply
     from hubmix.wire.trace import Attempt
 
 MISSING_FINISH = "the stream ended without saying that it was complete: the answer may be cut off"
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """An answer and its times in seconds: to the first word, and in all."""
-
-    reply: Reply
-    first: float | None
-    total: float
-
-
-def stream(
-    hub: Hub,
-    payload: Mapping[str, Any],
-    options: CallOptions,
-    *,
-    on_text: Callable[[str], None],
-    on_reasoning: Callable[[str], None] | None = None,
-) -> Timed:
-    """Ask, and hand on what comes as it comes."""
-    from hubmix.wire import Reply
-
-    hub.models.warm()  # for the cost; the call does not wait for it
-    hub.pool.sync()  # the import of the SDK is no time of the model's
-    started, first, reply = time.monotonic(), None, Reply()
-    with closing(hub.stream_chat(payload, options)) as deltas:
-        for delta in deltas:
-            if first is None and delta.has_content:
-                first = time.monotonic() - started
-            if delta.text or delta.refusal:
-                on_text(delta.text or delta.refusal)
-            if delta.reasoning and on_reasoning is not None:
-                on_reasoning(delta.reasoning)
-            if delta.final is not None:
-                reply = delta.final
-    return Timed(reply, first, time.monotonic() - started)
-
-
-def get_ready(hub: Hub) -> None:
-    """Make the client and have the list of prices, so that neither counts as a model's time."""
-    hub.pool.sync()
-    with contextlib.suppress(CatalogError):
-        hub.models.list(kind=None)
-
-
-def cost_of(hub: Hub, reply: Reply) -> Cost | None:
-    """What an answer cost. Where the catalog was not there in time for the answer, it is waited for now."""
-    if reply.cost is not None and reply.cost.complete:
-        return reply.cost
-    if reply.served is None:
-        return None
-    try:
-        return hub.models.cost(reply.served, reply.usage)
-    except CatalogError:
-        return None
-
-
 def footer(hub: Hub, timed: Timed) -> str:
     """One line: who answered, tokens, cost, time."""
     reply = timed.reply
+    from hubmix.hub.compare import cost_of
+
     cost = cost_of(hub, reply)
     usage = reply.usage
     parts = [
@@ -111,7 +52,9 @@ class Printer:
         """Ask and write; ends with a line break, also where the answer was broken off."""
         try:
             reasoning = self._reasoning if self._wants_reasoning else None
-            timed = stream(hub, payload, options, on_text=self._text, on_reasoning=reasoning)
+            from hubmix.hub.compare import timed_stream
+
+            timed = timed_stream(hub, payload, options, on_text=self._text, on_reasoning=reasoning)
         finally:
             if self._last != "\n":
                 screen.line()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubmix._html import table
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hubmix.batch.rows import Rows
     from hubmix.failover.breakers import BreakerState
     from hubmix.hub.balance import Balance
+    from hubmix.hub.compare import Comparison
     from hubmix.hub.spending import HubSpending
     from hubmix.transport.clients import ClientPool
     from hubmix.transport.get import Fetched
@@ -266,6 +267,40 @@ class Hub:
         return await self._calls.awhole(RERANK, payload, options)
 
     # ------------------------------------------------------------------------------------------------ many calls
+
+    def compare(
+        self,
+        prompts: Any,
+        models: Sequence[str],
+        *,
+        concurrency: int = 8,
+        options: CallOptions = DEFAULT_OPTIONS,
+        **parameters: Any,
+    ) -> Comparison:
+        """Ask several models the same, at the same time, and compare answers, speed and cost.
+
+        Args:
+            prompts: a question, several of them, or lists of messages.
+            models: the model IDs.
+            concurrency: how many calls run at once.
+            options: fallbacks, timeouts and the rest, for every call.
+            **parameters: parameters of the request, such as `temperature`.
+
+        Returns:
+            A table: model, answer, seconds to the first content, tokens a second, cost in USD, error. A call that
+            fails is a row with its error.
+
+        Example:
+            ```python
+            from hubmix import Hub
+
+            answers = Hub().compare("Why is the sky blue?", ["gpt-4o-mini", "deepseek-chat"])
+            print(answers)
+            ```
+        """
+        from hubmix.hub.compare import compare
+
+        return compare(self, prompts, models, concurrency=concurrency, options=options, **parameters)
 
     def map(self, rows: Iterable[Any], prompt: Prompt = None, *, model: str, **given: Unpack[MapOptions]) -> Rows:
         """Ask once for each row, several at a time, answers in order; see `hubmix.batch.map_rows`."""

@@ -248,8 +248,8 @@ def app_help(command: str) -> str:
 
 def test_the_import_of_the_sdk_is_no_time_of_a_models(server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> None:
     from hubmix import Hub
-    from hubmix.cli.asking import stream
     from hubmix.failover.options import CallOptions
+    from hubmix.hub.compare import timed_stream
     from hubmix.transport.clients import ClientPool
 
     hub, clock = Hub(), [0.0]
@@ -260,10 +260,10 @@ def test_the_import_of_the_sdk_is_no_time_of_a_models(server: EmbeddedHub, monke
         return make(pool)
 
     monkeypatch.setattr(ClientPool, "sync", slowly)
-    monkeypatch.setattr("hubmix.cli.asking.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("hubmix.hub.compare.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(hub.models, "warm", lambda: None)
     body = {"model": "embedded/echo", "messages": [{"role": "user", "content": "Hello"}]}
-    timed = stream(hub, body, CallOptions(), on_text=lambda text: None)
+    timed = timed_stream(hub, body, CallOptions())
     assert clock[0] == 3.0
     assert timed.first == timed.total == 0.0
     hub.close()
