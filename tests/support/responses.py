@@ -11,36 +11,11 @@ from tests.support.scripted_hub import Request
 Item = dict[str, Any]
 
 _BODY = frozenset(
-    [
-        "model",
-        "input",
-        "instructions",
-        "stream",
-        "store",
-        "include",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "text",
-        "reasoning",
-        "max_output_tokens",
-        "max_tool_calls",
-        "temperature",
-        "top_p",
-        "top_logprobs",
-        "truncation",
-        "user",
-        "safety_identifier",
-        "prompt_cache_key",
-        "metadata",
-        "previous_response_id",
-        "conversation",
-        "background",
-        "service_tier",
-        "prompt",
-        "stream_options",
-        "context_management",
-    ]
+    """
+    model input instructions stream store include tools tool_choice parallel_tool_calls text reasoning metadata user
+    max_output_tokens max_tool_calls temperature top_p top_logprobs truncation safety_identifier prompt_cache_key
+    previous_response_id conversation background service_tier prompt stream_options context_management
+    """.split()  # noqa: SIM905  (a list of as many lines says less)
 )
 _PARTS = {
     "user": {"input_text", "input_image", "input_file"},
@@ -139,7 +114,7 @@ def whole_or_response(*items: Item, stream: bool, **more: Any) -> Answer:
 
 def _item_events(index: int, item: Item) -> Iterator[dict[str, Any]]:
     kind = item["type"]
-    empty = {"content": []} if kind == "message" else {_CALLS[kind]: ""} if kind in _CALLS else {}
+    empty: dict[str, Any] = {"content": []} if kind == "message" else {_CALLS[kind]: ""} if kind in _CALLS else {}
     yield {"type": "response.output_item.added", "output_index": index, "item": {**item, **empty}}
     at = {"output_index": index, "item_id": item.get("id")}
     if kind == "message":
@@ -150,10 +125,10 @@ def _item_events(index: int, item: Item) -> Iterator[dict[str, Any]]:
             name = {"type": "response.reasoning_summary_text.delta", "summary_index": place}
             yield from ({**at, **name, "delta": word} for word in _words(part["text"]))
     elif kind in _CALLS:
-        name = "function_call_arguments" if kind == "function_call" else "custom_tool_call_input"
+        event = "function_call_arguments" if kind == "function_call" else "custom_tool_call_input"
         text = item[_CALLS[kind]]
-        yield from ({**at, "type": f"response.{name}.delta", "delta": piece} for piece in _words(text))
-        yield {**at, "type": f"response.{name}.done", _CALLS[kind]: text}
+        yield from ({**at, "type": f"response.{event}.delta", "delta": piece} for piece in _words(text))
+        yield {**at, "type": f"response.{event}.done", _CALLS[kind]: text}
     else:
         yield {**at, "type": f"response.{kind}.in_progress"}
         yield {**at, "type": f"response.{kind}.completed"}
@@ -181,7 +156,7 @@ def _words(text: str) -> list[str]:
 
 
 def strict(script: Callable[[Request], Sequence[Item] | Answer]) -> Callable[[Request], Answer]:
-    """Return a script of a hub that refuses what OpenAI refuses, and else answers with the items of `script`."""
+    """Return a script that refuses what OpenAI refuses, and else answers with items."""
 
     def answered(request: Request) -> Answer:
         for refusal in refusals(request.body):
