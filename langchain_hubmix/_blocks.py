@@ -11,10 +11,13 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 
+from hubmix.wire.responses.items import output_texts
+from hubmix.wire.responses.reply import SEPARATOR, reasoning_parts
 from langchain_hubmix._messages import PROVIDER
+from langchain_hubmix._output_items import OUTPUT_ITEMS, item_blocks, server_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from langchain_core.messages import AIMessage
     from langchain_core.messages.content import ContentBlock
@@ -33,10 +36,7 @@ def translate_content(message: AIMessage) -> list[ContentBlock]:
         keeps them.
     """
     blocks = _spoken(message)
-    blocks += [
-        {"type": "tool_call", "id": c.get("id"), "name": c["name"], "args": c["args"]} for c in message.tool_calls
-    ]
-    return cast("list[ContentBlock]", blocks)
+    return cast("list[ContentBlock]", blocks + _missing_calls(message, blocks))
 
 
 def translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
@@ -53,11 +53,7 @@ def translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
         block.setdefault("index", f"lc_{kind}_{number}" if number else f"lc_{kind}")
     whole = chunk.chunk_position == "last"
     if whole:
-        blocks += [
-            {"type": "tool_call", "id": c.get("id"), "name": c["name"], "args": c["args"]}
-            for c in chunk.tool_calls
-            if c.get("id")
-        ]
+        blocks += [call for call in _missing_calls(chunk, blocks) if call["id"]]
     for piece in chunk.tool_call_chunks:
         if not whole or not piece.get("id"):
             block = {"type": "tool_call_chunk", "id": piece["id"], "name": piece["name"], "args": piece["args"]}
@@ -67,10 +63,36 @@ def translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
     return cast("list[ContentBlock]", blocks)
 
 
+def _missing_calls(message: AIMessage, blocks: Sequence[Block]) -> list[Block]:
+    """The valid tool calls that have no block yet: those of the Responses API stand where the model made them."""
+    known = {block["id"] for block in blocks if block["type"] == "tool_call"}
+    return [block for call_id, block in _call_blocks(message).items() if call_id not in known]
+
+
+def _call_blocks(message: AIMessage) -> dict[Any, Block]:
+    return {
+        call.get("id"): {"type": "tool_call", "id": call.get("id"), "name": call["name"], "args": call["args"]}
+        for call in message.tool_calls
+    }
+
+
+def _is_whole(message: AIMessage, items: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the message holds all that its items say: the last chunk of a stream holds only what came with it."""
+    said = message.content if isinstance(message.content, str) else str(message.text)
+    thoughts = SEPARATOR.join(part for item in items for part in reasoning_parts(item))
+    whole = "".join(text for item in items for text in output_texts(item))
+    return said == whole and message.additional_kwargs.get("reasoning_content", "") == thoughts
+
+
 def _spoken(message: AIMessage) -> list[Block]:
     extras = message.additional_kwargs
     content = message.content
+    items = extras.get(OUTPUT_ITEMS) or ()
+    if items and _is_whole(message, items):
+        return list(item_blocks(items, _call_blocks(message), _annotation))
     blocks = list(_text(content, message))
+    called = {call.get("call_id") for call in items if call.get("type") == "function_call"}
+    blocks += [block for item in items if item.get("call_id") not in called for block in server_blocks(item)]
     reasoning = extras.get("reasoning_content")
     if reasoning and not any(block["type"] == "reasoning" for block in blocks):
         blocks.insert(0, {"type": "reasoning", "reasoning": reasoning})
@@ -123,6 +145,8 @@ def _annotation(note: Any) -> Block:
         source = cited if isinstance(cited, dict) else note
         names = _chosen(source, url="url", title="title", start_index="start_index", end_index="end_index")
         return {"type": "citation", **names, **_chosen(source, cited_text="content")}
+    if isinstance(note, dict) and note.get("type") == "file_citation":
+        return {"type": "citation", **_chosen(note, title="filename"), "extras": _chosen(note, file_id="file_id")}
     return {"type": "non_standard_annotation", "value": note if isinstance(note, dict) else {"annotation": note}}
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_hubmix._content import NOT_CONTENT, part_of
 from langchain_hubmix._errors import ConfigurationError
+from langchain_hubmix._openai_items import items_of_openai
+from langchain_hubmix._output_items import OUTPUT_ITEMS
 from langchain_hubmix._tools import uncut
 
 if TYPE_CHECKING:
@@ -215,16 +217,22 @@ def _call(call_id: str | None, name: str | None, arguments: str, extras: dict[st
 
 
 def _reasoning(message: Any, blocks: Sequence[Any]) -> dict[str, Any] | None:
-    """What the model thought, and which model it was; signatures only where it was this provider that brought them."""
-    extras = message.additional_kwargs
-    ours = message.response_metadata.get("model_provider") == PROVIDER
+    """What the model thought and which route made it; signatures only if this provider brought them."""
+    extras, about = message.additional_kwargs, message.response_metadata
+    ours = about.get("model_provider") == PROVIDER
     details = extras.get("reasoning_details") if ours else None
+    items = extras.get(OUTPUT_ITEMS) if ours else items_of_openai(message)
     text = extras.get("reasoning_content") or extras.get("reasoning")
     if not isinstance(text, str):
         text = "".join(_thought(block) for block in blocks if isinstance(block, dict))
-    if not text and not details:
+    if not text and not details and not items:
         return None
-    return {"model": message.response_metadata.get("model_name") if ours else None, "text": text, "details": details}
+    found = {"model": about.get("model_name") if ours else None, "text": text, "details": details}
+    if items:
+        found |= {"items": items, "api": "responses"}
+    if ours:
+        found |= {name: about[name] for name in ("hub", "api") if about.get(name)}
+    return found
 
 
 def _thought(block: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_hubmix._messages import PROVIDER
+from langchain_hubmix._output_items import OUTPUT_ITEMS
 
 if TYPE_CHECKING:
     from hubmix.wire import Reply, ToolCall, Usage
@@ -78,7 +79,9 @@ def message_extras(reply: Reply) -> dict[str, Any]:
 def closing_extras(reply: Reply) -> dict[str, Any]:
     """The part of it that a stream brings at its end, since pieces of it would not merge."""
     extras: dict[str, Any] = {}
-    if reply.reasoning_details:
+    if reply.items:  # they hold the reasoning too
+        extras[OUTPUT_ITEMS] = reply.items
+    elif reply.reasoning_details:
         extras["reasoning_details"] = reply.reasoning_details
     if reply.images:
         extras["images"] = reply.images
@@ -98,6 +101,8 @@ def metadata(reply: Reply) -> dict[str, Any]:
     found: dict[str, Any] = {
         "model_name": reply.served or reply.model,
         "model_version": reply.model if reply.served and reply.model != reply.served else None,
+        "hub": reply.hub,
+        "api": reply.api,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
         "id": reply.id,
@@ -117,8 +122,8 @@ def metadata(reply: Reply) -> dict[str, Any]:
         kept["cost"] = reply.cost.to_dict()
     if reply.trace is not None:
         kept["failover"] = reply.trace.to_dict()
-    if reply.extra:
-        kept["extra"] = reply.extra
+    if extra := {name: value for name, value in reply.extra.items() if name != "output" or not reply.items}:
+        kept["extra"] = extra
     return kept
 
 

@@ -35,6 +35,12 @@ Part = dict[str, Any]
 INVALID_CALLS = "invalid_tool_calls"
 """Key of `ChatMessage.additional_kwargs`: the tool calls that must not be executed, each with its `error`."""
 
+OUTPUT_ITEMS = "output_items"
+"""Key of `ChatMessage.additional_kwargs`: the items of an answer over the Responses API as they came."""
+
+ORIGIN = "origin"
+"""Key of `ChatMessage.additional_kwargs`: the model, hub and API that answered."""
+
 REASONING_DETAILS = "reasoning_details"
 REASONING_MODEL = "model"
 """Keys of `ThinkingBlock.additional_information`: what the hub gave beside the text, and the model that said it."""
@@ -113,8 +119,11 @@ def _add_assistant_fields(entry: dict[str, Any], message: ChatMessage) -> None:
         entry["function_call"] = _plain(function_call)
     if (calls or "function_call" in entry) and not entry["content"]:
         entry["content"] = None
-    if reasoning := _reasoning(message):
-        entry["hubmix_reasoning"] = reasoning
+    reasoning = _reasoning(message)
+    if items := extras.get(OUTPUT_ITEMS):
+        reasoning = {**(reasoning or {"model": None, "text": "", "details": None}), "items": items}
+    if reasoning:
+        entry["hubmix_reasoning"] = {**reasoning, **(extras.get(ORIGIN) or {})}
     if reference := extras.get("reference_audio_id"):
         entry["audio"] = {"id": reference}
 

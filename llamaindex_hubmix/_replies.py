@@ -21,7 +21,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from hubmix.wire import Reply, ToolCall, Usage
-from llamaindex_hubmix._messages import INVALID_CALLS, REASONING_DETAILS, REASONING_MODEL
+from llamaindex_hubmix._messages import INVALID_CALLS, ORIGIN, OUTPUT_ITEMS, REASONING_DETAILS, REASONING_MODEL
 
 
 def chat_response(reply: Reply, *, delta: str | None = None, single_call: bool = False) -> ChatResponse:
@@ -76,7 +76,16 @@ def _message(reply: Reply, calls: list[ToolCall]) -> ChatMessage:
         extras["refusal"] = reply.refusal
     if reply.audio and reply.audio.get("id"):
         extras["reference_audio_id"] = reply.audio["id"]
+    if reply.items:
+        extras[OUTPUT_ITEMS] = reply.items
+    if (reply.items or reply.reasoning_details) and (origin := _origin(reply)):
+        extras[ORIGIN] = origin
     return ChatMessage(role=MessageRole.ASSISTANT, blocks=_blocks(reply, calls), additional_kwargs=extras)
+
+
+def _origin(reply: Reply) -> dict[str, Any]:
+    found = {"model": reply.served or reply.model, "hub": reply.hub, "api": reply.api}
+    return {name: value for name, value in found.items() if value} if reply.api else {}
 
 
 def _blocks(reply: Reply, calls: list[ToolCall]) -> list[ContentBlock]:
@@ -97,7 +106,7 @@ def _blocks(reply: Reply, calls: list[ToolCall]) -> list[ContentBlock]:
 
 def _thinking(reply: Reply) -> ThinkingBlock:
     extra: dict[str, Any] = {REASONING_MODEL: reply.served or reply.model}
-    if reply.reasoning_details:
+    if reply.reasoning_details and not reply.items:  # the items hold them too
         extra[REASONING_DETAILS] = reply.reasoning_details
     tokens = reply.usage.reasoning if reply.usage else None
     return ThinkingBlock(content=reply.reasoning or None, num_tokens=tokens or None, additional_information=extra)
@@ -127,20 +136,26 @@ def _invalid(call: ToolCall) -> dict[str, Any]:
 
 
 def _citations(annotations: Any) -> list[CitationBlock]:
-    blocks: list[CitationBlock] = []
-    for annotation in annotations if isinstance(annotations, list) else ():
-        cited = annotation.get("url_citation") if isinstance(annotation, dict) else None
-        if isinstance(cited, dict) and isinstance(cited.get("url"), str):
-            where = {key: cited[key] for key in ("start_index", "end_index") if isinstance(cited.get(key), int)}
-            blocks.append(
-                CitationBlock(
-                    cited_content=TextBlock(text=str(cited.get("content") or "")),
-                    source=cited["url"],
-                    title=str(cited.get("title") or ""),
-                    additional_location_info=where,
-                )
-            )
-    return blocks
+    found = (_citation(note) for note in (annotations if isinstance(annotations, list) else ()))
+    return [block for block in found if block is not None]
+
+
+def _citation(annotation: Any) -> CitationBlock | None:
+    """A citation of chat completions, which nest it, or of the Responses API, which does not."""
+    if not isinstance(annotation, dict):
+        return None
+    cited = annotation.get("url_citation", annotation)
+    cited = cited if isinstance(cited, dict) else {}
+    source = next((cited[key] for key in ("url", "file_id") if isinstance(cited.get(key), str)), None)
+    if source is None:
+        return None
+    where = {key: cited[key] for key in ("start_index", "end_index", "index") if isinstance(cited.get(key), int)}
+    return CitationBlock(
+        cited_content=TextBlock(text=str(cited.get("content") or "")),
+        source=source,
+        title=str(cited.get("title") or cited.get("filename") or ""),
+        additional_location_info=where,
+    )
 
 
 # A hub may put anything at all into the fields below. What cannot be read is left out here, and is still in `raw`.
@@ -188,6 +203,8 @@ def _details(reply: Reply) -> dict[str, Any]:
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
         "model": reply.served or reply.model,
+        "hub": reply.hub,
+        "api": reply.api,
         "id": reply.id,
         "request_id": reply.request_id,
         "system_fingerprint": reply.system_fingerprint,

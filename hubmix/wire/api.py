@@ -38,6 +38,17 @@ class BodyOptions:
     stream: bool = False
     hub: str | None = None
 
+    def made(self, origin: Mapping[str, Any], api: str) -> bool:
+        """Whether this route made an earlier answer, so that it can read its signatures and encrypted reasoning.
+
+        Args:
+            origin: what the message says of model, hub and API; what it does not say is taken for this route's.
+            api: the API of this route.
+        """
+        ours = ((self.model, self.model_id), (self.hub,) if self.hub else (), (api,))
+        said = (origin.get("model"), origin.get("hub"), origin.get("api"))
+        return all(not own or name is None or name in own for own, name in zip(ours, said, strict=True))
+
 
 class StreamReader(Protocol):
     """Reads the chunks of one stream; a chunk is the decoded data of one event."""

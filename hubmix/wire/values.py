@@ -105,7 +105,8 @@ class Reply:
     ``annotations`` came. ``extra`` holds every other field of the message and of the answer, so that nothing is lost.
     ``items`` holds an answer of the Responses API as its items came, in order, where the chat form would lose something
     on the way back: reasoning, hosted tools, phases, custom calls.
-    ``request_id``, ``served``, ``trace`` and ``cost`` are filled by the hub, not by the reader.
+    ``request_id``, ``served``, ``hub`` (a host), ``api``, ``trace`` and ``cost`` are filled by the hub, not by the
+    reader.
     """
 
     text: str = ""
@@ -132,6 +133,8 @@ class Reply:
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
     request_id: str | None = None
     served: str | None = None
+    hub: str | None = None
+    api: str | None = None
     trace: Trace | None = None
     cost: Cost | None = None
 

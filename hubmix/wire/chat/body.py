@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hubmix.wire.api import BodyOptions, Payload, ReasoningReplay
+from hubmix.wire.api import BodyOptions, Payload
 from hubmix.wire.messages.blocks import kept_blocks
 
 REASONING_KEY = "hubmix_reasoning"
@@ -24,9 +24,7 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     body = dict(payload)
     changed = model != payload.get("model")
     body["model"] = options.model_id
-    body["messages"] = [
-        _shape_message(m, model, options.reasoning_replay, changed) for m in payload.get("messages", ())
-    ]
+    body["messages"] = [_shape_message(message, options, changed) for message in payload.get("messages", ())]
     tools = payload.get("tools")
     if not tools:  # gateways refuse an empty list, and a tool_choice without tools
         body.pop("tools", None)
@@ -43,7 +41,7 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     return body
 
 
-def _shape_message(message: Any, model: str, replay: ReasoningReplay, changed: bool) -> Any:
+def _shape_message(message: Any, options: BodyOptions, changed: bool) -> Any:
     reasoning = message.get(REASONING_KEY)
     if reasoning is None and not changed:
         return message
@@ -59,15 +57,15 @@ def _shape_message(message: Any, model: str, replay: ReasoningReplay, changed: b
         if isinstance(content, list):
             shaped["content"] = [_without_marker(p) for p in content]
     if reasoning is not None:
-        _put_reasoning(shaped, reasoning, model, replay)
+        _put_reasoning(shaped, reasoning, options)
     return shaped
 
 
-def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], model: str, replay: ReasoningReplay) -> None:
-    """Give reasoning back: signatures only to the model that made them, the plain text to any."""
+def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], options: BodyOptions) -> None:
+    """Give reasoning back: signatures only to the route that made them, the plain text to any."""
     text, details = reasoning.get("text"), reasoning.get("details")
-    own = reasoning.get("model") in (None, model)
-    if details and own and replay != "reasoning_content" and kept_blocks(details) is None:
+    own = options.made(reasoning, "chat") and kept_blocks(details) is None
+    if details and own and options.reasoning_replay != "reasoning_content":
         message["reasoning_details"] = details
     # The plain text goes along in every case: strict thinking models (DeepSeek, Kimi) answer 400 without it.
     if text:

@@ -86,9 +86,7 @@ def _turns(messages: Any, options: BodyOptions) -> tuple[list[Block], list[dict[
 
 def _is_own(message: Mapping[str, Any], options: BodyOptions) -> bool:
     origin = message.get("hubmix_reasoning")
-    if not isinstance(origin, Mapping):
-        return False
-    return origin.get("model") in (None, options.model) and origin.get("hub") in (None, options.hub)
+    return isinstance(origin, Mapping) and options.made(origin, "messages")
 
 
 def _add(turns: list[dict[str, Any]], role: str, blocks: list[Block]) -> None:

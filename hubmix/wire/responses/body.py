@@ -54,7 +54,8 @@ def responses_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     body = {name: value for name, value in payload.items() if name not in _TRANSLATED}
     body["model"] = options.model_id
     body.setdefault("store", False)
-    body["input"] = input_items(payload.get("messages", ()), partial(_is_own, options), stored=bool(body["store"]))
+    own = partial(options.made, api="responses")
+    body["input"] = input_items(payload.get("messages", ()), own, stored=bool(body["store"]))
     for part in (_limits(payload), _tools(payload), _text(payload), _reasoning(payload), _include(payload, body)):
         body.update(part)
     stream_options = {k: v for k, v in (payload.get("stream_options") or {}).items() if k != "include_usage"}
@@ -65,16 +66,6 @@ def responses_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     if options.stream:
         body["stream"] = True
     return body
-
-
-def _is_own(options: BodyOptions, origin: Mapping[str, Any]) -> bool:
-    """Whether this route made an earlier answer, and can read its reasoning."""
-    model, hub, api = origin.get("model"), origin.get("hub"), origin.get("api")
-    return (
-        model in (None, options.model, options.model_id)
-        and (hub is None or options.hub in (None, hub))
-        and api in (None, "responses")
-    )
 
 
 def _limits(payload: Payload) -> dict[str, Any]:
