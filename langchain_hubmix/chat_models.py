@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
+from hubmix.plugin.document import documented
 from hubmix.plugin.request import wire_tool_choice
 from hubmix.transport.owned import Owned
 from langchain_hubmix._blocks import register_blocks
@@ -48,34 +49,14 @@ if TYPE_CHECKING:
 register_blocks()
 
 
+@documented
 class ChatHubmix(ChatSettings):
     """A chat model served by an OpenAI-compatible hub: AIHubMix, AIHubAPI, any New API or one-api gateway.
 
     It asks the hub what its models can do, tries `fallbacks` inside one call when a model fails, and keeps everything
     that an answer brings: reasoning, citations, token details, log-probabilities, refusals.
 
-    Args:
-        model: ID of the model, exactly as the hub lists it. Also accepted as `model_name`.
-        fallbacks: IDs to try, in this order, when a model fails in a way that another one may not; `"auto"` lets the
-            hub's catalog choose. Default: none.
-        hub: a `Hub` to share with other objects, or the name of a known one (`"aihubmix"`, `"aihubapi"`).
-        base_url: base URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, then AIHubMix.
-        api_key: default `HUBMIX_API_KEY`, then the hub's own variable (`AIHUBMIX_API_KEY`, `AIHUBAPI_API_KEY`).
-        temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n: sent under their own names
-            when set, and not at all when None. `n` > 1 gives several generations and is left out of streams.
-        logprobs, top_logprobs, logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier:
-            the same.
-        timeout: seconds for one attempt. Default: 600.
-        total_timeout: seconds for the whole call, waits and further candidates included. Default: no limit.
-        max_retries: further attempts at the same model while another candidate remains. Default: 1.
-        failover: a `FailoverPolicy` for everything else about retries and fallbacks.
-        default_headers: sent with every request.
-        extra_body: fields merged into every request's body last: a vendor's own parameters. What a single call says of
-            the same field wins. `model_kwargs` goes here too, but for names that are parameters of their own.
-        app_code: AIHubMix's discount code, sent as `APP-Code` when set.
-        stream_usage: ask for token counts in streams. Default: True.
-        streaming: let `invoke` stream too.
-        http_client, http_async_client: an `httpx` (openai 2) or `httpx2` (openai 3) client to use.
+    The parameters are listed by `help()` and on the reference page.
 
     Any of these but the connection's own may also stand in a single call or in `bind`: `llm.invoke(…, model="…")`,
     `llm.bind(fallbacks=[])`. A parameter that nobody knows is an error that names the near one.

@@ -10,7 +10,8 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import Field
 
-from hubmix.plugin.fields import EmbeddingFields
+from hubmix.plugin.document import documented
+from hubmix.plugin.fields import EmbeddingFields, ModelField
 from hubmix.plugin.request import plain_options
 from hubmix.plugin.texts import batches, checked, embedding_payload
 from langchain_hubmix._errors import raises_langchain_errors
@@ -22,28 +23,15 @@ if TYPE_CHECKING:
     from hubmix.failover.options import CallOptions
 
 
-class HubmixEmbeddings(EmbeddingFields, HubObject, Embeddings):
+@documented
+class HubmixEmbeddings(ModelField, EmbeddingFields, HubObject, Embeddings):
     """Vectors from an embedding model of an OpenAI-compatible hub.
 
     Long lists are cut into requests by count and by size, several of which run at once; the vectors come back in the
     order of the texts. A failed request is tried again, but never with another model: the vector spaces of two models
     have nothing to do with each other.
 
-    Args:
-        model: ID of the model, exactly as the hub lists it.
-        dimensions: length of the vectors, for models that can shorten them. Default: the model's own.
-        encoding_format: `"base64"` makes answers a third as long where the vendor knows it; not every one does.
-            Default: the vendor's own. Both forms are read.
-        chunk_size: most texts in one request. Default: 100; some vendors take no more than 10.
-        max_chars: most characters in one request, all its texts together (a longer text goes alone). Default: 200,000,
-            which stays below the 300,000 tokens that OpenAI takes.
-        max_concurrency: most requests at once, in threads or in the event loop. Default: 4.
-        show_progress: show a progress bar (tqdm) over the texts.
-        hub, base_url, api_key, app_code, default_headers, http_client, http_async_client: as in `ChatHubmix`.
-        timeout, total_timeout: seconds for one attempt, and for one request with its retries.
-        max_retries: further attempts at a failed request. Default: 2.
-        failover: a `FailoverPolicy` for everything else about retries.
-        user, extra_body: sent with every request.
+    The parameters are listed by `help()` and on the reference page.
 
     Raises:
         ConfigurationError: an unknown parameter, or an empty text; hubs refuse a whole request for one empty text, so
@@ -60,7 +48,6 @@ class HubmixEmbeddings(EmbeddingFields, HubObject, Embeddings):
         ```
     """
 
-    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
     chunk_size: int = Field(
         default=100, ge=1, description="Most texts in one request. Some vendors take no more than 10."
     )

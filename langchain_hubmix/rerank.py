@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import BaseDocumentCompressor, Document
 
+from hubmix.plugin.document import documented
 from hubmix.plugin.fields import RerankFields
 from hubmix.plugin.request import plain_options
 from hubmix.plugin.texts import ranking, rerank_payload
@@ -21,17 +22,11 @@ if TYPE_CHECKING:
     from hubmix.wire import RerankReply
 
 
+@documented
 class HubmixRerank(RerankFields, HubObject, BaseDocumentCompressor):
     """Documents in the order of their relevance to a query, judged by a rerank model of a hub.
 
-    Args:
-        model: ID of the model, exactly as the hub lists it.
-        top_n: how many of the best to keep. Default: all of them.
-        hub, base_url, api_key, app_code, default_headers, http_client, http_async_client: as in `ChatHubmix`.
-        timeout, total_timeout: seconds for one attempt, and for the call with its retries.
-        max_retries: further attempts at a failed request. Default: 2. No other model is ever asked.
-        failover: a `FailoverPolicy` for everything else about retries.
-        extra_body: fields merged into every request's body: a vendor's own parameters.
+    The parameters are listed by `help()` and on the reference page.
 
     Raises:
         ConfigurationError: an unknown parameter.

@@ -14,6 +14,7 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import Field
 
 from hubmix.failover.options import CallOptions
+from hubmix.plugin.document import documented
 from hubmix.plugin.fields import EmbeddingFields
 from hubmix.plugin.request import plain_options
 from hubmix.plugin.texts import batches, checked, embedding_payload
@@ -22,24 +23,14 @@ from llamaindex_hubmix._model import HubComponent
 dispatcher = get_dispatcher(__name__)
 
 
+@documented
 class HubmixEmbedding(EmbeddingFields, HubComponent, BaseEmbedding):
     """Vectors from an embedding model of an OpenAI-compatible hub.
 
     A failed request is tried again, but never with another model: the vector spaces of two models have nothing to do
     with each other.
 
-    Args:
-        model: ID of the model, exactly as the hub lists it; `model_name` is the same.
-        dimensions: length of the vectors, for models that can shorten them. Default: the model's own.
-        embed_batch_size: most texts in one request, up to 2,048. Default: 100; some vendors take no more than 10.
-        num_workers: most requests at once in the async verbs. Default: 8. None: no limit.
-        embeddings_cache: a key-value store of LlamaIndex that is asked before the hub.
-        hub, base_url, api_key, app_code, default_headers, http_client, http_async_client: as in `Hubmix`.
-        timeout, total_timeout: seconds for one attempt, and for one request with its retries.
-        max_retries: further attempts at a failed request. Default: 2.
-        failover: a `FailoverPolicy` for everything else about retries.
-        user, extra_body: sent with every request.
-        callback_manager, rate_limiter: LlamaIndex's own; the limiter is asked once a request.
+    The parameters are listed by `help()` and on the reference page.
 
     Raises:
         ConfigurationError: an unknown parameter, or an empty text; hubs refuse a whole request for one empty text, so

@@ -18,6 +18,7 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import Field, field_serializer
 
+from hubmix.plugin.document import documented
 from hubmix.plugin.fields import ChatFields
 from hubmix.plugin.request import ChatRequest, wire_tool_choice
 from hubmix.plugin.structured import Method, response_format
@@ -39,34 +40,11 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 2,925 tokens."""
 
 
+@documented
 class Hubmix(ChatFields, HubComponent, StructuredPrediction):
     """A chat model of an OpenAI-compatible hub: AIHubMix, AIHubAPI, or any New API or one-api gateway.
 
-    Args:
-        model: ID of the model, exactly as the hub lists it.
-        fallbacks: models to go on to when this one fails, in order; "auto" lets the catalog choose.
-        hub: a `hubmix.Hub` to share, or the name of a known one ("aihubmix", "aihubapi").
-        base_url: URL of any other hub. Default: `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, AIHubMix.
-        api_key: the key. Default: `HUBMIX_API_KEY`, then the hub's own variable (`AIHUBMIX_API_KEY`).
-        temperature, max_tokens, top_p, frequency_penalty, presence_penalty, stop, seed, n: sent under their own names
-            when set, and not at all when None. `n` > 1 is left out of streams; further choices are in `raw`.
-        logprobs, top_logprobs, logit_bias, reasoning_effort, response_format, parallel_tool_calls, user, service_tier:
-            the same; `response_format` may be a pydantic class.
-        timeout: seconds for one attempt. Default: 600.
-        total_timeout: seconds for the whole call, waits and further candidates included. Default: no limit.
-        max_retries: further attempts at the same model while another candidate remains. Default: 1.
-        failover: a `FailoverPolicy` for everything else about retries and fallbacks.
-        default_headers: sent with every request.
-        extra_body: fields merged into every request's body last: a vendor's own parameters.
-        app_code: AIHubMix's discount code, sent as `APP-Code` when set.
-        stream_usage: ask for token counts in streams. Default: True.
-        http_client, http_async_client: an `httpx` (openai 2) or `httpx2` (openai 3) client to use.
-        context_window: tokens, where the catalog does not know the model or is wrong. Default: the catalog's, else
-            128,000.
-        num_output: tokens that LlamaIndex keeps free for the answer when it packs a prompt. Default: `max_tokens`.
-        is_function_calling_model: whether tools may be given. Default: unless the catalog says no.
-        structured_output_method: how objects are asked for: "json_schema", "function_calling", "json_mode" or "text".
-            Default: the strongest that the catalog says the model has.
+    The parameters are listed by `help()` and on the reference page.
 
     The parameters of core's `LLM` are taken too: `system_prompt`, `callback_manager`, `rate_limiter`,
     `messages_to_prompt`, `completion_to_prompt`, `query_wrapper_prompt`, `output_parser`, `pydantic_program_mode`. Any

@@ -17,6 +17,7 @@ if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside
 
 from hubmix.failover.evidence import Failure, Recovery  # noqa: E402 - after the path is set
 from hubmix.failover.table import TABLE  # noqa: E402
+from hubmix.plugin.document import parameters_of  # noqa: E402
 
 FAILOVER_TABLE = """\
 ---
@@ -84,7 +85,44 @@ def failover_table() -> str:
     return FAILOVER_TABLE.format(table=render_table())
 
 
-PAGES: dict[str, Callable[[], str]] = {"docs/explanation/failover-table.md": failover_table}
+PARAMETERS = """\
+<!-- Made by tools/generate_docs.py from the fields of the classes (hubmix/plugin/fields.py): change them there. -->
+
+# Parameters
+
+What the constructors take, beyond what the framework's own base class takes. **Goes to** says where a value ends up:
+in the `body` of a request, in the `options` of a call (see `CallOptions`), at the `hub`, or only in the `object`.
+What goes into the body or the options may also be given to a single call, and wins there.
+
+Other libraries' names for the same things work too: `model_name`, `api_base`, `openai_api_base`, `openai_api_key`,
+`request_timeout`, `stop_sequences`, `model_kwargs`, `additional_kwargs`, `extra_headers`, `async_http_client`.
+"""
+
+
+def parameters() -> str:
+    """The page of the parameters of all classes."""
+    import langchain_hubmix
+    import llamaindex_hubmix
+
+    text = PARAMETERS
+    head = "| parameter | type | default | what it is | goes to |\n|---|---|---|---|---|\n"
+    for package in (langchain_hubmix, llamaindex_hubmix):
+        for name in package.__all__:
+            cls = getattr(package, name)
+            if not hasattr(cls, "hub"):
+                continue
+            text += f"\n## {package.__name__}.{name}\n\n{head}"
+            for one in parameters_of(cls):
+                cells = (f"`{one.name}`", f"`{one.type}`", f"`{one.default}`" if one.default else "required")
+                row = " | ".join(cell.replace("|", "\\|") for cell in (*cells, one.description, one.destination))
+                text += f"| {row} |\n"
+    return text
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/explanation/failover-table.md": failover_table,
+    "docs/reference/parameters.md": parameters,
+}
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """The parameters of both frameworks' classes, each declared once: name, type, default, description.
 
-The class that declares a parameter says where it goes: `ChatParameters` (in `hubmix.wire.parameters`) into the body of
-a request, `CallFields` into the options of a call, `HubFields` to the hub. Type checkers read constructors from these
-declarations, because pydantic's classes are dataclass-like to them; `hubmix.plugin.construct` holds the code that runs.
+The class that declares a parameter says where it goes: `ChatParameters` and its siblings in `hubmix.wire.parameters`
+into the body of a request, `CallFields` and `ChatCallFields` into the options of a call, `HubFields` to the hub. Type
+checkers read constructors from these declarations, because pydantic's classes are dataclass-like to them;
+`hubmix.plugin.construct` holds the code that runs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hubmix.failover.policy import FailoverPolicy
 from hubmix.hub.hub import Hub
 from hubmix.hub.registry import resolve_hub
 from hubmix.plugin.construct import construct
-from hubmix.wire.parameters import ChatParameters
+from hubmix.wire.parameters import ChatParameters, EmbeddingParameters, RerankParameters
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,10 +139,9 @@ class CallFields(BaseModel):
     )
 
 
-class ChatFields(HubFields, CallFields, ChatParameters):
-    """The parameters of a chat model."""
+class ChatCallFields(CallFields):
+    """How calls of a chat model are made."""
 
-    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
     fallbacks: Literal["auto"] | list[str] | None = Field(
         default=None,
         description='Model IDs to go on to, in order, if this model fails; "auto" lets the catalog choose.',
@@ -153,6 +153,16 @@ class ChatFields(HubFields, CallFields, ChatParameters):
     def _usage_by_default(cls, value: Any) -> Any:
         return True if value is None else value
 
+
+class ModelField(BaseModel):
+    """The model, which may be given by position too."""
+
+    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
+
+
+class ChatFields(ModelField, HubFields, ChatCallFields, ChatParameters):
+    """The parameters of a chat model."""
+
     @field_validator("logit_bias", mode="before")
     @classmethod
     def _token_ids_as_text(cls, value: Any) -> Any:
@@ -160,25 +170,15 @@ class ChatFields(HubFields, CallFields, ChatParameters):
         return {str(token): bias for token, bias in value.items()} if isinstance(value, dict) else value
 
 
-class EmbeddingFields(HubFields, CallFields):
+class EmbeddingFields(HubFields, CallFields, EmbeddingParameters):
     """The parameters of an embedding model."""
 
-    dimensions: int | None = Field(
-        default=None, ge=1, description="Length of the vectors, for models that can shorten them."
-    )
-    encoding_format: Literal["float", "base64"] | None = Field(
-        default=None, description="base64 makes answers a third as long. Not every vendor knows it; both are read."
-    )
     max_chars: int = Field(
         default=200_000,
         ge=1,
         description="Most characters in one request, all its texts together. A longer text goes alone.",
     )
-    user: str | None = Field(default=None, description="Your own ID of the end user.")
 
 
-class RerankFields(HubFields, CallFields):
+class RerankFields(ModelField, HubFields, CallFields, RerankParameters):
     """The parameters of a rerank model."""
-
-    model: str = Field(kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it.")
-    top_n: int | None = Field(default=None, ge=1, description="How many of the best to keep. Default: all.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions, joined_body, read_fallbacks
 from hubmix.failover.policy import FailoverPolicy, read_policy
-from hubmix.plugin.fields import CallFields
+from hubmix.plugin.fields import ChatCallFields
 from hubmix.plugin.hints import HINTS
 from hubmix.wire.parameters import (
     ALIASES,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hubmix.wire.trace import Attempt
 
 _CALL_NAMES = {**ALIASES, **dict.fromkeys(("default_headers", "default_header", "extra_headers"), "headers")}
-_STEERING = frozenset(CallFields.model_fields) | {"model", "fallbacks", "stream_usage", "headers"}
+_STEERING = frozenset(ChatCallFields.model_fields) | {"model", "headers"}
 CALL_PARAMETERS = REQUEST_PARAMETERS | _STEERING
 """What a single call may say."""
 

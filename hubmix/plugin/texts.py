@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubmix.errors import ConfigurationError
+from hubmix.wire.parameters import EmbeddingParameters
 
 if TYPE_CHECKING:
     from hubmix.wire import RerankReply
@@ -50,7 +51,7 @@ def embedding_payload(own: Mapping[str, Any], model: str, texts: Sequence[str]) 
     Texts go as strings, never as token IDs: gateways turn those into empty input for every vendor but OpenAI.
     """
     payload = {"model": model, "input": list(texts)}
-    settings = {name: own[name] for name in ("dimensions", "encoding_format", "user")}
+    settings = {name: own[name] for name in EmbeddingParameters.model_fields}
     return payload | {name: value for name, value in settings.items() if value is not None}
 
 

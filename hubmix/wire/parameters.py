@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -50,6 +50,24 @@ class ChatParameters(BaseModel):
     store: bool | None = Field(default=None, description="Whether the vendor keeps the answer.")
     prompt_cache_key: str | None = Field(default=None, description="Groups requests that share a prompt prefix.")
     safety_identifier: str | None = Field(default=None, description="OpenAI's stable ID of the end user.")
+
+
+class EmbeddingParameters(BaseModel):
+    """Fields of an embeddings request, besides model and input."""
+
+    dimensions: int | None = Field(
+        default=None, ge=1, description="Length of the vectors, for models that can shorten them."
+    )
+    encoding_format: Literal["float", "base64"] | None = Field(
+        default=None, description="base64 makes answers a third as long. Not every vendor knows it; both are read."
+    )
+    user: str | None = Field(default=None, description="Your own ID of the end user.")
+
+
+class RerankParameters(BaseModel):
+    """Fields of a rerank request, besides model, query and documents."""
+
+    top_n: int | None = Field(default=None, ge=1, description="How many of the best to keep. Default: all.")
 
 
 MODEL_SETTINGS: tuple[str, ...] = tuple(ChatParameters.model_fields)
