@@ -6,6 +6,7 @@ reasoning, of the stream in its documentation.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubmix.embedded.models import pieces
-from hubmix.embedded.rules.answer import Answer, signature
+from hubmix.embedded.rules.answer import Answer
 from hubmix.embedded.rules.tools import Call
 
 DONE = b"data: [DONE]\n\n"
@@ -117,6 +118,11 @@ def _message(envelope: Envelope, answer: Answer) -> dict[str, Any]:
         numbered = envelope.style == "deepseek"
         message["tool_calls"] = [{"index": i, **call} if numbered else call for i, call in enumerate(calls)]
     return message
+
+
+def signature(thinking: str) -> str:
+    """Return the signature of a reasoning text, which shows a changed letter of either."""
+    return base64.b64encode(hashlib.sha256(b"embedded hub:" + thinking.encode()).digest()).decode()
 
 
 def reasoning_details(thinking: str) -> dict[str, str]:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubmix.embedded.bodies import Envelope, completion, events, usage
+from hubmix.embedded.bodies import Envelope, completion, events, signature, usage
+from hubmix.embedded.conversation import text_of
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.faults import Fault
 from hubmix.embedded.http import Response
 from hubmix.embedded.models import EmbeddedModel, count_prompt
-from hubmix.embedded.rules.answer import respond, signature
-from hubmix.embedded.rules.conversation import text_of
+from hubmix.embedded.rules.answer import respond
 from hubmix.embedded.streams import Outgoing, stream, whole
 from hubmix.embedded.validate import ChatRequest, RefusedError, read_chat
 

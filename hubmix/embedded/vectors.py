@@ -20,8 +20,8 @@ from hubmix.embedded.bodies import counted_usage
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.http import PASSED_JSON_TYPE, Response, json_response
 from hubmix.embedded.models import EmbeddedModel, count
-from hubmix.embedded.rules.text import STOPWORDS, key_words, stem, words
 from hubmix.embedded.validate import RefusedError
+from hubmix.embedded.words import STOPWORDS, key_words, stem, words
 
 _WORD_WEIGHT = 1.0
 _PAIR_WEIGHT = 0.5

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from hubmix.embedded.conversation import ToolResult
 from hubmix.embedded.models import Registry, pieces
 from hubmix.embedded.rules import respond
-from hubmix.embedded.rules.conversation import ToolResult
 from hubmix.embedded.rules.extract import best_sentences, question_in
 from hubmix.embedded.rules.tools import Tool, asked, forced
 from hubmix.embedded.validate import read_chat
@@ -162,16 +162,6 @@ Here's a JSON schema to follow:
 
 Output a valid JSON object but do not repeat the schema.
 """
-CHOICES = """A list of documents is shown below. Each document has a number next to it.
-Document 1:
-Oslo is in Norway.
-
-Document 2:
-Paris is in France.
-
-Question: Where is Paris?
-Answer:
-"""
 
 
 @pytest.mark.parametrize(
@@ -181,7 +171,6 @@ Answer:
         (REFINE, "Oslo is the capital of Norway."),
         (CONDENSE, "How many people live there (France)?"),
         (SCHEMA, '{"name": "Oslo", "country": "Norway"}'),
-        (CHOICES, "Doc: 2, Relevance: 10"),
     ],
 )
 def test_the_prompts_of_chains(prompt: str, answer: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from hubmix.embedded.rules.schema import fill
+from hubmix.embedded.rules.fill import fill
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}

@@ -1,4 +1,4 @@
-"""The extractive answer: the sentences of the given text that share most words with the question, and nothing else."""
+"""The extractive answer: the sentences of the given text that share most words with the question."""
 
 from __future__ import annotations
 
@@ -7,138 +7,97 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from hubmix.embedded.rules.conversation import Conversation
-from hubmix.embedded.rules.text import is_question, key_words, sentences, shorten, unique, words
+from hubmix.embedded.conversation import Conversation, ToolResult
+from hubmix.embedded.words import is_question, key_words, sentences, shorten, words
 
 NOTHING_GIVEN = "I am a rule without intelligence, and no text was given to me that answers: {question}"
 NOT_FOUND = "The given text does not say."
 
-_GREETING = re.compile(
-    r"^\W*(?:hi|hello|hey|good (?:morning|evening|day)|how are you|how do you do|nice to meet you|你好|您好)\b", re.I
-)
-_THANKS = re.compile(r"^\W*(?:thanks|thank you|well, thanks|谢谢)\b", re.I)
-_FENCED = re.compile(r"-{5,}[ \t]*\n(.*?)-{5,}", re.S)
-_TAGGED = re.compile(r"<(context|documents?|sources?)>(.*?)</\1>", re.S | re.I)
-_LABELLED = re.compile(
-    r"(?:^|\n)[ \t]*(?:[\w',-]{1,30} ){0,16}(?:context|documents?|passages?|sources?|text|excerpts?)"
-    r"(?: for the context)?\s*:\s*\n?(.*?)"
-    r"(?=\n[ \t]*(?:question|query|user question|instruction|answer|helpful answer)\s*:|\Z)",
-    re.S | re.I,
+# Answers to a short text that asks for nothing.
+_SMALL_TALK = {
+    r"\W*(?:hi|hello|hey|good (?:morning|evening|day)|how are you|你好|您好)\b": "Hello! I am a rule without "
+    "intelligence: I answer from the text you give me.",
+    r"\W*(?:well, )?(?:thanks|thank you|谢谢)\b": "You are welcome.",
+}
+_LABEL_OF_TEXT = r"(?:context|documents?|passages?|sources?|text|excerpts?|(?:existing|original) answer)"
+_LABEL_OF_QUESTION = r"(?:question|query|user question|human|input|original query is as follows)"
+# Where a prompt gives a text to answer from: between dashed lines, in tags, after a label.
+_CONTEXTS = (
+    re.compile(r"-{5,}[ \t]*\n(?P<given>.*?)-{5,}", re.S),
+    re.compile(r"<(context|documents?|sources?)>(?P<given>.*?)</\1>", re.S | re.I),
+    re.compile(
+        rf"(?:^|\n)[ \t]*(?:[\w',-]{{1,30}} ){{0,16}}{_LABEL_OF_TEXT}(?: for the context)?\s*:\s*\n?(?P<given>.*?)"
+        rf"(?=\n[ \t]*(?:{_LABEL_OF_QUESTION}|\w* ?answer|instruction)\s*:|\n(?:We have|-----)|\Z)",
+        re.S | re.I,
+    ),
 )
 _ASKED = re.compile(
-    r"(?:^|\n)[ \t]*(?:question|query|user question|user query|human|input)\s*:\s*"
-    r"(.+?)(?=\n[ \t]*\w{1,30} ?\w{0,30}[ \t]*:|\Z)",
+    rf"(?:^|\n)[ \t]*(?:The )?{_LABEL_OF_QUESTION}\s*:\s*(.+?)(?=\n[ \t]*\w{{1,30}} ?\w{{0,30}}[ \t]*:|\nWe have|\Z)",
     re.S | re.I,
 )
+_NO_SENTENCE = re.compile(r"[\w ./\\-]{1,40}:\s*\S*|\W*\w*\W*")  # a label, or a single word
 
 
 def question_in(text: str) -> str:
-    """The question inside a prompt: after ``Question:`` or ``Query:``, else its last question, else all of it."""
-    asked = _ASKED.findall(text)
-    if asked:
-        return str(asked[-1]).strip()
-    asking = [sentence for sentence in sentences(text) if is_question(sentence)]
-    return asking[-1] if asking else text.strip()
+    """Return the question of a prompt: after `Question:` or `Query:`, else its last question, else all of it."""
+    return str((_ASKED.findall(text) or list(filter(is_question, sentences(text))) or [text])[-1]).strip()
 
 
-def context_in(text: str) -> str:
-    """The text a prompt gives to answer from: between dashed lines, in tags, or after ``Context:``; "" without one."""
-    return _split(text)[0]
+def split_context(text: str) -> tuple[str, str]:
+    """Return the text that a prompt gives to answer from ("" without one), and the prompt without it."""
+    given, rest = "", text
+    for pattern in _CONTEXTS:
+        given += "".join(f"{match['given'].strip()}\n" for match in pattern.finditer(rest))
+        rest = pattern.sub("\n", rest)
+    return (given.strip(), rest) if given.strip() else ("", text)
 
 
-def _split(text: str) -> tuple[str, str]:
-    """The context that a prompt gives, and the prompt without it: its words are not asked for."""
-    for pattern, group in ((_FENCED, 1), (_TAGGED, 2), (_LABELLED, 1)):
-        found = [match.group(group).strip() for match in pattern.finditer(text)]
-        found = [part for part in found if part]
-        if found:
-            return "\n".join(found), pattern.sub("\n", text)
-    return "", text
-
-
-def small_talk(text: str) -> str | None:
-    """The plain answer to a greeting or thanks that asks for nothing else."""
-    if len(words(text)) > 8:
-        return None
-    if _GREETING.match(text):
-        return "Hello! I am a rule without intelligence: I answer from the text you give me."
-    return "You are welcome." if _THANKS.match(text) else None
-
-
-def ranked(question: str, candidates: Sequence[str]) -> list[tuple[float, int]]:
-    """The candidates that share a word with the question, best first, as score and index.
+def ranked(question: str, candidates: Sequence[str]) -> list[int]:
+    """Return the indices of the candidates that share a word with the question, best first, without the far worse.
 
     A word counts for more the fewer candidates have it; long candidates pay a little for their length.
     """
     wanted = set(key_words(question))
     tokens = [key_words(candidate) for candidate in candidates]
-    document_counts = Counter(word for found in tokens for word in set(found))
-    scored = []
-    for index, found in enumerate(tokens):
-        shared = wanted & set(found)
-        if shared:
-            weight = sum(math.log(1 + len(tokens) / document_counts[word]) for word in shared)
-            scored.append((weight / (1 + 0.02 * len(found)), index))
-    return sorted(scored, key=lambda item: (-item[0], item[1]))
+    frequency = Counter(word for found in tokens for word in set(found))
+    scores = [
+        sum(math.log(1 + len(tokens) / frequency[word]) for word in wanted & set(found)) / (1 + 0.02 * len(found))
+        for found in tokens
+    ]
+    best = max(scores, default=0)
+    return sorted((i for i, score in enumerate(scores) if score and score >= 0.6 * best), key=lambda i: -scores[i])
 
 
 def best_sentences(question: str, text: str, limit: int = 2) -> str:
-    """Up to `limit` sentences of `text` that answer best, in their order; "" where none shares a word."""
-    candidates = [
-        sentence for sentence in unique(sentences(text)) if not is_question(sentence) and not _is_label(sentence)
-    ]
-    scored = ranked(question, candidates)
-    if not scored:
-        return ""
-    best = scored[0][0]
-    chosen = sorted(index for score, index in scored[:limit] if score >= 0.6 * best)
-    return " ".join(candidates[index] for index in chosen)
-
-
-def _is_label(sentence: str) -> bool:
-    return bool(re.fullmatch(r"[\w ./\\-]{1,40}:\s*\S*", sentence)) or len(words(sentence)) < 2
+    """Return up to `limit` sentences that answer best, in their order; "" if none shares a word."""
+    said = [one for one in sentences(text) if not is_question(one) and not _NO_SENTENCE.fullmatch(one)]
+    return " ".join(said[index] for index in sorted(ranked(question, said)[:limit]))
 
 
 def answer(conversation: Conversation) -> str:
-    """The extractive answer to the last user message.
+    """Return the answer to the last user message.
 
-    The text searched is, in this order: the context that the message itself gives, the context in the system message,
-    what the user said earlier, and what else the message says beside its question.
+    It is looked for in the context of the message, then of the system message, then in the rest of the message, in
+    what the user said before, and in the system message.
     """
     user = conversation.user
-    talk = small_talk(user)
-    if talk:
-        return talk
-    own_context, asking = _split(user)
+    for pattern, said in _SMALL_TALK.items() if len(words(user)) <= 8 else ():
+        if re.match(pattern, user, re.I):
+            return said
+    own_context, asking = split_context(user)
     question = question_in(asking)
-    for given in (own_context, context_in(conversation.system)):
-        if given:
-            return best_sentences(question, given) or NOT_FOUND
-    said = [text for role, text in conversation.earlier if role == "user"]
+    given = own_context or split_context(conversation.system)[0]
+    if given:
+        return best_sentences(question, given) or NOT_FOUND
     rest = user.replace(question, " ") if question != user.strip() else ""
-    for given in (rest, "\n".join(said), conversation.system):
-        found = best_sentences(question, given, limit=1) if given.strip() else ""
-        if found:
-            return found
-    return (
-        NOTHING_GIVEN.format(question=shorten(question, 200))
-        if question
-        else NOTHING_GIVEN.format(question="(nothing)")
-    )
+    texts = (rest, conversation.earlier, conversation.system)
+    found = next(filter(None, (best_sentences(question, text, limit=1) for text in texts)), "")
+    return found or NOTHING_GIVEN.format(question=shorten(question, 200) or "(nothing)")
 
 
-def from_results(conversation: Conversation) -> str:
-    """The answer out of the tools' results: a single short one as it is, several each after its first argument."""
-    results = [result for result in conversation.results if result.name != "handoff"] or list(conversation.results)
+def from_results(results: Sequence[ToolResult]) -> str:
+    """Return a single tool result as it is, several each after its first argument."""
+    results = [result for result in results if result.name != "handoff"] or results
     if len(results) == 1:
-        text = results[0].text.strip()
-        if len(text) <= 600:
-            return text or "The tool returned nothing."
-        return best_sentences(question_in(conversation.user), text, limit=3) or shorten(text, 600)
-    lines = []
-    for result in results:
-        label = next(
-            (str(value) for value in result.arguments.values() if isinstance(value, str | int | float)), result.name
-        )
-        lines.append(f"{label}: {shorten(result.text, 300)}")
-    return "\n".join(unique(lines))
+        return results[0].text.strip() or "The tool returned nothing."
+    return "\n".join({f"{next(iter(r.arguments.values()), r.name)}: {shorten(r.text, 300)}": 0 for r in results})

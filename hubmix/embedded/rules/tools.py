@@ -1,258 +1,117 @@
-"""Which tools a message asks for, and with what arguments."""
+"""The tools that a message asks for, and the arguments of their calls."""
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from hubmix.embedded.rules import literals as lit
-from hubmix.embedded.rules.conversation import ToolResult
-from hubmix.embedded.rules.schema import fill
-from hubmix.embedded.rules.text import is_question, key_words, name_words, stem, word_set, words
+from hubmix.embedded.conversation import ToolResult
+from hubmix.embedded.rules.fill import fill, subjects_in
+from hubmix.embedded.words import is_question, key_words, name_words, stem, word_set
 
-# Verbs that begin the names of tools and say nothing of what they are about.
-_VERBS = {
-    stem(word)
-    for word in word_set(
-        "get set fetch find list create make do run call compute calculate lookup use my the tool function"
-    )
-}
-# Words and signs that mean what a tool's name says in another word.
-_MEANT = {
-    "add": "+ plus sum addition total",
-    "subtract": "- minus difference subtraction",
-    "multiply": "* × times product multiplication",
-    "divide": "/ ÷ over quotient division",
-    "weather": "forecast temperature",
-}
-_ONLY_BETWEEN_NUMBERS = {"times", "over"}  # anywhere else they are about something else
-_SAME = {
-    stem(sign): stem(word)
-    for word, signs in _MEANT.items()
-    for sign in signs.split()
-    if sign not in _ONLY_BETWEEN_NUMBERS
-}
-_OPERATOR = re.compile(r"(?<=[\d)])\s*([-+*/×÷]|times|plus|minus|over)\s*(?=[\d(])")
-_FREE_TEXT = {"query", "question", "input", "text", "q", "search", "__arg1", "request"}
-_ENOUGH = 2.0
-_JOINS = re.compile(r",|&|\b(?:and|or|versus|vs)\b", re.I)
-_SHORT_GAP = 30
+# Words in a tool's name that say nothing of what it is about.
+_VERBS = set(map(stem, word_set("get set fetch find list create make do run call compute calculate my tool agent")))
+# What a sign or word between two numbers means, as the word in a tool's name.
+_SIGNS = {"+": "add", "plus": "add", "-": "subtract", "minus": "subtract", "*": "multiply", "×": "multiply"}
+_SIGNS |= {"times": "multiply", "/": "divide", "÷": "divide", "over": "divide"}
+_TOKEN = re.compile(rf"(?<=[\d)])\s*({'|'.join(map(re.escape, _SIGNS))})\s*(?=[\d(])|([^\W_]+)")
+_FREE_TEXT = {"query", "question", "input", "text", "q", "request"}
+_JOINS = re.compile(r"[\s\"'”]*(?:,|&|\band\b|\bor\b|\bvs\b)(?:\W*\b(?:and|or|in|at|for)\b)*[\s\"'“]*", re.I)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tool:
     """A function that may be called."""
 
     name: str
     description: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def properties(self) -> Mapping[str, Any]:
-        """The schemas of its arguments by name."""
-        found = self.parameters.get("properties")
-        return found if isinstance(found, Mapping) else {}
+    def about(self) -> set[str]:
+        """The stems of its name that say what it is about."""
+        return name_words(self.name) - _VERBS
+
+    def shares(self, text: str) -> int:
+        """Return how many words of its description a text has."""
+        return len((set(key_words(self.description)) - _VERBS) & set(key_words(text)))
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of a function, its arguments as JSON text."""
 
     name: str
     arguments: str
 
 
-def tool(function: Mapping[str, Any]) -> Tool:
-    """The tool of a request's `function` object."""
-    parameters = function.get("parameters")
-    return Tool(
-        str(function["name"]),
-        str(function.get("description") or ""),
-        parameters if isinstance(parameters, Mapping) else {},
-    )
-
-
 def asked(tools: Sequence[Tool], text: str, done: Sequence[ToolResult] = ()) -> list[Call]:
-    """The calls that a message asks for and that have not been made yet; empty where it asks for none."""
-    handoff = next((one for one in tools if one.name == "handoff" and "to_agent" in one.properties), None)
-    own = [one for one in tools if one is not handoff]
-    scored = [(score(one, text), one) for one in own]
-    wanted = [one for value, one in scored if value >= _ENOUGH]
-    if not wanted:
-        wanted = _for_a_question(own, text)
-    if handoff is not None and not wanted:
-        call = _hand_over(handoff, text)
-        return [] if call is None or _is_done(call, done) else [call]
-    if wanted and not any(one.name.lower() in text.lower() for one in wanted):
-        best = max(value for value, _ in scored)
-        named = [one for one in wanted if _keyword_at(one, text) is not None]
-        wanted = named or [one for value, one in scored if value == best][:1]
-    calls = [call for one in wanted for call in calls_of(one, _span(one, wanted, text))]
-    return [call for call in calls if not _is_done(call, done)]
+    """Return the calls that a message asks for and that are not made yet."""
+    own = [tool for tool in tools if tool.name != "handoff"]
+    calls = [call for tool, span in _wanted(own, text) for call in calls_of(tool, span)]
+    for tool in tools if not calls else ():
+        listed = re.findall(r"['\"]([\w ]+)['\"]: ['\"](.*?)['\"][,}]", tool.description)
+        for agent, _ in _wanted([Tool(*one) for one in listed], text)[:1] if tool.name == "handoff" else ():
+            arguments = {"to_agent": agent.name, "reason": f"The request asks for {agent.name}."}
+            calls.append(Call(tool.name, json.dumps(arguments)))
+    made = [(result.name, dict(result.arguments)) for result in done]
+    return [call for call in calls if (call.name, json.loads(call.arguments)) not in made]
 
 
 def forced(tools: Sequence[Tool], text: str, done: Sequence[ToolResult] = ()) -> list[Call]:
-    """The calls where at least one must be made: those asked for, else the tool that fits best of those not called."""
-    calls = asked(tools, text, done)
-    if calls:
-        return calls
+    """Return the calls that a message asks for, else those of the tool that fits best of the ones not called."""
     called = {result.name for result in done}
-    best = max([one for one in tools if one.name not in called] or tools, key=lambda one: score(one, text))
-    return calls_of(best, text)
+    fresh = [tool for tool in tools if tool.name not in called] or tools
+    return asked(tools, text, done) or calls_of(max(fresh, key=lambda tool: tool.shares(text)), text)
 
 
-def calls_of(one: Tool, text: str) -> list[Call]:
-    """The calls of one tool: several where its one text argument fits several names of the message."""
-    explicit = _explicit(one, text)
-    if explicit is not None:
-        return [_call(one, explicit)]
-    known = lit.read(text)
-    key = _subject_key(one)
-    subjects = _joined(known.subjects, text) if key is not None else []
-    if key is None or len(subjects) < 2:
-        return [_call(one, _arguments(one, text, known))]
-    calls = []
-    for subject in subjects:
-        calls.append(_call(one, {**_arguments(one, text, lit.read(text)), key: subject.value}))
-    return list(dict.fromkeys(calls))
+def calls_of(tool: Tool, text: str) -> list[Call]:
+    """Return the calls of a tool: one for each of the names that a message joins, if it takes a single text."""
+    properties = tool.parameters.get("properties") or {}
+    keys = [key for key in tool.parameters.get("required") or properties if key in properties]
+    single = len(keys) == 1 and keys[0] not in _FREE_TEXT and properties[keys[0]].get("type") == "string"
+    arguments = fill({"type": "object", **tool.parameters}, text)
+    names = _joined(text) if single else []
+    all_arguments = [{**arguments, keys[0]: name} for name in names] if len(names) > 1 else [arguments]
+    return list(dict.fromkeys(Call(tool.name, json.dumps(one, ensure_ascii=False)) for one in all_arguments))
 
 
-def _joined(subjects: Sequence[lit.Literal], text: str) -> list[lit.Literal]:
-    """The longest run of names that the message joins with commas or a short ``and in``."""
-    runs: list[list[lit.Literal]] = []
-    for subject in sorted(subjects, key=lambda literal: literal.at):
-        last = runs[-1][-1] if runs else None
-        between = text[last.at + len(last.value) : subject.at] if last else ""
-        if last is not None and len(between) <= _SHORT_GAP and _JOINS.search(between):
-            runs[-1].append(subject)
-        else:
-            runs.append([subject])
-    return max(runs, key=len, default=[])
+def _wanted(tools: Sequence[Tool], text: str) -> list[tuple[Tool, str]]:
+    """Return the tools that a message asks for, each with its part of the message.
+
+    A tool is asked for by its whole name, else by a word of its name, else by two words of its description; a single
+    tool that takes a free text gets any question that shares a word with its description.
+    """
+    starts = _starts(tools, text)
+    ends = dict(pairwise([*sorted(starts.values()), len(text)]))
+    spans = {tool: text[at if at > min(starts.values()) else 0 : ends[at]] for tool, at in starts.items()}
+    if spans or not tools:
+        return [(tool, span if re.search(r"\d", span) or subjects_in(span) else text) for tool, span in spans.items()]
+    best = max(tools, key=lambda tool: tool.shares(text))
+    open_question = is_question(text) and _FREE_TEXT & set(best.parameters.get("properties") or ())
+    return [(best, text)] if best.shares(text) >= (1 if open_question else 2) else []
 
 
-def score(one: Tool, text: str) -> float:
-    """How much a message asks for a tool: words of its name count double, words of its description once."""
-    if re.search(rf"(?<!\w){re.escape(one.name)}(?!\w)", text, re.I):
-        return 10.0
-    said = _said(text)
-    named = {_same(part) for part in name_words(one.name)} - _VERBS
-    described = {_same(word) for word in key_words(one.description)} - named - _VERBS
-    return 2.0 * len(named & said) + 1.0 * len(described & said)
+def _starts(tools: Sequence[Tool], text: str) -> dict[Tool, int]:
+    """Return where each tool is named by the text: as a whole or, if none is, by a word of its name."""
+    whole = {tool: re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", text, re.I) for tool in tools}
+    named = {tool: match.start() for tool, match in whole.items() if match}
+    tokens = [(m.start(), stem(_SIGNS[m[1].lower()] if m[1] else m[2])) for m in _TOKEN.finditer(text)]
+    found = {tool: [at for at, word in tokens if word in tool.about] for tool in tools if not named}
+    return named or {tool: places[0] for tool, places in found.items() if places}
 
 
-def _said(text: str) -> set[str]:
-    text, operators = _without_operators(text), _OPERATOR.findall(text)
-    found = {_same(word) for word in key_words(text)} | {
-        _same(stem(word)) for word in words(text) if stem(word) in _SAME
-    }
-    return found | {_operation(sign) for sign in operators}
-
-
-def _without_operators(text: str) -> str:
-    """The text with blanks for the words between numbers: "3 times 4" is not about time."""
-    return _OPERATOR.sub(lambda match: " " * len(match.group()), text)
-
-
-def _operation(sign: str) -> str:
-    return {"times": stem("multiply"), "over": stem("divide")}.get(sign) or _SAME[stem(sign)]
-
-
-def _same(word: str) -> str:
-    return _SAME.get(word, word)
-
-
-def _for_a_question(tools: Sequence[Tool], text: str) -> list[Tool]:
-    """A single tool that takes a free question gets any question that shares a word with its description."""
-    if not is_question(text) and not re.match(
-        r"(?i)\s*(?:search|look|find|what|who|when|where|why|how|which|tell)\b", text
-    ):
-        return []
-    fitting = [one for one in tools if score(one, text) >= 1.0 and set(one.properties) & _FREE_TEXT]
-    return fitting[:1] if len(fitting) == 1 else []
-
-
-def _keyword_at(one: Tool, text: str) -> int | None:
-    direct = text.lower().find(one.name.lower())
-    if direct >= 0:
-        return direct
-    named = {_same(part) for part in name_words(one.name)} - _VERBS
-    for match in re.finditer(r"[^\W_]+", _without_operators(text)):
-        if _same(stem(match.group())) in named:
-            return match.start()
-    operator = _OPERATOR.search(text)
-    return operator.start(1) if operator and _operation(operator.group(1)) in named else None
-
-
-def _span(one: Tool, wanted: Sequence[Tool], text: str) -> str:
-    """The part of the message that belongs to a tool where several are asked for: from its word to the next one's."""
-    starts = {other.name: at for other in wanted if (at := _keyword_at(other, text)) is not None}
-    if len(wanted) < 2 or one.name not in starts or len(set(starts.values())) < 2:
-        return text
-    later = [at for at in starts.values() if at > starts[one.name]]
-    first = starts[one.name] == min(starts.values())
-    span = text[0 if first else starts[one.name] : min(later) if later else len(text)]
-    known = lit.read(span)
-    return span if known.subjects or known.numbers else text
-
-
-def _explicit(one: Tool, text: str) -> dict[str, Any] | None:
-    """The arguments of a call that the message spells out: ``multiply(3, 4)``, ``multiply(a=3, b=4)``."""
-    match = re.search(rf"(?<!\w){re.escape(one.name)}\(([^()]*)\)", text)
-    if match is None:
-        return None
-    try:
-        parsed = ast.parse(f"f({match.group(1)})", mode="eval").body
-    except SyntaxError:
-        return None
-    if not isinstance(parsed, ast.Call):
-        return None
-    try:
-        values = dict(zip(one.properties, (ast.literal_eval(value) for value in parsed.args), strict=False))
-        values |= {keyword.arg: ast.literal_eval(keyword.value) for keyword in parsed.keywords if keyword.arg}
-    except ValueError:
-        return None
-    missing = set(one.parameters.get("required") or ()) - set(values)
-    return values if not missing else None
-
-
-def _subject_key(one: Tool) -> str | None:
-    required = [key for key in one.parameters.get("required") or one.properties if key in one.properties]
-    texts = [key for key in required if _is_free_text(one.properties[key])]
-    return texts[0] if len(texts) == 1 and len(required) == 1 and texts[0] not in _FREE_TEXT else None
-
-
-def _is_free_text(schema: object) -> bool:
-    return isinstance(schema, Mapping) and schema.get("type") == "string" and "enum" not in schema
-
-
-def _hand_over(one: Tool, text: str) -> Call | None:
-    listed = re.search(r"\{.*\}", one.description, re.S)
-    try:
-        agents = ast.literal_eval(listed.group()) if listed else {}
-    except (ValueError, SyntaxError):
-        return None
-    said = {stem(word) for word in words(text)}
-    for name, description in agents.items() if isinstance(agents, dict) else ():
-        named = set(name_words(str(name))) - {"agent"} - _VERBS
-        described = set(key_words(str(description))) - {"agent", "useful", "help"}
-        if str(name).lower() in text.lower() or (named and named <= said) or len(described & said) >= 2:
-            reason = f"The request asks for {name}."
-            return _call(one, {"to_agent": str(name), "reason": reason})
-    return None
-
-
-def _arguments(one: Tool, text: str, literals: lit.Literals) -> dict[str, Any]:
-    value = fill({"type": "object", **one.parameters}, text, literals=literals)
-    return value if isinstance(value, dict) else {}
-
-
-def _call(one: Tool, arguments: Any) -> Call:
-    return Call(one.name, json.dumps(arguments, ensure_ascii=False))
-
-
-def _is_done(call: Call, done: Sequence[ToolResult]) -> bool:
-    return any(result.name == call.name and dict(result.arguments) == json.loads(call.arguments) for result in done)
+def _joined(text: str) -> list[str]:
+    """Return the longest run of names that a message joins with commas or `and`."""
+    runs: list[list[str]] = [[]]
+    end = 0
+    for name in sorted(subjects_in(text), key=text.find):
+        at = text.find(name, end)
+        if not _JOINS.fullmatch(text[end:at]):
+            runs.append([])
+        runs[-1].append(name)
+        end = at + len(name)
+    return max(runs, key=len)
