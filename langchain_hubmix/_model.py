@@ -73,7 +73,16 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         params: dict[str, Any] = {"model": self.model, "model_name": self.model, "base_url": self.hub.base_url}
-        names = ("fallbacks", *MODEL_SETTINGS, "timeout", "total_timeout", "max_retries", "extra_body", "stream_usage")
+        names = (
+            "fallbacks",
+            "api",
+            *MODEL_SETTINGS,
+            "timeout",
+            "total_timeout",
+            "max_retries",
+            "extra_body",
+            "stream_usage",
+        )
         return params | {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any, Literal
 
 from hubmix.errors import ConfigurationError
+from hubmix.failover.api_choice import ApiName, check_api_name
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.wire.trace import Attempt
 
@@ -23,6 +24,7 @@ class CallOptions:
         total_timeout: Seconds for everything, waits included.
         headers: Sent with each attempt.
         extra_body: Fields merged last into the body, for a vendor's own parameters.
+        api: the API to ask over; "auto" lets the catalog and earlier refusals choose for each model.
         on_attempt: Told of every failed or skipped attempt as it happens.
 
     Raises:
@@ -35,11 +37,13 @@ class CallOptions:
     total_timeout: float | None = None
     headers: Mapping[str, str] | None = None
     extra_body: Mapping[str, Any] | None = None
+    api: ApiName = "auto"
     on_attempt: Callable[[Attempt], None] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.fallbacks, str):
             read_fallbacks(self.fallbacks)  # refuses a single name
+        check_api_name(self.api)
         for name in ("timeout", "total_timeout"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):

@@ -146,12 +146,22 @@ class ChatCallFields(CallFields):
         default=None,
         description='Model IDs to go on to, in order, if this model fails; "auto" lets the catalog choose.',
     )
+    api: Literal["auto", "chat", "responses", "messages"] = Field(
+        default="auto",
+        description='The API to ask over; "auto" takes what the catalog or an earlier refusal says of the model, else '
+        "chat completions. `use_responses_api=True` or False says the same.",
+    )
     stream_usage: bool = Field(default=True, description="Whether to ask for token counts in streams.")
 
     @field_validator("stream_usage", mode="before")
     @classmethod
     def _usage_by_default(cls, value: Any) -> Any:
         return True if value is None else value
+
+    @field_validator("api", mode="before")
+    @classmethod
+    def _api_by_itself(cls, value: Any) -> Any:
+        return "auto" if value is None else value
 
 
 class ModelField(BaseModel):

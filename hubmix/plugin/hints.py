@@ -9,7 +9,6 @@ _NO_ORGANIZATION = "a hub knows nothing of OpenAI's organizations; leave it out"
 _NO_QUERY = "the URL of a call takes no query; pass an http_client= made with params={…}"
 _NO_VERSION = "the hubs have none; leave it out"
 _NO_DEPLOYMENT = "a hub has no deployments; name its model as model="
-_NO_RESPONSES_API = "everything goes through chat completions, not the Responses API; leave it out"
 _NOT_COUNTED = "tokens are estimated, without tiktoken; leave it out"
 _AS_STRINGS = "texts go to the hub as strings, and not as tokens; leave it out"
 _WITH_TOOLS = "give it to a call, or use bind_tools([…], tool_choice=…)"
@@ -29,10 +28,7 @@ HINTS: Mapping[str, str] = {
     "stream_chunk_timeout": "use failover=FailoverPolicy(idle_timeout=…)",
     "disabled_params": "only what you set is sent; leave it out",
     "include_response_headers": "an answer's response_metadata holds the request_id; leave it out",
-    **dict.fromkeys(
-        ("use_responses_api", "use_previous_response_id", "include", "truncation", "context_management"),
-        _NO_RESPONSES_API,
-    ),
+    "use_previous_response_id": "give a call the id of the answer before it: previous_response_id=…, with store=True",
     "tiktoken_model_name": _NOT_COUNTED,
     "tiktoken_enabled": _AS_STRINGS,
     **dict.fromkeys(("check_embedding_ctx_length", "embedding_ctx_length"), _AS_STRINGS),
@@ -46,7 +42,7 @@ HINTS: Mapping[str, str] = {
     "async_openai_client": f"{_OWN_CLIENT}http_async_client",
     "reuse_client": "clients are made once and belong to the hub; leave it out",
     "engine": "a hub has no engines; name its model as model=",
-    "is_chat_model": "every model is asked through chat completions; leave it out",
+    "is_chat_model": "every model is asked as a chat model; leave it out",
     "should_use_structured_outputs": 'use structured_output_method="json_schema"',
     "strict": 'use structured_output_method="json_schema"',
     "tokenizer": "nothing is counted here; leave it out",

@@ -178,6 +178,7 @@ def _options(
         total_timeout=_choose("total_timeout", call, own),
         headers=call.get("headers"),
         extra_body=joined_body(extra_body, call.get("extra_body")),
+        api=_choose("api", call, own) or "auto",
         on_attempt=on_attempt,
     )
 

@@ -35,7 +35,9 @@ class ChatParameters(BaseModel):
         default=None, description="Token ID to bias, -100 to 100."
     )
     reasoning_effort: str | None = Field(default=None, description="none, minimal, low, medium, high or xhigh.")
-    reasoning: dict[str, Any] | None = Field(default=None, description="OpenRouter's reasoning settings.")
+    reasoning: dict[str, Any] | None = Field(
+        default=None, description="Reasoning settings of OpenRouter and of the Responses API, such as `summary`."
+    )
     response_format: Any = Field(
         default=None, description="JSON mode, a JSON schema, or a pydantic class that one is made from."
     )
@@ -50,6 +52,15 @@ class ChatParameters(BaseModel):
     store: bool | None = Field(default=None, description="Whether the vendor keeps the answer.")
     prompt_cache_key: str | None = Field(default=None, description="Groups requests that share a prompt prefix.")
     safety_identifier: str | None = Field(default=None, description="OpenAI's stable ID of the end user.")
+    instructions: str | None = Field(
+        default=None, description="Responses API: instructions that are not kept with the conversation."
+    )
+    include: list[str] | None = Field(default=None, description="Responses API: what an answer shall also hold.")
+    truncation: str | None = Field(default=None, description='Responses API: "auto" drops what the window cannot hold.')
+    max_tool_calls: int | None = Field(default=None, description="Responses API: most calls of hosted tools.")
+    context_management: list[dict[str, Any]] | dict[str, Any] | None = Field(
+        default=None, description="Settings for compacting a long context."
+    )
 
 
 class EmbeddingParameters(BaseModel):
@@ -73,7 +84,11 @@ class RerankParameters(BaseModel):
 MODEL_SETTINGS: tuple[str, ...] = tuple(ChatParameters.model_fields)
 """What a model object may fix for all its calls, in the order in which it is sent."""
 
-REQUEST_PARAMETERS: frozenset[str] = frozenset(MODEL_SETTINGS) | {"tools", "tool_choice", "stream_options", "metadata"}
+_OF_ONE_CALL = frozenset({"previous_response_id", "conversation", "background", "prompt", "text"})
+
+REQUEST_PARAMETERS: frozenset[str] = (
+    frozenset(MODEL_SETTINGS) | _OF_ONE_CALL | {"tools", "tool_choice", "stream_options", "metadata"}
+)
 """What a single call may say in the body. `metadata` is not a field because LangChain uses that name for tracing."""
 
 TWINS: Mapping[str, str] = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -96,6 +111,8 @@ ALIASES: Mapping[str, str] = {
 # What ChatOpenAI takes as `model_kwargs` and LlamaIndex's OpenAI as `additional_kwargs` goes to the SDK's `create`, so
 # the SDK's own arguments may stand there next to fields of the body.
 _HOLDERS = ("model_kwargs", "additional_kwargs")
+# ChatOpenAI's word for which API to use.
+_RESPONSES_OR_CHAT = "use_responses_api"
 _MERGED = frozenset({"extra_body", "default_headers", "headers"})
 # Settings that all objects of a hub share.
 _OF_THE_HUB = frozenset({"rate_limit", "aliases", "model_overrides", "catalog_refresh"})
@@ -118,7 +135,9 @@ def normalize_names(
     result: dict[str, Any] = {}
     written: dict[str, str] = {}
     for given, value in values.items():
-        if given not in _HOLDERS:
+        if given == _RESPONSES_OR_CHAT:
+            _add(result, written, "api", value if value is None else "responses" if value else "chat", given)
+        elif given not in _HOLDERS:
             _add(result, written, aliases.get(given, given), value, given)
     for holder in _HOLDERS:
         if values.get(holder) is not None:

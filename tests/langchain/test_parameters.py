@@ -173,7 +173,7 @@ def test_names_of_the_openai_classes_say_what_to_do_instead() -> None:
         (ChatHubmix, "default_query", "http_client"),
         (ChatHubmix, "organization", "leave it out"),
         (ChatHubmix, "openai_proxy", "HTTPS_PROXY"),
-        (ChatHubmix, "use_responses_api", "leave it out"),
+        (ChatHubmix, "use_previous_response_id", "store=True"),
         (ChatHubmix, "tools", "bind_tools"),
         (HubmixEmbeddings, "check_embedding_ctx_length", "leave it out"),
     ):
