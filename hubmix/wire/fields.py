@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from hubmix.wire.values import Usage
 
@@ -12,12 +12,21 @@ from hubmix.wire.values import Usage
 # Claude's and Gemini's words as they are. A word not in this table is passed on unchanged.
 FINISH_REASONS: dict[str, str] = {
     "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
     "end_turn": "stop",
     "stop_sequence": "stop",
     "STOP": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "COMPLETE": "stop",
     "max_tokens": "length",
     "MAX_TOKENS": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
     "refusal": "content_filter",
+    "sensitive": "content_filter",
+    "content_filtered": "content_filter",
     "SAFETY": "content_filter",
     "RECITATION": "content_filter",
     "BLOCKLIST": "content_filter",
@@ -28,45 +37,77 @@ FINISH_REASONS: dict[str, str] = {
     "MALFORMED_FUNCTION_CALL": "error",
 }
 
+# Words by which a vendor says that it broke off; those that end in "_error" or begin with "error" say it too.
+_FAILURES = frozenset(
+    {
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "failed",
+        "failure",
+        "insufficient_system_resource",
+        "interrupted",
+        "overloaded",
+        "timeout",
+    }
+)
+
 _BEYOND = 10**15  # tokens
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
-_DETAIL_TEXT = ("text", "thinking", "summary", "content")
-# Keys of a reasoning detail whose pieces are joined; any other string that comes again with the same value stays.
-_JOINED = frozenset({"text", "thinking", "summary", "content", "data", "signature", "thought", "thinking_signature"})
+_TEXT_PART = frozenset({"type", "text"})
 
 
-def read_content(content: Any) -> tuple[str, str, str, list[Any]]:
-    """Text, thinking, refusal and images of a ``content`` field: a string, a list of parts, a JSON object or null."""
+class Content(NamedTuple):
+    """The field `content`, apart by kind; `other` holds the parts that are none of these, as they came."""
+
+    text: str = ""
+    thinking: str = ""
+    refusal: str = ""
+    images: Sequence[Any] = ()
+    other: Sequence[Any] = ()
+
+
+def read_content(content: Any) -> Content:
+    """Return the content of a message apart by kind: a string, a list of parts, a JSON object or null."""
     if content is None:
-        return "", "", "", []
+        return Content()
     if isinstance(content, str):
-        return content, "", "", []
+        return Content(content)
     if isinstance(content, list):
         return _read_parts(content)
     # Cloudflare answers structured output with the object itself.
-    return json.dumps(content, ensure_ascii=False), "", "", []
+    return Content(json.dumps(content, ensure_ascii=False))
 
 
-def _read_parts(parts: list[Any]) -> tuple[str, str, str, list[Any]]:
+def _read_parts(parts: list[Any]) -> Content:
     text: list[str] = []
     thinking: list[str] = []
     refusal: list[str] = []
     images: list[Any] = []
+    other: list[Any] = []
     for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
         if isinstance(part, str):
             text.append(part)
-        elif isinstance(part, dict):
-            kind = part.get("type")
-            if kind in ("thinking", "reasoning"):
-                thinking.append(_thinking_text(part))
-            elif isinstance(part.get("text"), str):
-                text.append(part["text"])
-            elif isinstance(part.get("refusal"), str):
-                refusal.append(part["refusal"])
-            elif kind in ("image_url", "image", "output_image"):
-                images.append(part)
-    return "".join(text), "".join(thinking), "".join(refusal), images
+        elif not isinstance(part, dict):
+            continue
+        elif kind in ("thinking", "reasoning"):
+            thinking.append(_thinking_text(part))
+            if part.get("signature"):
+                other.append(part)
+        elif isinstance(part.get("text"), str):
+            text.append(part["text"])
+            if part.keys() - _TEXT_PART:
+                other.append(part)
+        elif isinstance(part.get("refusal"), str):
+            refusal.append(part["refusal"])
+        elif kind in ("image_url", "image", "output_image"):
+            images.append(part)
+        else:  # Mistral's references to its sources, among others
+            other.append(part)
+    return Content("".join(text), "".join(thinking), "".join(refusal), images, other)
 
 
 def _thinking_text(part: Mapping[str, Any]) -> str:
@@ -76,81 +117,33 @@ def _thinking_text(part: Mapping[str, Any]) -> str:
     return thought if isinstance(thought, str) else ""
 
 
-def details_text(details: Any) -> str:
-    """The readable text inside ``reasoning_details``, for vendors that send it nowhere else."""
-    if isinstance(details, dict):
-        details = [details]
-    if not isinstance(details, list):
-        return ""
-    found: list[str] = []
-    for detail in details:
-        if isinstance(detail, dict):
-            found.append(next((detail[k] for k in _DETAIL_TEXT if isinstance(detail.get(k), str) and detail[k]), ""))
-    return "".join(found)
-
-
-def join_details(whole: list[Any], piece: Any) -> None:
-    """Add one streamed reasoning detail to those before it, in place.
-
-    Pieces of one detail share their index, or follow each other with one type. A type or an id that differs starts a
-    new detail: OpenRouter sends readable and encrypted reasoning under one index.
-    """
-    if not isinstance(piece, dict):
-        whole.append(piece)
-        return
-    for known in reversed(whole):
-        if isinstance(known, dict) and _same_detail(known, piece):
-            _merge_detail(known, piece)
-            return
-        if piece.get("index") is None:
-            break
-    whole.append(dict(piece))
-
-
-def _same_detail(known: Mapping[str, Any], piece: Mapping[str, Any]) -> bool:
-    for key in ("index", "type", "id"):
-        a, b = known.get(key), piece.get(key)
-        if a is not None and b is not None and a != b:
-            return False
-    return known.get("index") == piece.get("index") or piece.get("index") is None or known.get("index") is None
-
-
-def _merge_detail(known: dict[str, Any], piece: Mapping[str, Any]) -> None:
-    for key, value in piece.items():
-        before = known.get(key)
-        if isinstance(value, str) and isinstance(before, str) and key != "type":
-            if key in _JOINED:
-                known[key] = before + value
-            elif value != before:
-                known[key] = before + value if before else value
-        elif value is not None:
-            known[key] = value
-
-
-def join_detail_object(whole: dict[str, Any], piece: Mapping[str, Any]) -> None:
-    """The same for AIHubMix, whose ``reasoning_details`` is an object: every string but ``type`` is a piece of text.
-
-    Source: the accumulator that AIHubMix publishes in its unified inference page.
-    """
-    for key, value in piece.items():
-        before = whole.get(key)
-        if key != "type" and isinstance(value, str) and isinstance(before, str):
-            whole[key] = before + value
-        elif value is not None:
-            whole[key] = value
-
-
 def read_finish_reason(value: Any) -> tuple[str | None, str | None]:
-    """(standard name, name as it came if it differs). An empty string is none: one-api puts it on every chunk."""
+    """Return (standard name, name as it came if it differs).
+
+    An empty string is none: one-api puts it on every chunk. A word that names a failure is "error".
+    """
     if not isinstance(value, str) or not value:
         return None, None
-    standard = FINISH_REASONS.get(value, value)
+    standard = "error" if names_failure(value) else FINISH_REASONS.get(value, value)
     return standard, (value if standard != value else None)
 
 
+def names_failure(finish_reason: str | None) -> bool:
+    """Return True if the vendor's word says that it broke off, so that the answer has no end.
+
+    Example:
+        >>> names_failure("network_error"), names_failure("stop")
+        (True, False)
+    """
+    word = (finish_reason or "").lower()
+    return word in _FAILURES or word.startswith("error") or word.endswith("_error")
+
+
 def _count(*values: Any) -> int | None:
-    """The first that is a number of tokens; -1, NaN and what no model could count are none."""
+    """Return the first that is a number of tokens, also as text; -1, NaN and what no model could count are none."""
     for value in values:
+        if isinstance(value, str) and len(value) < 16 and value.isascii() and value.isdigit():
+            value = int(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _BEYOND:
             return int(value)
     return None
@@ -161,10 +154,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def read_usage(raw: Any) -> Usage | None:
-    """Token counts from any vendor's ``usage`` object, or None where there are none.
+    """Return the token counts of any vendor's `usage` object, or None if there are none.
 
     Two shapes leave cached tokens out of the prompt count and are corrected here: Claude through AIHubMix
-    (``claude_cache_tokens_details`` is present) and Claude through New API of 2025 (more cached than prompt tokens).
+    (`claude_cache_tokens_details` is present) and Claude through New API of 2025 (more cached than prompt tokens).
+    The total is the sum of both counts; `raw` keeps what the vendor said.
     """
     if not isinstance(raw, dict):
         return None
@@ -200,13 +194,18 @@ def read_usage(raw: Any) -> Usage | None:
             total += apart
         prompt += apart
     completion = completion if completion is not None else max((total or 0) - prompt, 0)
+    reasoning = _count(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
+    # xAI and Gemini's bridges count reasoning beside the completion; it is billed as output all the same.
+    beside = (total or 0) - prompt - completion
+    if beside > 0 or (reasoning or 0) > completion:
+        completion += reasoning or beside
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
-        total_tokens=total if total is not None else prompt + completion,
+        total_tokens=prompt + completion,
         cache_read=read,
         cache_creation=written,
-        reasoning=_count(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens")),
+        reasoning=reasoning,
         audio_input=_count(inputs.get("audio_tokens")),
         audio_output=_count(outputs.get("audio_tokens")),
         raw=raw,
@@ -214,32 +213,10 @@ def read_usage(raw: Any) -> Usage | None:
 
 
 def chunk_usage(chunk: Mapping[str, Any]) -> Usage | None:
-    """The usage of a whole answer or a chunk: its own, Groq's ``x_groq.usage``, or inside a choice (Moonshot)."""
+    """Return the usage of an answer or a chunk: its own, Groq's `x_groq.usage`, or inside a choice (Moonshot)."""
     usage = read_usage(chunk.get("usage")) or read_usage(_mapping(chunk.get("x_groq")).get("usage"))
     choices = chunk.get("choices")
     if usage is None and isinstance(choices, list):
         for choice in choices:
             usage = usage or read_usage(_mapping(choice).get("usage"))
     return usage
-
-
-def arguments_text(value: Any) -> str:
-    """Tool arguments as JSON text: they come as text, as an object (Ollama), empty or null."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def check_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
-    """(parsed arguments, None), or (None, why the call must not be executed)."""
-    if not text.strip():
-        return {}, None
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return None, f"the arguments are not valid JSON, probably cut short: {error}"
-    if parsed is None:
-        return {}, None
-    if not isinstance(parsed, dict):
-        return None, f"the arguments are a JSON {type(parsed).__name__}, not an object"
-    return parsed, None

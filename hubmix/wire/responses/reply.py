@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hubmix.wire.chat.reply import make_call, never_began, read_envelope, read_name
-from hubmix.wire.fields import arguments_text, read_usage
+from hubmix.wire.arguments import arguments_text
+from hubmix.wire.chat.calls import make_call, never_began, read_name
+from hubmix.wire.chat.message import read_envelope
+from hubmix.wire.fields import read_usage
 from hubmix.wire.responses.items import CALLS
 from hubmix.wire.values import AnswerError, Reply, ToolCall
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hubmix.wire.chat.reply import made_up_id, read_name
+from hubmix.wire.chat.calls import made_up_id, read_name
 from hubmix.wire.responses.items import CALLS, output_texts
 from hubmix.wire.responses.open_item import Event, OpenItem, OpenItems
 from hubmix.wire.responses.reply import (

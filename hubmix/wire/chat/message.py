@@ -1,0 +1,309 @@
+"""What one choice says: collected from whole messages and from pieces, each thing once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hubmix.wire.chat.calls import LEGACY, Calls
+from hubmix.wire.chat.details import Details
+from hubmix.wire.fields import REASONING_FIELDS, chunk_usage, names_failure, read_content, read_finish_reason
+from hubmix.wire.values import Delta, Reply, ToolCallDelta, Usage
+
+ENVELOPE = frozenset(
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "error",
+        "obfuscation",
+    }
+)
+CITATIONS = ("citations", "search_results", "annotations")
+_ENVELOPE_TEXTS = ("id", "model", "system_fingerprint", "service_tier")
+_MESSAGE = frozenset(
+    {"role", "content", "tool_calls", "function_call", "refusal", "audio", "images", "reasoning_details"}
+).union(REASONING_FIELDS, CITATIONS)
+_ENVELOPE = ENVELOPE.union(CITATIONS)
+_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "logprobs", "usage", "error"})
+_JOINED_AUDIO = ("data", "transcript")
+
+
+class Message:
+    """Collects one answer, whole or streamed, and becomes a `Reply`.
+
+    Args:
+        streamed: the answer comes in chunks, so that pieces are joined.
+    """
+
+    __slots__ = (
+        "_audio",
+        "_audio_parts",
+        "_images",
+        "_logprobs",
+        "_notes",
+        "_other",
+        "_own_reasoning",
+        "_streamed",
+        "_twins",
+        "calls",
+        "details",
+        "has_deltas",
+        "reasoning",
+        "refusal",
+        "reply",
+        "text",
+    )
+
+    def __init__(self, *, streamed: bool) -> None:
+        self._streamed = streamed
+        self.reply = Reply()
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.refusal: list[str] = []
+        self.calls = Calls()
+        self.details = Details()
+        self._own_reasoning: str | None = None  # the field whose reasoning is passed on
+        self._twins: set[str] = set()  # fields that carry the same reasoning beside it
+        self._audio: dict[str, Any] = {}
+        self._audio_parts: dict[str, list[str]] = {}
+        self._images: list[Any] = []
+        self._logprobs: dict[str, Any] = {}
+        self._notes: set[str] = set()  # annotations, as text
+        self._other: list[Any] = []  # parts of the content of no known kind
+        self.has_deltas = False  # a piece of the answer has arrived
+
+    @property
+    def has_content(self) -> bool:
+        """True once anything that a caller can see has arrived."""
+        return bool(self.text or self.reasoning or self.calls or self.refusal or self._audio or self._images)
+
+    # -------------------------------------------------------------------------------------------- around the message
+
+    def read_envelope(self, data: Mapping[str, Any]) -> None:
+        """Read what stands beside the choices."""
+        read_envelope(self.reply, data)
+        self._keep_usage(chunk_usage(data))
+        self._keep_citations(data)
+        self._keep_extra(data, _ENVELOPE)
+
+    def _keep_usage(self, usage: Usage | None) -> None:
+        """Keep the last usage with numbers in it: cumulative usage comes on many chunks."""
+        if usage is not None and (self.reply.usage is None or usage.total_tokens or usage.output_tokens):
+            self.reply.usage = usage
+
+    def _keep_citations(self, source: Mapping[str, Any]) -> None:
+        for key in CITATIONS:
+            value = source.get(key)
+            if not value:
+                continue
+            if key == "annotations" and isinstance(value, list):
+                fresh = [note for note in value if self._is_fresh(note)]
+                known = self.reply.citations.get(key)
+                self.reply.citations[key] = known + fresh if isinstance(known, list) else fresh
+            else:  # Perplexity repeats the whole list on every chunk
+                self.reply.citations[key] = list(value) if isinstance(value, list) else value
+
+    def _is_fresh(self, note: Any) -> bool:
+        try:
+            text = json.dumps(note, sort_keys=True)
+        except RecursionError:
+            return True
+        known = text in self._notes
+        self._notes.add(text)
+        return not known
+
+    def _keep_extra(self, source: Mapping[str, Any], known: frozenset[str]) -> None:
+        for key in source.keys() - known:
+            if source[key] is not None:
+                self.reply.extra[key] = source[key]
+
+    # ---------------------------------------------------------------------------------------------------- the choice
+
+    def read_choice(self, choice: Mapping[str, Any], out: Delta) -> None:
+        """Read a choice of a whole answer or of a chunk; what is new in it goes to `out`.
+
+        An answer's end is a finish reason that no later content follows: content takes an earlier one back. Of several
+        reasons with nothing between them the first counts (Gemini through New API sends "tool_calls", then "stop").
+        """
+        delta, message = _mapping(choice.get("delta")), _mapping(choice.get("message"))
+        finish, native = read_finish_reason(choice.get("finish_reason"))
+        grew = False
+        if delta:
+            self.has_deltas = True
+            grew = self._read_message(delta, out, is_last=bool(finish))
+        if message and (finish or not grew):  # Perplexity puts the message so far beside every delta
+            grew = self._read_whole(message, out) or grew
+        if grew:
+            self.reply.finish_reason = self.reply.native_finish_reason = None
+        if finish and self.reply.finish_reason is None:
+            self.reply.finish_reason, self.reply.native_finish_reason = finish, native
+        self._keep_logprobs(choice.get("logprobs"), out, again=bool(message) and self.has_deltas)
+        self._keep_extra(choice, _CHOICE)
+
+    def _keep_logprobs(self, logprobs: Any, out: Delta, *, again: bool) -> None:
+        if not isinstance(logprobs, dict) or (again and self._logprobs):
+            return
+        out.logprobs = logprobs
+        for key, values in logprobs.items():
+            if not self._streamed:
+                self._logprobs[key] = values
+            elif isinstance(values, list):
+                self._logprobs.setdefault(key, []).extend(values)
+
+    def _read_message(self, message: Mapping[str, Any], out: Delta, *, is_last: bool = False) -> bool:
+        content = read_content(message.get("content"))
+        refusal = message.get("refusal")
+        text = content.text
+        if is_last and len(self.text) > 1 and text == "".join(self.text):
+            text = ""  # the whole text once more, on the piece that ends it
+        self._say(text, refusal if isinstance(refusal, str) and refusal else content.refusal, out)
+        self._reason(message, content.thinking, out)
+        images = message.get("images")
+        images = [*content.images, *images] if isinstance(images, list) else content.images
+        self._images += images
+        self._other += content.other
+        self._read_audio(message.get("audio"), out)
+        grew = self._read_calls(message, out)
+        self._keep_citations(message)
+        self._keep_extra(message, _MESSAGE)
+        return grew or out.has_content or bool(images)
+
+    def _say(self, text: str, refusal: str, out: Delta) -> None:
+        if text:
+            self.text.append(text)
+            out.text += text
+        if refusal:
+            self.refusal.append(refusal)
+            out.refusal += refusal
+
+    def _think(self, text: str, out: Delta) -> None:
+        if text:
+            self.reasoning.append(text)
+            out.reasoning += text
+
+    def _reason(self, message: Mapping[str, Any], thinking: str, out: Delta) -> None:
+        """Pass the reasoning on once: several fields may carry the same text, and the first with words is read."""
+        details = message.get("reasoning_details")
+        said: dict[str, Any] = {name: message.get(name) for name in REASONING_FIELDS}
+        said["content"] = thinking
+        if details:
+            said["details"] = self.details.add(details) if self._streamed else self.details.keep(details)
+            out.reasoning_details = _listed(details)
+        worded = {name: text for name, text in said.items() if isinstance(text, str) and text}
+        if not worded:
+            return
+        own = self._own_reasoning = self._own_reasoning or next((n for n, t in worded.items() if t.strip()), None)
+        text = worded.pop(own, "") if own else ""
+        if text:
+            self._twins |= worded.keys()
+        elif own:  # another field goes on, or repeats all of it
+            alone = next((text for name, text in worded.items() if name not in self._twins and text.strip()), "")
+            text = _missing(self.reasoning, alone, strict=False)
+        self._think(text, out)
+
+    def _read_audio(self, audio: Any, out: Delta) -> None:
+        if not isinstance(audio, dict):
+            return
+        out.audio = {key: value for key, value in audio.items() if value is not None}
+        for key, value in out.audio.items():
+            self._audio.setdefault(key, value)
+            if key in _JOINED_AUDIO and isinstance(value, str):
+                self._audio_parts.setdefault(key, []).append(value)
+            else:
+                self._audio[key] = value
+
+    def _read_calls(self, message: Mapping[str, Any], out: Delta) -> bool:
+        entries = message.get("tool_calls")
+        entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        if not self._streamed:  # the index of a whole call says nothing: Gemini behind New API gives every call 0
+            entries = [{**entry, "index": position} for position, entry in enumerate(entries)]
+        if isinstance(message.get("function_call"), dict):
+            entries.append({"index": LEGACY, "function": message["function_call"]})
+        grew = False
+        for entry in entries:
+            piece = self.calls.take(entry, self.reply.id)
+            grew = grew or self.calls.grew
+            if piece is not None:
+                out.tool_calls = [*out.tool_calls, piece]
+        return grew
+
+    # --------------------------------------------------------------------------------- a whole message behind pieces
+
+    def _read_whole(self, message: Mapping[str, Any], out: Delta) -> bool:
+        """Read a whole message in a stream. Behind deltas it only fills what is missing.
+
+        Source: MiniMax ends its streams with it (songquanpeng/one-api#2406). Without deltas before it, messages are
+        increments or snapshots.
+        """
+        if not self.has_content:
+            return self._read_message(message, out)
+        strict = self.has_deltas
+        content, refusal = read_content(message.get("content")), message.get("refusal")
+        thoughts = next((t for name in REASONING_FIELDS if isinstance(t := message.get(name), str) and t.strip()), "")
+        self._think(_missing(self.reasoning, thoughts or content.thinking, strict=strict), out)
+        refusal = refusal if isinstance(refusal, str) else content.refusal
+        self._say(_missing(self.text, content.text, strict=strict), _missing(self.refusal, refusal, strict=strict), out)
+        rest = {key: value for key, value in message.items() if key not in ("content", "refusal", *REASONING_FIELDS)}
+        for name, known in (("reasoning_details", self.details), ("audio", self._audio), ("images", self._images)):
+            if known:
+                rest.pop(name, None)
+        if strict and self.calls:
+            calls = rest.pop("tool_calls", None)
+            rest.pop("function_call", None)
+            out.tool_calls = self.calls.fill(calls, self.reply.id) if isinstance(calls, list) else ()
+        return self._read_message(rest, out)
+
+    # ----------------------------------------------------------------------------------------------------- the reply
+
+    def close(self) -> Delta | None:
+        """Return what has been read and not passed on: the parts of calls whose meaning only the end tells."""
+        calls: list[ToolCallDelta] = self.calls.close(self.reply.id, cut=self.reply.finish_reason == "length")
+        return Delta(tool_calls=calls) if calls else None
+
+    def read(self) -> Reply:
+        """Return everything that has arrived as a reply."""
+        reply = self.reply
+        reply.text, reply.reasoning = "".join(self.text), "".join(self.reasoning)
+        reply.refusal = "".join(self.refusal)
+        reply.reasoning_details = self.details.read()
+        reply.images = self._images or None
+        reply.audio = {**self._audio, **{key: "".join(parts) for key, parts in self._audio_parts.items()}} or None
+        reply.logprobs = dict(self._logprobs) or None
+        reply.tool_calls = self.calls.read(reply.id, cut=reply.finish_reason == "length", whole=not self._streamed)
+        reply.incomplete = names_failure(reply.native_finish_reason or reply.finish_reason)
+        if self._other:
+            reply.extra["content_parts"] = list(self._other)
+        return reply
+
+
+def read_envelope(reply: Reply, data: Mapping[str, Any]) -> None:
+    """Fill in id, model, created, fingerprint and tier; AIHubMix and small servers leave any of them out."""
+    for name in _ENVELOPE_TEXTS:
+        value = data.get(name)
+        if isinstance(value, str) and value and getattr(reply, name) is None:
+            setattr(reply, name, value)
+    if reply.created is None and isinstance(data.get("created"), int):
+        reply.created = data["created"]
+
+
+def _missing(said: list[str], whole: str, *, strict: bool) -> str:
+    """Return what a whole text adds to its pieces; if it is not their whole, all of it unless `strict`."""
+    before = "".join(said)
+    if whole.startswith(before):
+        return whole[len(before) :]
+    return "" if strict else whole
+
+
+def _listed(details: Any) -> list[Any] | None:
+    return list(details) if isinstance(details, list) else [details] if isinstance(details, dict) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
