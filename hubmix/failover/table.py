@@ -44,7 +44,7 @@ _TRANSPORT = (
         kind.INTERRUPTED,
         causes=SAID
         | _set("cut reset read_timeout idle_timeout first_token_timeout no_finish undecodable html no_choices")
-        | _set("empty_stream empty_answer"),
+        | _set("empty_stream empty_answer failed_finish"),
         phases=_set("committed"),
     ),
     Row("400, 422 that names `stream_options`, which we add", kind.STREAM_OPTIONS, causes=_set("stream_options")),
@@ -81,7 +81,7 @@ _TRANSPORT = (
     Row(
         "200 with HTML, undecodable JSON, no choices; a stream with nothing in it",
         kind.GARBLED,
-        causes=_set("html undecodable no_choices empty_stream no_finish"),
+        causes=_set("html undecodable no_choices empty_stream no_finish failed_finish"),
     ),
     # Recorded: gemini_length. A small max_tokens can go into reasoning altogether.
     Row(

@@ -9,21 +9,18 @@ import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hubmix.errors import ConfigurationError
 from hubmix.failover.drivers import walk_async, walk_sync
 from hubmix.failover.options import CallOptions
 from hubmix.failover.plan import AttemptFailed, Limits, Plan
 from hubmix.failover.stream_end import ended, interrupted
 from hubmix.hub import spending
-from hubmix.transport.answer import Answer, monotonic
+from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Opened, stream_async, stream_sync, whole_async, whole_sync
 from hubmix.transport.owned import Owned
-from hubmix.transport.stream import judge
 from hubmix.wire import Delta, Reply
-from hubmix.wire.api import Answered, Api, BodyOptions, StreamReader
+from hubmix.wire.api import Answered, Api, BodyOptions, Reading
 from hubmix.wire.trace import Trace
 
 if TYPE_CHECKING:
@@ -55,8 +52,8 @@ class Calls:
         def attempt(model: str, limits: Limits) -> Answered:
             self._take_turn(limits)
             body = api.body(payload, self._body_options(model, options))
-            read = partial(_read, api, payload)
-            reply: Answered = whole_sync(self._client(), self._url(api, limits), body, options.headers, limits, read)
+            reading = _reading(api, payload, options)
+            reply: Answered = whole_sync(self._client(), self._url(api, limits), body, options.headers, limits, reading)
             return reply
 
         reply, trace = walk_sync(self._planning.plan(api, payload, options), attempt)
@@ -69,9 +66,9 @@ class Calls:
         async def attempt(model: str, limits: Limits) -> Answered:
             await self._atake_turn(limits)
             body = api.body(payload, self._body_options(model, options))
-            read = partial(_read, api, payload)
+            reading = _reading(api, payload, options)
             client, url = await self._aclient(), self._url(api, limits)
-            reply: Answered = await whole_async(client, url, body, options.headers, limits, read)
+            reply: Answered = await whole_async(client, url, body, options.headers, limits, reading)
             return reply
 
         reply, trace = await walk_async(self._planning.plan(api, payload, options), attempt)
@@ -88,9 +85,8 @@ class Calls:
             self._take_turn(limits)
             body = self._stream_body(api, payload, model, options)
             try:
-                return stream_sync(
-                    self._client(), self._url(api, limits), body, options.headers, limits, _reader(api, payload)
-                )
+                reading = _reading(api, payload, options)
+                return stream_sync(self._client(), self._url(api, limits), body, options.headers, limits, reading)
             except AttemptFailed as failed:
                 self._mind_stream_options(failed, model, body)
                 raise
@@ -126,8 +122,8 @@ class Calls:
             body = self._stream_body(api, payload, model, options)
             client = await self._aclient()
             try:
-                reader = _reader(api, payload)
-                return await stream_async(client, self._url(api, limits), body, options.headers, limits, reader)
+                reading = _reading(api, payload, options)
+                return await stream_async(client, self._url(api, limits), body, options.headers, limits, reading)
             except AttemptFailed as failed:
                 self._mind_stream_options(failed, model, body)
                 raise
@@ -224,16 +220,8 @@ class Calls:
             await limiter.aacquire(_left(limits))
 
 
-def _read(api: Api[Any], payload: Mapping[str, Any], data: Any, answer: Answer) -> Any:
-    reply = api.read(data, payload)
-    reply.request_id = answer.request_id
-    return judge(reply, answer, "body") if isinstance(reply, Reply) else reply
-
-
-def _reader(api: Api[Any], payload: Mapping[str, Any]) -> StreamReader:
-    if api.stream is None:
-        raise ConfigurationError(f"The API {api.name!r} has no streams.")
-    return api.stream(payload)
+def _reading(api: Api[Answered], payload: Mapping[str, Any], options: CallOptions) -> Reading[Answered]:
+    return Reading(api, {**payload, **options.extra_body} if options.extra_body else payload)
 
 
 def _left(limits: Limits) -> float | None:

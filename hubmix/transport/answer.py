@@ -64,16 +64,17 @@ def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def decode(answer: Answer, body: bytes) -> Any:
-    """The JSON of a whole body.
+    """Return the JSON of a whole body; a line `data: [DONE]` behind it is none of it (9router).
 
     Raises:
-        UnreadableBodyError: If it is no JSON.
+        UnreadableBodyError: it is no JSON.
     """
+    body = body.strip()
     try:
-        return json.loads(body)
+        return json.loads(body.removesuffix(b"[DONE]").rstrip().removesuffix(b"data:") if body[-1:] == b"]" else body)
     except (ValueError, RecursionError) as error:
-        html = "html" in answer.content_type or body.lstrip()[:1] == b"<"
-        what = "a web page" if html else "nothing" if not body.strip() else "text that is no JSON"
+        html = "html" in answer.content_type or body[:1] == b"<"
+        what = "a web page" if html else "nothing" if not body else "text that is no JSON"
         raise UnreadableBodyError("html" if html else "undecodable", f"The hub answered with {what}.") from error
 
 
@@ -120,13 +121,12 @@ class Events:
         return self._chunks(self._decoder.feed(piece))
 
     def end(self) -> list[Any]:
-        """The chunks that the end of the stream completes."""
-        return self._chunks(self._decoder.end())
+        """Return the chunks that the end of the stream completes."""
+        return [] if self.done else self._chunks(self._decoder.end())
 
     def _chunks(self, events: list[tuple[bytes, bytes]]) -> list[Any]:
         chunks: list[Any] = []
         for name, data in events:
-            self.seen = True
             if self.done:
                 break
             if data.startswith(b"[DONE]"):
@@ -134,21 +134,42 @@ class Events:
                 break
             if not data.strip():
                 continue
+            self.seen = True
             try:
-                chunk = _loads(data)
+                found = [_loads(data)]
             except (ValueError, RecursionError) as error:
-                self.done = True
-                chunks.append(UnreadableBodyError("undecodable", f"An event of the stream is no JSON: {error}"))
-                break
-            if name == b"error" and isinstance(chunk, dict) and not chunk.get("error"):
-                chunk = {"error": chunk}
-            chunks.append(chunk)
+                found = self._several(data, error)
+            for chunk in found:
+                wrapped = name == b"error" and isinstance(chunk, dict) and not chunk.get("error")
+                chunks.append({"error": chunk} if wrapped else chunk)
         return chunks
+
+    def _several(self, data: bytes, error: Exception) -> list[Any]:
+        """Return the chunks of events without an empty line between them; what cannot be read ends the stream."""
+        lines = [line for line in data.split(b"\n") if line.strip()]
+        done = next((at for at, line in enumerate(lines) if line.startswith(b"[DONE]")), None)
+        try:
+            if len(lines) > 1:
+                chunks = [_loads(line) for line in lines[:done]]
+                self.done = done is not None
+                return chunks
+        except (ValueError, RecursionError):
+            pass
+        self.done = True
+        return [UnreadableBodyError("undecodable", f"An event of the stream is no JSON: {error}")]
+
+    @property
+    def bare_body(self) -> bytes | None:
+        """The whole body if it held no event but something else: JSON where a stream was asked for, or a page."""
+        text = b"\n".join(self._decoder.stray).strip()
+        return text if text and not self.seen else None
 
     @property
     def stray_error(self) -> Any:
         """An error that stands in the stream outside any event: New API appends it bare once comments have begun."""
         for line in self._decoder.stray:
+            if not line.lstrip().startswith(b"{"):
+                continue
             try:
                 found = json.loads(line)
             except (ValueError, RecursionError):
@@ -156,10 +177,6 @@ class Events:
             if isinstance(found, dict) and found.get("error"):
                 return found
         return None
-
-    @property
-    def is_html(self) -> bool:
-        return any(line.startswith(b"<") for line in self._decoder.stray)
 
 
 def status_evidence(response: Any) -> Evidence:

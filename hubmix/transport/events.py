@@ -1,19 +1,22 @@
 """Server-sent events, from bytes in pieces of any size to the data of each event.
 
 Written here rather than taken from the SDK because gateways write outside the events: New API 2026 begins with
-comments and, when the vendor then fails, appends its error as bare JSON without ``data:``. Every other reader skips
-that line and sees an empty stream.
+comments and, when the vendor then fails, appends its error as bare JSON without `data:`. Others answer a request for a
+stream with one JSON document. Every other reader skips those lines and sees an empty stream.
 """
 
 from __future__ import annotations
 
 _STRAY_LIMIT = 65_536  # bytes of text outside any event that are kept; an error message is a few hundred
+_BODY_LIMIT = 16 * 1024 * 1024  # the same if the text begins like JSON, which can be a whole answer
+_FIELDS = (b":", b"id:", b"retry:")  # comments, and fields that mean nothing here
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventDecoder:
     """Decodes one stream.
 
-    ``stray`` holds lines that look like JSON but belong to no event.
+    `stray` holds the lines that belong to no event.
     """
 
     __slots__ = ("_begun", "_data", "_event", "_rest", "_room", "stray")
@@ -52,7 +55,7 @@ class EventDecoder:
         return events
 
     def end(self) -> list[tuple[bytes, bytes]]:
-        """The events that the end of the stream completes, where no empty line did."""
+        """Return the events that the end of the stream completes instead of an empty line."""
         events: list[tuple[bytes, bytes]] = []
         rest, self._rest = self._whole_rest(), b""
         self._line(rest.removesuffix(b"\r"), events)
@@ -76,10 +79,15 @@ class EventDecoder:
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line.startswith(b"event:"):
             self._event = line[6:].strip()
-        else:
-            text = line.lstrip(b"\xef\xbb\xbf \t")
-            if text.startswith((b"{", b"<")) and self._room > 0:
-                self._room -= len(text)
-                self.stray.append(text)
-            elif text is not line and text.startswith((b"data:", b"event:")):  # after a byte order mark
-                self._line(text, events)
+        elif line.startswith(_BOM):
+            self._line(line.removeprefix(_BOM), events)
+        elif not line.startswith(_FIELDS) and self._room > 0:
+            if not self.stray and line.lstrip().startswith((b"{", b"[")):
+                self._room = _BODY_LIMIT
+            self._room -= len(line)
+            self.stray.append(line)
+
+
+def looks_like_events(body: bytes) -> bool:
+    """Return True if a whole body is a stream of events, whatever its content type."""
+    return body.removeprefix(_BOM).lstrip().startswith((b"data:", b"event:", *_FIELDS))

@@ -19,14 +19,14 @@ import anyio
 from hubmix._compat import http
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.plan import DEFAULT_TIMEOUT, AttemptFailed, Limits
-from hubmix.transport.answer import Answer, UnreadableBodyError, decode, failure_evidence, monotonic
+from hubmix.transport.answer import Answer, failure_evidence, monotonic
 from hubmix.transport.bodies import body_async, body_sync, read_evidence, set_read_timeout, timeout_evidence
 from hubmix.transport.closing import release_elsewhere, release_in_loop
 from hubmix.transport.deadlines import WATCHDOG, Watch, socket_shutdown
 from hubmix.transport.owned import Owned
-from hubmix.transport.stream import Incoming
-from hubmix.wire import AnswerError, Delta
-from hubmix.wire.api import StreamReader
+from hubmix.transport.stream import Incoming, read_body
+from hubmix.wire import Delta
+from hubmix.wire.api import Reading
 from hubmix.wire.checks import unsendable
 
 CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
@@ -81,41 +81,6 @@ def _opening_failure(error: Exception, body: Any, limits: Limits, started: float
     return AttemptFailed(evidence)
 
 
-def read_whole(body: bytes, answer: Answer, read: Read) -> Any:
-    """A whole body as the reply that ``read`` makes of its JSON.
-
-    Raises:
-        AttemptFailed: If it is none.
-    """
-    try:
-        return read(decode(answer, body), answer)
-    except UnreadableBodyError as error:
-        raise AttemptFailed(answer.evidence(error.cause, "body", error.message)) from error
-    except AnswerError as error:
-        if error.cause == "error_body":
-            raise AttemptFailed(answer.error_evidence(error.body, "body")) from error
-        raise AttemptFailed(answer.evidence(error.cause, "body", error.message)) from error
-
-
-def _looks_like_events(body: bytes) -> bool:
-    return body.lstrip().startswith((b"data:", b"event:", b":"))
-
-
-def _no_stream(answer: Answer, body: bytes) -> AttemptFailed:
-    """Why a whole body where events were due is no stream; what it says counts by its own code."""
-    try:
-        data = decode(answer, body)
-    except UnreadableBodyError as error:
-        return AttemptFailed(answer.evidence(error.cause, "body", error.message))
-    if isinstance(data, dict) and (data.get("error") or data.get("success") is False):
-        return AttemptFailed(answer.error_evidence(data, "body"))
-    return AttemptFailed(answer.evidence("undecodable", "body", "The hub answered JSON where a stream was asked for."))
-
-
-def _is_whole_body(answer: Answer) -> bool:
-    return "json" in answer.content_type or "html" in answer.content_type
-
-
 # ------------------------------------------------------------------------------------------------------------- sync
 
 
@@ -143,26 +108,24 @@ def open_sync(
     return Answer.of(response)
 
 
-def whole_sync(client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, read: Read) -> Any:
+def whole_sync(
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reading: Reading[Any]
+) -> Any:
     """One attempt at a whole answer."""
     started = monotonic()
     answer = open_sync(client, url, body, headers, limits, stream=False)
-    return read_whole(body_sync(answer, limits, started, stream=False), answer, read)
+    came = body_sync(answer, limits, started, stream=False)
+    return read_body(came, answer, reading, limits, started, monotonic)
 
 
 def stream_sync(
-    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reader: StreamReader
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reading: Reading[Any]
 ) -> Opened[Generator[Delta, None, None]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = open_sync(client, url, body, headers, limits, stream=True)
-    incoming = Incoming(answer, reader, limits, started, monotonic)
-    if not _is_whole_body(answer):
-        return _commit_sync(answer, _deltas_sync(answer, incoming, answer.response.iter_bytes()))
-    body = body_sync(answer, limits, started, stream=True)
-    if not _looks_like_events(body):
-        raise _no_stream(answer, body)
-    return _commit_sync(answer, _deltas_sync(answer, incoming, iter((body,))))  # events under another content type
+    incoming = Incoming(answer, reading, limits, started, monotonic)
+    return _commit_sync(answer, _deltas_sync(answer, incoming, answer.response.iter_bytes()))
 
 
 def _commit_sync(answer: Answer, deltas: Generator[Delta, None, None]) -> Opened[Generator[Delta, None, None]]:
@@ -197,7 +160,8 @@ def _deltas_sync(answer: Answer, incoming: Incoming, pieces: Iterator[bytes]) ->
         else:
             if watch is not None and watch.expired:
                 raise incoming.silence(monotonic())
-        yield Delta(final=incoming.finish())
+        yield from incoming.end()
+        yield from incoming.finish()
         _drain_sync(pieces, watch)
     except http().RequestError as error:
         raise _broken(error, answer, incoming, watch) from error
@@ -267,31 +231,23 @@ async def open_async(
 
 
 async def whole_async(
-    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, read: Read
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reading: Reading[Any]
 ) -> Any:
     """One attempt at a whole answer."""
     started = monotonic()
     answer = await open_async(client, url, body, headers, limits, stream=False)
-    return read_whole(await body_async(answer, limits, started, stream=False), answer, read)
+    came = await body_async(answer, limits, started, stream=False)
+    return read_body(came, answer, reading, limits, started, monotonic)
 
 
 async def stream_async(
-    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reader: StreamReader
+    client: Any, url: str, body: Any, headers: Mapping[str, str] | None, limits: Limits, reading: Reading[Any]
 ) -> Opened[Owned[Delta]]:
     """One attempt at a stream: its first delta with content (or its end), and the rest."""
     started = monotonic()
     answer = await open_async(client, url, body, headers, limits, stream=True)
-    incoming = Incoming(answer, reader, limits, started, monotonic)
-    if not _is_whole_body(answer):
-        return await _commit_async(answer, Owned(_deltas_async(answer, incoming, answer.response.aiter_bytes())))
-    body = await body_async(answer, limits, started, stream=True)
-    if not _looks_like_events(body):
-        raise _no_stream(answer, body)
-    return await _commit_async(answer, Owned(_deltas_async(answer, incoming, _one_piece(body))))
-
-
-async def _one_piece(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
+    incoming = Incoming(answer, reading, limits, started, monotonic)
+    return await _commit_async(answer, Owned(_deltas_async(answer, incoming, answer.response.aiter_bytes())))
 
 
 async def _commit_async(answer: Answer, deltas: Owned[Delta]) -> Opened[Owned[Delta]]:
@@ -323,7 +279,10 @@ async def _deltas_async(
                     yield delta
                 incoming.passed_on()
             incoming.raise_failure()
-        yield Delta(final=incoming.finish())
+        for delta in incoming.end():
+            yield delta
+        for delta in incoming.finish():
+            yield delta
         await _drain_async(pieces)
     except http().RequestError as error:
         raise _broken(error, answer, incoming, None) from error

@@ -11,33 +11,65 @@ from typing import Any
 
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.plan import AttemptFailed, Limits
-from hubmix.transport.answer import Answer, Events, UnreadableBodyError
+from hubmix.transport.answer import Answer, Events, UnreadableBodyError, decode
+from hubmix.transport.events import looks_like_events
 from hubmix.wire import AnswerError, Delta, Reply
-from hubmix.wire.api import StreamReader
+from hubmix.wire.api import Reading
+from hubmix.wire.values import as_delta
 
 logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+def read_body(body: bytes, answer: Answer, reading: Reading[Any], limits: Limits, started: float, clock: Clock) -> Any:
+    """Read a whole body, which can be a stream of events although none was asked for (QuantumNous/new-api#5230).
+
+    Raises:
+        AttemptFailed: it is no answer, or one that broke off.
+    """
+    if not looks_like_events(body):
+        return _read_document(body, answer, reading)
+    if reading.api.stream is None:
+        events = Events()
+        [data] = (events.feed(body) + events.end())[:1] or [None]
+        return _read_value(data, answer, reading)
+    incoming = Incoming(answer, reading, limits, started, clock)
+    incoming.take(body)
+    incoming.end()
+    return incoming.finish()[-1].final
 
 
 class Incoming:
     """Reads one stream.
 
     Args:
-        answer: The open answer.
-        reader: Reads the chunks, as the API has them.
-        limits: What the attempt may take.
-        started: When the attempt was begun (monotonic seconds).
-        clock: Tells monotonic seconds.
+        answer: the open answer.
+        reading: reads the chunks, as the API has them.
+        limits: what the attempt may take.
+        started: when the attempt began (monotonic seconds).
+        clock: returns monotonic seconds.
     """
 
-    __slots__ = ("_answer", "_clock", "_events", "_failure", "_limits", "_reader", "_started", "committed", "deadline")
+    __slots__ = (
+        "_answer",
+        "_clock",
+        "_events",
+        "_failure",
+        "_limits",
+        "_reader",
+        "_reading",
+        "_started",
+        "committed",
+        "deadline",
+    )
 
-    def __init__(
-        self, answer: Answer, reader: StreamReader, limits: Limits, started: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, answer: Answer, reading: Reading[Any], limits: Limits, started: float, clock: Clock) -> None:
         self._answer = answer
         self._clock = clock
         self._events = Events()
-        self._reader = reader
+        self._reading = reading
+        self._reader = reading.stream()
         self._limits = limits
         self._started = started
         self._failure: AttemptFailed | None = None
@@ -95,16 +127,11 @@ class Incoming:
                 delta = self._reader.feed(chunk)
             except (AnswerError, UnreadableBodyError) as error:
                 committed = self.committed or any(d.has_content for d in deltas)
-                self._failure = self._failed(self._evidence(error, "committed" if committed else "body"))
+                self._failure = self._failed(_evidence(error, self._answer, "committed" if committed else "body"))
                 break
             if delta is not None and (delta.has_content or delta.logprobs or delta.reasoning_details):
                 deltas.append(delta)
         return deltas
-
-    def _evidence(self, error: AnswerError | UnreadableBodyError, phase: str) -> Evidence:
-        if isinstance(error, AnswerError) and error.cause == "error_body":
-            return self._answer.error_evidence(error.body, phase)
-        return self._answer.evidence(error.cause, phase, error.message)
 
     def _failed(self, evidence: Evidence) -> AttemptFailed:
         return AttemptFailed(evidence, self._reader.partial())
@@ -123,47 +150,84 @@ class Incoming:
         """The failure of a stream whose connection broke."""
         return self._failed(evidence)
 
-    def finish(self) -> Reply:
-        """The whole answer, once the bytes have ended or ``[DONE]`` has come.
+    def end(self) -> list[Delta]:
+        """Return the deltas of the last event, which the end of the bytes completes if no empty line does.
+
+        What went wrong in it is raised by `raise_failure`, once the deltas have been passed on.
+        """
+        deltas = self._read(self._events.end())
+        self.committed = self.committed or any(delta.has_content for delta in deltas)
+        return deltas
+
+    def finish(self) -> list[Delta]:
+        """Return the last deltas once everything has been read; the very last carries the whole answer.
 
         Raises:
-            AttemptFailed: If this is no end of an answer: nothing came, an open tool call, an empty answer, an error
-                beside the events. The evidence says which; ``partial`` holds what had arrived.
+            AttemptFailed: this is no end of an answer: nothing came, an open tool call, an empty answer, an error
+                beside the events. The evidence says which; `partial` holds what had arrived.
         """
-        trailing = self._read(self._events.end()) if not self._events.done else []
-        self.committed = self.committed or any(delta.has_content for delta in trailing)
         self.raise_failure()
+        if (body := self._events.bare_body) is not None:
+            reply = _read_document(body, self._answer, self._reading)
+            return [as_delta(reply), Delta(final=reply)]
         stray = self._events.stray_error
         if stray is not None and self._reader.finish_reason is None:
             raise self._failed(self._answer.error_evidence(stray, self.phase))
         try:
             reply = self._reader.finish()
         except AnswerError as error:
-            cause = "html" if self._events.is_html else error.cause
-            raise self._failed(self._answer.evidence(cause, self.phase, error.message)) from error
+            raise self._failed(_evidence(error, self._answer, self.phase)) from error
         reply.request_id = self._answer.request_id
-        if reply.incomplete and (reply.tool_calls or not reply.has_output):
-            raise AttemptFailed(
-                self._answer.evidence(
-                    "no_finish",
-                    self.phase,
-                    "The stream ended without a finish reason.",
-                    open_tool_call=bool(reply.tool_calls),
-                ),
-                reply,
-            )
-        return judge(reply, self._answer, self.phase)
+        broke_off = reply.finish_reason is None and not (self._events.done or self._reader.ended)
+        if reply.incomplete and (reply.tool_calls or not reply.has_output or broke_off):
+            raise AttemptFailed(_without_end(reply, self._answer, self.phase), reply)
+        reply = judge(reply, self._answer, self.phase)
+        held_back = self._reader.close()
+        return [*([held_back] if held_back is not None else ()), Delta(final=reply)]
+
+
+def _read_document(body: bytes, answer: Answer, reading: Reading[Any]) -> Any:
+    try:
+        return _read_value(decode(answer, body), answer, reading)
+    except UnreadableBodyError as error:
+        raise AttemptFailed(_evidence(error, answer, "body")) from error
+
+
+def _read_value(data: Any, answer: Answer, reading: Reading[Any]) -> Any:
+    try:
+        reply = reading.whole(data)
+    except AnswerError as error:
+        raise AttemptFailed(_evidence(error, answer, "body")) from error
+    reply.request_id = answer.request_id
+    return judge(reply, answer, "body") if isinstance(reply, Reply) else reply
+
+
+def _evidence(error: AnswerError | UnreadableBodyError, answer: Answer, phase: str) -> Evidence:
+    if isinstance(error, AnswerError) and error.cause == "error_body":
+        return answer.error_evidence(error.body, phase)
+    return answer.evidence(error.cause, phase, error.message)
+
+
+def _without_end(reply: Reply, answer: Answer, phase: str) -> Evidence:
+    """Evidence of an answer without an end: a finish reason is missing, or it names a failure."""
+    if (word := reply.native_finish_reason or reply.finish_reason) is not None:
+        words = f"The vendor ended the answer with the finish reason {word!r}."
+        return answer.evidence("failed_finish", phase, words, finish_reason=word)
+    words = "The stream ended without a finish reason."
+    return answer.evidence("no_finish", phase, words, open_tool_call=bool(reply.tool_calls))
 
 
 def judge(reply: Reply, answer: Answer, phase: str) -> Reply:
-    """Hold a whole answer against what a model that worked would have said.
+    """Compare a whole answer with what a model that worked would have said.
 
     Raises:
-        AttemptFailed: If it claims to be complete and holds nothing; the answer goes along as ``partial``, to be
-            returned if there is nobody else to ask.
+        AttemptFailed: it broke off, or claims to be complete and holds nothing. The answer goes along as `partial`; an
+            empty one is returned if no other route can be asked.
     """
     reply.request_id = answer.request_id
     if reply.incomplete:
+        if reply.finish_reason is not None:
+            raise AttemptFailed(_without_end(reply, answer, phase), reply)
         logger.warning("The stream of %s ended without a finish reason; the answer may be cut short.", reply.model)
     if reply.has_output or any(choice.has_output for choice in reply.choices):
         return reply

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from hubmix.errors import ConfigurationError
 from hubmix.wire.checks import check_chat
 from hubmix.wire.requirements import Requirements, requirements_of
 from hubmix.wire.values import Delta, Reply
@@ -67,6 +68,9 @@ class StreamReader(Protocol):
     def partial(self) -> Reply:
         """Return what has arrived so far."""
 
+    def close(self) -> Delta | None:
+        """Return what was held back until the end of a whole answer, None if nothing was."""
+
     def finish(self) -> Reply:
         """Return the whole reply. Raises `AnswerError` if the stream held nothing."""
 
@@ -98,3 +102,26 @@ class Api(Generic[Answered]):
     headers: Mapping[str, str] = field(default_factory=dict)
     key_header: str | None = None
     other_models: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Answered]):
+    """Reads the answers to one request, in whichever framing they come.
+
+    Args:
+        api: the API that was asked.
+        asked: the payload of the call with the caller's own fields; `n` may be one of these.
+    """
+
+    api: Api[Answered]
+    asked: Payload
+
+    def whole(self, data: Any) -> Answered:
+        """Read a decoded document. Raises `AnswerError`."""
+        return self.api.read(data, self.asked)
+
+    def stream(self) -> StreamReader:
+        """Return a reader of chunks. Raises `ConfigurationError` if the API has no streams."""
+        if self.api.stream is None:
+            raise ConfigurationError(f"The API {self.api.name!r} has no streams.")
+        return self.api.stream(self.asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -84,6 +85,11 @@ class ToolCall:
     error: str | None = None
     kind: str = "function"
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def json(self) -> str:
+        """The arguments as the JSON text that deltas carry; the input of a custom tool is one of its values."""
+        return json.dumps(self.args, ensure_ascii=False) if self.kind == "custom" and self.args else self.arguments
 
 
 @dataclass(slots=True)
@@ -188,6 +194,21 @@ class Delta:
     def has_content(self) -> bool:
         """True when this step brings something the caller can see: the point where a stream commits to its model."""
         return bool(self.text or self.reasoning or self.tool_calls or self.refusal or self.audio)
+
+
+def as_delta(reply: Reply) -> Delta:
+    """Return a whole answer as one step of a stream."""
+    details = reply.reasoning_details
+    return Delta(
+        text=reply.text,
+        reasoning=reply.reasoning,
+        reasoning_details=[details] if isinstance(details, dict) else details,
+        tool_calls=[ToolCallDelta(call.index, call.id, call.name, call.json) for call in reply.tool_calls],
+        refusal=reply.refusal,
+        audio=reply.audio,
+        logprobs=reply.logprobs,
+        raw=reply.raw,
+    )
 
 
 @dataclass(slots=True)

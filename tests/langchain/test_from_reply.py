@@ -46,7 +46,8 @@ def stream(*deltas: dict[str, Any], finish: str | None = "stop", **last: Any) ->
     events = [{"id": "a1", "model": "upstream", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
     events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], **last})
     reader, writer = StreamReader(), ChunkWriter()
-    chunks = [writer.write(delta) for event in events if (delta := reader.feed(event)) is not None]
+    deltas = [*(reader.feed(event) for event in events), reader.close()]
+    chunks = [writer.write(delta) for delta in deltas if delta is not None]
     final = reader.finish()
     final.served, final.request_id = "m", "r1"
     return [*chunks, writer.write(Delta(final=final))]

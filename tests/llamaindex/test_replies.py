@@ -51,8 +51,8 @@ def function(name: str, arguments: Any, call_id: str = "c1") -> dict[str, Any]:
 
 def stream(*chunks: dict[str, Any], single_call: bool = False) -> list[ChatResponse]:
     reader, responses = StreamReader(), ResponseStream("m", single_call=single_call)
-    deltas = [delta for chunk in chunks if (delta := reader.feed(chunk)) is not None]
-    return [responses.read(delta) for delta in [*deltas, Delta(final=reader.finish())]]
+    deltas = [*(reader.feed(chunk) for chunk in chunks), reader.close(), Delta(final=reader.finish())]
+    return [responses.read(delta) for delta in deltas if delta is not None]
 
 
 def chunk(finish_reason: str | None = None, **delta: Any) -> dict[str, Any]:

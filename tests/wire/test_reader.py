@@ -187,8 +187,20 @@ def test_usage_is_found_wherever_it_is(last: dict[str, Any]) -> None:
         ({"input_tokens": 7, "output_tokens": 2}, (7, 2, 9, None, None)),
         # A negative count is none.
         ({"prompt_tokens": -1, "input_tokens": 7, "completion_tokens": 2}, (7, 2, 9, None, None)),
-        # Gemini: thoughts are in the total only.
-        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 57}, (5, 2, 57, None, None)),
+        # Gemini: thoughts are in the total only, and billed as output.
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 57}, (5, 52, 57, None, None)),
+        ({"prompt_tokens": "5", "completion_tokens": "2", "total_tokens": 7.0}, (5, 2, 7, None, None)),
+        # xAI: reasoning beside the completion.
+        (
+            {
+                "prompt_tokens": 12,
+                "completion_tokens": 2,
+                "total_tokens": 331,
+                "completion_tokens_details": {"reasoning_tokens": 317},
+            },
+            (12, 319, 331, None, None),
+        ),
+        ({"prompt_tokens": 9, "completion_tokens": 2, "reasoning_tokens": 5}, (9, 7, 16, None, None)),
     ],
 )
 def test_token_counts_have_one_meaning(raw: dict[str, Any], expected: tuple[int | None, ...]) -> None:
@@ -417,7 +429,7 @@ def test_what_is_no_answer_is_an_error(data: Any, cause: str) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"error": {"message": "busy"}}, {"choices": [{"error": {"code": 502}}]}, chunk({}, finish="error"), "text", 7],
+    [{"error": {"message": "busy"}}, {"choices": [{"error": {"code": 502}}]}, "text", 7],
 )
 def test_an_error_inside_a_stream_is_an_error(bad: Any) -> None:
     reader = StreamReader()

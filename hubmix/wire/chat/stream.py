@@ -85,12 +85,13 @@ class StreamReader:
         """Return True for a piece of another choice than the one that is read.
 
         An index alone says nothing: New API of 2025 puts the number of Claude's content block there. Choices are
-        several if several were asked for, or if a second index begins a text with a role of its own.
+        several if several were asked for, or if a second index begins with a role of its own; the first call of an
+        answer is no choice of its own.
         """
         index = choice.get("index") or 0
         if not self._several:
             delta = choice.get("delta")
-            if isinstance(delta, dict) and delta.get("role") and not delta.get("tool_calls"):
+            if isinstance(delta, dict) and delta.get("role") and (self._message.calls or not delta.get("tool_calls")):
                 if self._own_index is None:
                     self._own_index = index
                 self._several = index != self._own_index

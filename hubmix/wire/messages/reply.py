@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hubmix.wire.chat.reply import make_call, never_began, read_envelope, read_name
+from hubmix.wire.chat.calls import make_call, never_began, read_name
+from hubmix.wire.chat.message import read_envelope
 from hubmix.wire.messages.blocks import BLOCKS, Block
 from hubmix.wire.values import AnswerError, Reply, Usage
 

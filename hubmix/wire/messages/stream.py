@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hubmix.wire.chat.reply import made_up_id, read_name
+from hubmix.wire.chat.calls import made_up_id, read_name
 from hubmix.wire.messages.blocks import Block
 from hubmix.wire.messages.reply import SEPARATOR, assemble, read_usage
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta
@@ -197,6 +197,10 @@ class StreamReader:
 
     def _on_stop(self, event: Event) -> None:
         self._end["stopped"] = True
+
+    def close(self) -> Delta | None:
+        """Return None: nothing is held back until the end."""
+        return None
 
     def partial(self) -> Reply:
         """What has arrived so far, marked incomplete."""

@@ -281,6 +281,10 @@ class StreamReader:
             pieces.append(ToolCallDelta(state.position, None, None, text))
         found.tool_calls = pieces
 
+    def close(self) -> Delta | None:
+        """Return None: every item says itself when it is done, so nothing is held back."""
+        return None
+
     def partial(self) -> Reply:
         """What has arrived so far, marked incomplete."""
         reply = self._assemble()
