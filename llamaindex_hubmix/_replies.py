@@ -224,25 +224,19 @@ def _details(reply: Reply) -> dict[str, Any]:
 
 
 def token_counts(usage: Usage) -> dict[str, Any]:
-    """The counts as the hub gave them, under LlamaIndex's names; reasoning and cached tokens beside them."""
-    raw: Mapping[str, Any] = usage.raw
+    """Return the counts under LlamaIndex's names; `raw` has what the hub said."""
     counts: dict[str, Any] = {
-        "prompt_tokens": _number(raw.get("prompt_tokens"), usage.input_tokens),
-        "completion_tokens": _number(raw.get("completion_tokens"), usage.output_tokens),
-        "total_tokens": _number(raw.get("total_tokens"), usage.total_tokens),
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
     }
-    beside = {
+    details = {
         "reasoning_tokens": usage.reasoning,
         "cached_tokens": usage.cache_read,
         "cache_creation_tokens": usage.cache_creation,
     }
-    counts.update((key, value) for key, value in beside.items() if value is not None)
+    counts.update((key, value) for key, value in details.items() if value is not None)
     return counts
-
-
-def _number(value: Any, otherwise: int) -> int:
-    counted = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
-    return int(value) if counted else otherwise
 
 
 def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:

@@ -205,7 +205,4 @@ def _llamaindex_usage(about: dict[str, Any]) -> Usage | None:
         return None
     counts = [about[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
     beside = [about.get(name, 0) for name in ("cached_tokens", "cache_creation_tokens", "reasoning_tokens")]
-    if beside[0] > counts[0]:  # LlamaIndex's names carry the hub's own counts; Claude's leave the cache out
-        counts[0] += beside[0]
-        counts[2] += beside[0]
     return Usage(*counts, *beside)
