@@ -6,11 +6,13 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 
 from hubmix.failover import breakers as health
@@ -23,6 +25,16 @@ if TYPE_CHECKING:
     from tests.support.answers import Answer
 
 pytest_plugins = ["tests.cassettes.plugin"]
+
+_load_verify_locations = ssl.SSLContext.load_verify_locations
+_BUNDLES = {os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().openssl_cafile, certifi.where()}
+
+
+def _without_bundles(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+    """Skip the certificates of the machine: no test speaks TLS to anyone but itself, and they cost 25 ms a client."""
+    if cafile not in _BUNDLES:
+        _load_verify_locations(context, cafile, capath, cadata)
+
 
 # A developer's own settings decide nothing here; `tests/live` takes its key before this runs.
 _SETTINGS = ("HUBMIX_", "AIHUBMIX_", "AIHUBAPI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")
@@ -51,10 +63,7 @@ def clean_environment() -> Iterator[None]:
         patch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
         # A test says which requests it means to make; those about the refresh beside a call turn it on.
         patch.setenv("HUBMIX_CATALOG_REFRESH", "0")
-        # A folder without certificates: no test speaks TLS to anyone but itself, and reading a bundle of them costs
-        # 25 ms a client.
-        patch.delenv("SSL_CERT_FILE", raising=False)
-        patch.setenv("SSL_CERT_DIR", os.path.dirname(__file__))
+        patch.setattr(ssl.SSLContext, "load_verify_locations", _without_bundles)
         yield
 
 

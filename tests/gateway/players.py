@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, ThinkingBlock, ToolCallBlock
 
 from hubmix import FailoverPolicy, Hub
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
-from tests.gateway.table import Expected, Usage
+from tests.gateway.table import Case, Expected, Usage
 
 QUESTION = "Why is the sky blue?"
 # No second request to the same model: a recording holds one answer to each.
@@ -144,6 +145,23 @@ class LlamaIndex:
 
 
 PLAYERS = [kind(waits=waits) for kind in (LangChain, LlamaIndex) for waits in (True, False)]
+
+
+def in_turn(cases: Iterable[Case]) -> list[Any]:
+    """Return test parameters (case, player) for every pair; `make test` runs a quarter of them and a few more.
+
+    Each case goes to one of the players in turn, and the first case of a row of the failover table to all of them,
+    once whole and once streamed. The other pairs are marked slow.
+    """
+    parameters, seen = [], set()
+    for number, case in enumerate(cases):
+        row = (case.steps[0].fails, case.steps[0].weak, case.name.endswith("_stream"))
+        for turn, player in enumerate(PLAYERS):
+            fast = row not in seen or turn == number % len(PLAYERS)
+            marks = () if fast else (pytest.mark.slow,)
+            parameters.append(pytest.param(case, player, id=f"{case.id}-{player!r}", marks=marks))
+        seen.add(row)
+    return parameters
 
 
 def _of_langchain(message: AIMessage) -> Outcome:

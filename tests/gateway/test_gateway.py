@@ -13,7 +13,7 @@ from hubmix import HubmixError, StreamInterruptedError
 from tests.cassettes.format import Interaction
 from tests.cassettes.playback import play
 from tests.gateway.pages import hub_for, recorded, request_id
-from tests.gateway.players import PLAYERS, Outcome, outcome_of
+from tests.gateway.players import PLAYERS, Outcome, in_turn, outcome_of
 from tests.gateway.table import KINDS, Case, Expected, table
 
 FAULTS = ("The fault is in your request", "The fault is with your key or account", "The fault is the hub's", "vendor")
@@ -25,10 +25,6 @@ def is_chat(case: Case) -> bool:
 
 CHAT = [case for case in table().values() if is_chat(case)]
 SINGLE = [case for case in CHAT if len(case.steps) == 1]
-
-
-def by_id(case: Case) -> str:
-    return case.id
 
 
 def check_answer(step: Expected, said: Outcome, sent: Interaction, *, several: bool) -> None:
@@ -60,8 +56,7 @@ def check_words(message: str, model: str) -> None:
     assert "sk-test" not in message
 
 
-@pytest.mark.parametrize("player", PLAYERS, ids=repr)
-@pytest.mark.parametrize("case", CHAT, ids=by_id)
+@pytest.mark.parametrize(("case", "player"), in_turn(CHAT))
 async def test_what_comes_out(case, player):
     hub = hub_for(case)
     history = player.start()
@@ -102,8 +97,7 @@ def second(case: Case, model: str, stream: bool) -> tuple[str, Case]:
 FAILING = [case for case in SINGLE if case.steps[0].kind or case.steps[0].incomplete]
 
 
-@pytest.mark.parametrize("player", PLAYERS, ids=repr)
-@pytest.mark.parametrize("case", FAILING, ids=by_id)
+@pytest.mark.parametrize(("case", "player"), in_turn(FAILING))
 async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player):
     hub, [step], [came] = hub_for(case), case.steps, recorded(case)
     request = json.loads(came.request_body)
