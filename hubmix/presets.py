@@ -59,6 +59,7 @@ AIHUBAPI = Preset(
 CUSTOM = Preset(
     name="custom",
     base_url="",
+    catalog_sources=("new-api", "openai", "one-hub", "litellm"),
     own_error_types=frozenset({"new_api_error", "new_api_panic", "one_api_error", "Aihubmix_api_error"}),
 )
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ class Settings:
     aliases: Mapping[str, str]
     overrides: Mapping[str, Mapping[str, Any]]
     cache_dir: Path | str | None
+    price_group: str | None = None
     timeout: float = 10.0
     clock: Callable[[], float] = field(default=time.monotonic)
     wall_clock: Callable[[], float] = field(default=time.time)
@@ -275,6 +277,7 @@ class CatalogCache:
             )
         if not outcome.failed:
             self.held = self._merged(outcome.documents, now, outcome.notes, outcome.partial)
+            self._check_group(self.held.groups)
         self._last = LastRefresh(
             error=outcome.in_words if trouble else None,
             refused=outcome.failed and outcome.refused,
@@ -282,6 +285,16 @@ class CatalogCache:
             too_slow=self._last.too_slow,
             warned=warned,
         )
+
+    def _check_group(self, listed: frozenset[str]) -> None:
+        chosen = self.settings.price_group
+        if chosen is not None and listed and chosen not in listed:
+            # Python shows a warning of the same text and place once.
+            warnings.warn(
+                f"{self.settings.base_url} lists no group {chosen!r}, so no cost there has a total. It lists "
+                f"{', '.join(sorted(listed))}: set price_group to one of them.",
+                stacklevel=2,
+            )
 
     def _merged(
         self, documents: Mapping[str, Document], checked_at: float, notes: Mapping[str, str], partial: bool = False
@@ -293,6 +306,7 @@ class CatalogCache:
             checked_at=checked_at,
             notes=notes,
             partial=partial,
+            price_group=self.settings.price_group,
         )
 
     def _age(self, snapshot: Snapshot) -> float:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from hubmix.catalog.cache import CatalogCache, Settings, run_in_thread
 from hubmix.catalog.cost import cost_of
-from hubmix.catalog.listing import Criteria, ModelList, Price, check_supports, select
+from hubmix.catalog.listing import Available, Criteria, ModelList, Price, check_supports, select
 from hubmix.catalog.models import CatalogInfo, ModelInfo
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
 from hubmix.catalog.substitutes import nearest
@@ -35,10 +35,11 @@ class ModelCatalog:
         fetch: what makes the requests, usually the `Hub`.
         base_url: the hub's base URL.
         key_id: a salted hash of the key, for the name of the copy on disk; each key has its own list.
-        sources: the dialects to ask, of "aihubmix", "new-api", "openai".
+        sources: the dialects to ask, of "aihubmix", "new-api", "one-hub", "litellm", "openai".
         aliases: the user's own names: alias to model id.
         overrides: the user's own facts: model id to fields of `ModelInfo`; they win over every source.
         cache_dir: where the copy is kept; None for none. Default: `HUBMIX_CACHE_DIR`, else the user's cache directory.
+        price_group: the group whose ratio the key is billed with; see `Hub`.
         timeout: seconds for each request.
         clock, wall_clock, background: the time, and what runs a refresh beside the caller; for tests.
 
@@ -59,6 +60,7 @@ class ModelCatalog:
         aliases: Mapping[str, str] | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         cache_dir: Path | Literal["default"] | None = "default",
+        price_group: str | None = None,
         timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -73,6 +75,7 @@ class ModelCatalog:
                 aliases=dict(aliases or {}),
                 overrides=check_overrides(overrides or {}),
                 cache_dir=cache_dir,
+                price_group=price_group,
                 timeout=timeout,
                 clock=clock,
                 wall_clock=wall_clock,
@@ -130,7 +133,9 @@ class ModelCatalog:
         max_output_price: Price | None = None,
         free: bool | None = None,
         owner: str | None = None,
-        available: bool | None = None,
+        available: Available = None,
+        retired: bool = False,
+        unknown: bool = False,
         unknown_prices: bool = False,
         sort: str = "id",
         descending: bool = False,
@@ -148,8 +153,11 @@ class ModelCatalog:
             max_input_price, max_output_price: USD per 1,000,000 tokens; models of unknown price are left out.
             free: True for what costs nothing, False for what is known to cost something.
             owner: the vendor; case does not matter.
-            available: True for what this key's own list has.
-            unknown_prices: let models of unknown price pass the price limits.
+            available: None leaves out what the key's own list does not have, if that list is known; "any" shows all,
+                True and False only those that are, or are not, in it.
+            retired: show models that the hub has retired, too.
+            unknown: let models pass of which the hub does not say whether they meet a criterion.
+            unknown_prices: the same for the price limits alone.
             sort: id, name, owner, kind, context_window, max_output_tokens, input_price or output_price; what is not
                 known comes last.
             descending: the largest first.
@@ -169,6 +177,8 @@ class ModelCatalog:
             free=free,
             owner=owner,
             available=available,
+            retired=retired,
+            unknown=unknown,
             unknown_prices=unknown_prices,
             sort=sort,
             descending=descending,
@@ -268,7 +278,8 @@ class ModelCatalog:
 
     def _listing(self, snapshot: Snapshot, query: str | None, criteria: Criteria) -> ModelList:
         check_supports(criteria.get("supports", ()), snapshot.models.values())
-        return ModelList(select(snapshot.models.values(), query, **criteria), as_of=self._cache.as_of(snapshot))
+        found, left_out = select(snapshot.models.values(), query, **criteria)
+        return ModelList(found, as_of=self._cache.as_of(snapshot), left_out=left_out)
 
     def _pick(self, snapshot: Snapshot, model: str) -> ModelInfo:
         if (found := snapshot.find(model)) is not None:

@@ -30,12 +30,12 @@ def cost_of(model: str, info: ModelInfo | None, usage: Usage | Mapping[str, Any]
         A `Cost`; where a price is missing that this call needed, one with `complete=False` and no total.
     """
     pricing = info.pricing if info else None
-    if pricing is None or not pricing.known:
+    if pricing is None or not pricing.known or pricing.note:
         return Cost(model)
     if pricing.per_call is not None:
         return Cost(model, total=pricing.per_call, per_call=pricing.per_call, complete=True)
     counts = as_usage(usage)
-    return Cost(model) if counts is None else _by_tokens(model, pricing, counts)
+    return Cost(model) if counts is None else _by_tokens(model, pricing.at(counts.input_tokens), counts)
 
 
 def as_usage(usage: Usage | Mapping[str, Any] | None) -> Usage | None:

@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 from hubmix._compat import extra
 from hubmix._html import table
 from hubmix._text import one_line, plain
-from hubmix.catalog.models import ModelInfo, abilities, count_text
+from hubmix.catalog.models import ModelInfo, count_text, remarks
 
 _TEXT_ROWS = 60
 _HTML_ROWS = 300
@@ -20,21 +20,21 @@ _HEADINGS = ("id", "owner", "kind", "context", "max out", "in $/1M", "out $/1M",
 _NUMERIC = frozenset({3, 4, 5, 6})
 
 
-def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
-    """The models as lines of aligned columns; a long list is cut and says so."""
+def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None, left_out: str = "") -> str:
+    """Return the models as lines of aligned columns; a long list is cut and says so."""
     if not models:
-        return _footer(models, as_of)
+        return _footer(models, as_of, left_out)
     rows = [_HEADINGS, *(_row(info) for info in models[:_TEXT_ROWS])]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ["  ".join(_align(cell, widths[at], at) for at, cell in enumerate(row)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     if len(models) > _TEXT_ROWS:
         lines.append(f"... {len(models) - _TEXT_ROWS} more")
-    return "\n".join((*lines, _footer(models, as_of)))
+    return "\n".join((*lines, _footer(models, as_of, left_out)))
 
 
-def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
-    """The models as an HTML table. Everything that came from the hub is escaped."""
+def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None, left_out: str = "") -> str:
+    """Return the models as an HTML table. Everything that came from the hub is escaped."""
     more = f"{len(models) - _HTML_ROWS} more; " if len(models) > _HTML_ROWS else ""
     rows = [_row(info) for info in models[:_HTML_ROWS]]
     # What is not known of any of them takes no place: rerank models have no longest answer.
@@ -44,7 +44,7 @@ def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None) -> str:
         [[row[at] for at in kept] for row in rows],
         numeric={place for place, at in enumerate(kept) if at in _NUMERIC},
         whole={0, 1},
-        note=more + _footer(models, as_of),
+        note=more + _footer(models, as_of, left_out),
     )
 
 
@@ -93,7 +93,7 @@ def _row(info: ModelInfo) -> tuple[str, ...]:
     else:
         prices = tuple("?" if amount is None else plain(amount) for amount in (info.input_price, info.output_price))
     limits = (count_text(info.context_window) or "?", count_text(info.max_output_tokens) or "?")
-    return (one_line(info.id), one_line(info.owner or ""), info.kind, *limits, *prices, abilities(info))
+    return (one_line(info.id), one_line(info.owner or ""), info.kind, *limits, *prices, remarks(info))
 
 
 def _record(info: ModelInfo) -> dict[str, Any]:
@@ -175,6 +175,7 @@ def _width(text: str) -> int:
     return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _footer(models: Sequence[ModelInfo], as_of: str | None) -> str:
+def _footer(models: Sequence[ModelInfo], as_of: str | None, left_out: str) -> str:
     count = "no models" if not models else "1 model" if len(models) == 1 else f"{len(models):,} models"
-    return f"{count}, as of {as_of}" if as_of else count
+    dated = f"{count}, as of {as_of}" if as_of else count
+    return f"{dated}; {left_out}" if left_out else dated

@@ -1,11 +1,12 @@
-"""The list a catalog returns: filtered, sorted, and pleasant to look at."""
+"""The list that a catalog returns, and the filter that makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypedDict, overload
+from typing import Any, Literal, TypedDict, overload
 
 from typing_extensions import Unpack
 
@@ -13,6 +14,7 @@ from hubmix.catalog.models import CAPABILITIES, KINDS, ModelInfo, capability_nam
 from hubmix.errors import ConfigurationError
 
 Price = Decimal | float | int
+Available = bool | Literal["any"] | None
 
 # Never by `created`, which is a constant on these gateways, and never by the hub's own order: it sorts numbers as text.
 _SORT_KEYS: dict[str, Callable[[ModelInfo], Any]] = {
@@ -39,11 +41,47 @@ class Criteria(TypedDict, total=False):
     max_output_price: Price | None
     free: bool | None
     owner: str | None
-    available: bool | None
+    available: Available
+    retired: bool
+    unknown: bool
     unknown_prices: bool
     sort: str | None
     descending: bool
     limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many models a list leaves out, and why.
+
+    Attributes:
+        unknown: the hub does not say whether they meet a criterion.
+        unavailable: the key may not call them.
+        retired: the hub does not serve them any more.
+        of: how many models may meet the criteria in all.
+    """
+
+    unknown: int = 0
+    unavailable: int = 0
+    retired: int = 0
+    of: int = 0
+
+    def __str__(self) -> str:
+        return self.in_words("unknown=True", 'available="any"', "retired=True")
+
+    def in_words(self, unknown: str, available: str, retired: str) -> str:
+        """Return one line; "" if nothing is left out.
+
+        Args:
+            unknown, available, retired: what shows those models, as this reader writes it.
+        """
+        parts = (
+            (self.unknown, "this hub does not say whether they meet that", unknown),
+            (self.unavailable, "this key may not call them", available),
+            (self.retired, "retired", retired),
+        )
+        told = [f"{count:,} of {self.of:,}: {why} ({how} shows them)" for count, why, how in parts if count]
+        return f"left out {'; '.join(told)}" if told else ""
 
 
 class ModelList(Sequence[ModelInfo]):
@@ -57,12 +95,16 @@ class ModelList(Sequence[ModelInfo]):
         ```
     """
 
-    __slots__ = ("_models", "as_of")
+    __slots__ = ("_models", "as_of", "left_out")
 
-    def __init__(self, models: Iterable[ModelInfo], *, as_of: str | None = None) -> None:
+    def __init__(
+        self, models: Iterable[ModelInfo], *, as_of: str | None = None, left_out: LeftOut | None = None
+    ) -> None:
         self._models = tuple(models)
         self.as_of = as_of
-        """How old the list is, where it is not fresh: "3 h ago"."""
+        """How old the list is, if it is not fresh: "3 h ago"."""
+        self.left_out = left_out or LeftOut()
+        """How many models are left out because something of them is unknown, or because they cannot be called."""
 
     @property
     def ids(self) -> list[str]:
@@ -70,12 +112,13 @@ class ModelList(Sequence[ModelInfo]):
         return [info.id for info in self._models]
 
     def filter(self, query: str | None = None, **criteria: Unpack[Criteria]) -> ModelList:
-        """The models among these that also meet the criteria of `ModelCatalog.list`, whose arguments it takes.
+        """Return the models among these that also meet the criteria of `ModelCatalog.list`.
 
         Every kind stays unless `kind` is given, and the order stays unless `sort` is.
         """
-        criteria.setdefault("kind", None)
-        return ModelList(select(self._models, query, **criteria), as_of=self.as_of)
+        criteria = {"kind": None, "available": "any", "retired": True, **criteria}
+        found, left_out = select(self._models, query, **criteria)
+        return ModelList(found, as_of=self.as_of, left_out=left_out)
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame: a row for each model, a column for each field and price (USD per 1,000,000 tokens).
@@ -132,12 +175,12 @@ class ModelList(Sequence[ModelInfo]):
     def __repr__(self) -> str:
         from hubmix.catalog.display import table_text
 
-        return table_text(self._models, as_of=self.as_of)
+        return table_text(self._models, as_of=self.as_of, left_out=str(self.left_out))
 
     def _repr_html_(self) -> str:
         from hubmix.catalog.display import table_html
 
-        return table_html(self._models, as_of=self.as_of)
+        return table_html(self._models, as_of=self.as_of, left_out=str(self.left_out))
 
 
 def select(
@@ -152,14 +195,17 @@ def select(
     max_output_price: Price | None = None,
     free: bool | None = None,
     owner: str | None = None,
-    available: bool | None = None,
+    available: Available = None,
+    retired: bool = False,
+    unknown: bool = False,
     unknown_prices: bool = False,
     sort: str | None = None,
     descending: bool = False,
     limit: int | None = None,
-) -> list[ModelInfo]:
-    """The models that meet every criterion; see `ModelCatalog.list` for what each means. `sort=None` keeps the
-    order.
+) -> tuple[list[ModelInfo], LeftOut]:
+    """Return the models that meet every criterion, and how many were left out for other reasons.
+
+    `ModelCatalog.list` says what each argument means. `sort=None` keeps the order.
     """
     if kind is not None and kind not in KINDS:
         raise ConfigurationError(f"There is no kind {kind!r} of model. Kinds: {', '.join(KINDS)}; None for all.")
@@ -167,27 +213,55 @@ def select(
         raise ConfigurationError(f"limit is a number of models, 0 or more; got {limit}.")
     words = (query or "").lower().split()
     needed, inputs = _names(supports), _names(modalities)
-    found = [
-        info
-        for info in models
-        if (kind is None or info.kind == kind)
-        and all(_mentions(info, word) for word in words)
-        and all(info.supports(name) for name in needed)
-        and all(name in info.input_modalities for name in inputs)
-        and (min_context is None or (info.context_window is not None and info.context_window >= min_context))
-        and _affordable(info, info.input_price, max_input_price, unknown_prices)
-        and _affordable(info, info.output_price, max_output_price, unknown_prices)
-        and (free is None or info.free is free)
-        and (owner is None or (info.owner or "").lower() == owner.lower())
-        and (available is None or info.available is available)
-    ]
+
+    def verdicts(info: ModelInfo) -> Iterator[bool | None]:
+        yield kind is None or info.kind == kind
+        yield all(_mentions(info, word) for word in words)
+        yield owner is None or (info.owner or "").lower() == owner.lower()
+        yield from (info.supports(name) for name in needed)
+        yield from (name in info.input_modalities if info.input_modalities else None for name in inputs)
+        if min_context is not None:
+            yield None if info.context_window is None else info.context_window >= min_context
+        yield _affordable(info, info.input_price, max_input_price, unknown_prices)
+        yield _affordable(info, info.output_price, max_output_price, unknown_prices)
+        if free is not None:
+            yield None if info.free is None else info.free is free
+        if isinstance(available, bool):
+            yield None if info.available is None else info.available is available
+
+    found: list[ModelInfo] = []
+    counts = {"unknown": 0, "unavailable": 0, "retired": 0, "of": 0}
+    for info in models:
+        if (met := _met(verdicts(info))) is False:
+            continue
+        counts["of"] += 1
+        if info.retired and not retired:
+            counts["retired"] += 1
+        elif info.available is False and available is None:
+            counts["unavailable"] += 1
+        elif met is None and not unknown:
+            counts["unknown"] += 1
+        else:
+            found.append(info)
     ordered = found if sort is None else _sorted(found, sort, descending)
-    return ordered if limit is None else ordered[:limit]
+    return ordered if limit is None else ordered[:limit], LeftOut(**counts)
+
+
+def _met(verdicts: Iterable[bool | None]) -> bool | None:
+    """Return False if a criterion is not met, None if the hub does not say of one, else True."""
+    met: bool | None = True
+    for verdict in verdicts:
+        if verdict is False:
+            return False
+        if verdict is None:
+            met = None
+    return met
 
 
 def check_supports(supports: Iterable[str] | str, models: Iterable[ModelInfo]) -> None:
-    """Raise ConfigurationError for a word that is neither a capability nor said of any model: a typing error would look
-    like a hub without such models.
+    """Raise ConfigurationError for a word that is neither a capability nor said of any model.
+
+    A typing error would look like a hub without such models.
     """
     unknown = [word for word in _names(supports) if capability_name(word) is None]
     if not unknown:
@@ -210,12 +284,12 @@ def _mentions(info: ModelInfo, word: str) -> bool:
     return word in info.id.lower() or word in info.name.lower() or word in (info.owner or "").lower()
 
 
-def _affordable(info: ModelInfo, price: Decimal | None, limit: Price | None, unknown: bool) -> bool:
+def _affordable(info: ModelInfo, price: Decimal | None, limit: Price | None, unknown: bool) -> bool | None:
     if limit is None:
         return True
     if price is None:
         # What is sold by the call has no price per token to compare.
-        return unknown and not (info.pricing and info.pricing.per_call is not None)
+        return False if info.pricing and info.pricing.per_call is not None else unknown or None
     return price <= _decimal(limit)
 
 

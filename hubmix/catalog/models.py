@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -22,15 +23,38 @@ CAPABILITIES: Mapping[str, tuple[str, ...]] = {
     "structured_output": ("structured_outputs", "structured_output"),
 }
 _SHORT = {"structured_output": "structured"}
+# What hubs write into `retire_stage`; a word that is in neither is taken as "not yet".
+_GONE, _GOING = ("retired", "removed", "offline"), ("retiring", "deprecat", "sunset")
+_OURS = frozenset({"chat", "responses", "messages", "embeddings", "rerank"})
 _CAPABILITY_OF = {word: name for name, words in CAPABILITIES.items() for word in (name, *words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The prices of prompts up to a length: USD per 1,000,000 tokens.
+
+    Attributes:
+        up_to: the longest prompt in tokens, inclusive; None for no bound.
+    """
+
+    up_to: int | None = None
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
     """What a model costs: USD per 1,000,000 tokens, or a flat price per call. None is "not known", 0 is "free".
 
-    `cache_read` and `cache_write` are what prompt tokens cost that were read from, or written to, the vendor's prompt
-    cache; `audio_input` and `audio_output` what audio tokens cost.
+    Attributes:
+        input, output: prompt and completion tokens.
+        cache_read, cache_write: prompt tokens that were read from, or written to, the vendor's prompt cache.
+        audio_input, audio_output: audio tokens.
+        per_call: USD for one call.
+        tiers: the prices by the length of the prompt, shortest first; empty if the length does not matter.
+        note: why a cost at these prices has no total; "" if it has one.
     """
 
     input: Decimal | None = None
@@ -40,29 +64,57 @@ class Pricing:
     audio_input: Decimal | None = None
     audio_output: Decimal | None = None
     per_call: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    note: str = ""
 
     @property
     def known(self) -> bool:
         """Whether a call can be priced at all."""
-        return self.per_call is not None or self.input is not None or self.output is not None
+        return self.per_call is not None or self.input is not None or self.output is not None or bool(self.tiers)
 
     @property
     def free(self) -> bool | None:
-        """True where nothing is charged, None where the price is not known."""
+        """Whether nothing is charged; None if the price is not known."""
         if not self.known:
             return None
-        return not any((self.per_call, self.input, self.output))
+        return not any((self.per_call, self.input, self.output, *(tier.input or tier.output for tier in self.tiers)))
 
-    def to_dict(self) -> dict[str, float]:
-        """The known prices as floats, for JSON and data frames."""
-        return {name: float(value) for name, value in _items(self) if value is not None}
+    def at(self, prompt_tokens: int) -> Pricing:
+        """Return the prices for a prompt of this length; unknown ones if it is longer than every tier."""
+        if not self.tiers:
+            return self
+        for tier in self.tiers:
+            if tier.up_to is None or prompt_tokens <= tier.up_to:
+                return Pricing(tier.input, tier.output, tier.cache_read, tier.cache_write, note=self.note)
+        return Pricing(note=self.note)
+
+    def prices(self) -> dict[str, Decimal]:
+        """Return the known prices by name, without the tiers."""
+        found = {name: getattr(self, name) for name in PRICE_NAMES}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the known prices as floats, for JSON and data frames; `tiers` and `note` if there are any."""
+        values: dict[str, Any] = {name: float(value) for name, value in self.prices().items()}
+        if self.tiers:
+            values["tiers"] = [_tier_dict(tier) for tier in self.tiers]
+        return {**values, "note": self.note} if self.note else values
 
     def __str__(self) -> str:
         if self.per_call is not None:
             return f"{plain(self.per_call)} per call"
         if not self.known:
             return "unknown"
-        return " / ".join("?" if price is None else plain(price) for price in (self.input, self.output))
+        written = " / ".join("?" if price is None else plain(price) for price in (self.input, self.output))
+        return f"{written}, more for long prompts" if self.tiers else written
+
+
+PRICE_NAMES = ("input", "output", "cache_read", "cache_write", "audio_input", "audio_output", "per_call")
+
+
+def _tier_dict(tier: Tier) -> dict[str, Any]:
+    values = {item.name: getattr(tier, item.name) for item in fields(Tier)}
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,12 +130,19 @@ class ModelInfo:
         owner: the vendor, or None.
         kind: chat, embedding, rerank, image, audio or video.
         context_window, max_output_tokens: in tokens.
-        input_modalities: text, image, audio, video, pdf; empty where not known.
+        input_modalities, output_modalities: text, image, audio, video, pdf; empty if not known.
         features: the hub's own words, lower case.
         tools, vision, audio, pdf, reasoning, structured_output: True, False or None.
         pricing: USD, or None.
         endpoints: which of the hub's endpoints serve it, in the hub's words.
-        available: whether this key's own list has it; None where that list could not be read.
+        apis: the same in our words: "chat", "responses", "messages", "embeddings", "rerank", or the hub's own word for
+            any other; empty if not known.
+        available: whether this key's own list has it; None if that list could not be read.
+        reasoning_options: the hub's words for its reasoning settings.
+        promotion: the hub's words for a special offer.
+        retire_stage: the hub's word for where it is on its way out; None if it is not.
+        deprecated_at, retired_at: when it was, or will be, deprecated and retired.
+        successor: the id that follows it.
         raw: each source's entry as it came.
         source: which source each field came from: user, aihubmix, new-api, openai, or "id" for a guess from the id.
 
@@ -111,6 +170,14 @@ class ModelInfo:
     endpoints: tuple[str, ...] = ()
     description: str | None = None
     available: bool | None = None
+    output_modalities: tuple[str, ...] = ()
+    apis: frozenset[str] = frozenset()
+    reasoning_options: tuple[str, ...] = ()
+    promotion: str | None = None
+    retire_stage: str | None = None
+    deprecated_at: datetime | None = None
+    retired_at: datetime | None = None
+    successor: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     source: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -129,6 +196,23 @@ class ModelInfo:
         """Whether calls cost nothing; None where the price is not known."""
         return self.pricing.free if self.pricing else None
 
+    @property
+    def retired(self) -> bool:
+        """Whether the hub does not serve it any more."""
+        gone = self.retired_at is not None and self.retired_at <= datetime.now(timezone.utc)
+        return gone or (self.retire_stage or "").lower().startswith(_GONE)
+
+    @property
+    def deprecated(self) -> bool:
+        """Whether the hub has announced its end, and still serves it."""
+        known = self.retired_at or self.deprecated_at or (self.retire_stage or "").lower().startswith(_GOING)
+        return bool(known) and not self.retired
+
+    @property
+    def reachable(self) -> bool:
+        """Whether an API that this package speaks serves it; True if the hub does not say."""
+        return not self.apis or not self.apis.isdisjoint(_OURS)
+
     def supports(self, capability: str) -> bool | None:
         """Whether the model has a capability: tools, vision, audio, pdf, reasoning, structured_output, or one of the
         hub's own feature words. None: the hub does not say.
@@ -146,13 +230,15 @@ class ModelInfo:
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "raw"}
         values["pricing"] = self.pricing.to_dict() if self.pricing else None
         values["source"] = dict(self.source)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: _plain(value) for name, value in values.items()}
 
     def __repr__(self) -> str:
         shown = [f"{self.id!r}", f"kind={self.kind!r}"]
         for name in ("owner", "context_window", "max_output_tokens"):
             if (value := getattr(self, name)) is not None:
                 shown.append(f"{name}={value!r}")
+        if self.retired or self.deprecated:
+            shown.append("retired" if self.retired else "deprecated")
         abilities = [name for name in CAPABILITIES if getattr(self, name)]
         if abilities:
             shown.append(f"supports={'+'.join(abilities)}")
@@ -164,18 +250,29 @@ class ModelInfo:
         return _card(self)
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, frozenset)):
+        return sorted(value) if isinstance(value, frozenset) else list(value)
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def capability_name(word: str) -> str | None:
     """The capability that a word means ("function_calling" is "tools"), or None for a hub's own feature word."""
     return _CAPABILITY_OF.get(word.strip().lower())
 
 
-def _items(pricing: Pricing) -> list[tuple[str, Decimal | None]]:
-    return [(item.name, getattr(pricing, item.name)) for item in fields(pricing)]
-
-
 def abilities(info: ModelInfo) -> str:
     """What the model is known to be able to do, in short words."""
     return " ".join(_SHORT.get(name, name) for name in CAPABILITIES if getattr(info, name))
+
+
+def remarks(info: ModelInfo) -> str:
+    """What a list says of a model in its last column: its abilities, and whether it is on its way out."""
+    if not (info.retired or info.deprecated):
+        return abilities(info)
+    end = "retired" if info.retired else "deprecated"
+    told = f"{end}, see {info.successor}" if info.successor else end
+    return "; ".join(part for part in (abilities(info), told) if part)
 
 
 def count_text(value: int | None) -> str:
@@ -200,6 +297,8 @@ def _card(info: ModelInfo) -> str:
         "supports": abilities(info),
         "pricing": pricing,
         "endpoints": ", ".join(info.endpoints),
+        "retired" if info.retired else "deprecated": _end(info),
+        "successor": info.successor,
         "description": info.description,
     }
     rows = [(name, str(value), info.source.get(name, "")) for name, value in facts.items() if value]
@@ -256,3 +355,11 @@ def age_text(seconds: float) -> str:
     if seconds < 172_800:
         return f"{int(seconds // 3_600)} h ago"
     return f"{int(seconds // 86_400)} days ago"
+
+
+def _end(info: ModelInfo) -> str:
+    """Return when a model ends or ended, in words; "" if it does not."""
+    if not (info.retired or info.deprecated):
+        return ""
+    at = info.retired_at or info.deprecated_at
+    return str(at.date()) if at is not None else str(info.retire_stage)

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 
 from hubmix._text import redact
 from hubmix.catalog.snapshot import Document, RejectedError, read_document
-from hubmix.catalog.sources import SOURCES
+from hubmix.catalog.sources import SOURCES, Source
 from hubmix.transport.get import Ask, Conversation, Fetched
 
 # A list may lose this share of its models; a hub that is half broken answers 200 with what is left.
 _MAY_LOSE = 0.5
 # A list that stays short for a day is the hub's list now.
 _SHORT_LIST_BELIEVED_AFTER = 86_400.0
+_ONE_API_CREATED = 1_626_777_600
 
 
 @dataclass(slots=True)
@@ -65,27 +66,45 @@ def ask_sources(
     broken = False
     for name in names:
         source, old = SOURCES[name], held.get(name)
+        if source.unless and not _may_be(source, outcome.documents):
+            continue
         headers = {"If-None-Match": old.etag} if old is not None and old.etag else {}
-        answer = yield Ask(source.path, headers, source.authorized)
+        pages = [(yield Ask(source.path, headers, source.authorized))]
+        if source.more and isinstance(pages[0], Fetched) and pages[0].status == 200:
+            for path in source.more:
+                pages.append((yield Ask(path, {}, source.authorized)))
         try:
-            outcome.documents[name] = _accept(name, answer, old, now, force)
+            outcome.documents[name] = _accept(source, pages, old, now, force)
             outcome.failed = False
         except RejectedError as rejection:
             outcome.notes[name] = str(rejection)
-            broken = broken or not rejection.absent
-            outcome.refused = outcome.refused or rejection.status == 401
+            if not source.unless:
+                broken = broken or not rejection.absent
+                outcome.refused = outcome.refused or rejection.status == 401
             if old is not None:
                 outcome.documents[name] = old
     outcome.partial = broken and not outcome.failed
     return outcome
 
 
-def _accept(name: str, answer: Fetched | Exception, old: Document | None, now: float, force: bool) -> Document:
+def _may_be(source: Source, documents: Mapping[str, Document]) -> bool:
+    """Whether the hub may have a list that few programs have."""
+    if not source.unless.isdisjoint(documents) or "openai" not in documents:
+        return False
+    entries = documents["openai"].entries.values()
+    # New API, one-api and AIHubMix give every model the same date (measured); they have no such list.
+    return not any(entry["raw"].get("created") == _ONE_API_CREATED for entry in entries)
+
+
+def _accept(
+    source: Source, pages: list[Fetched | Exception], old: Document | None, now: float, force: bool
+) -> Document:
+    answer = pages[0]
     if isinstance(answer, Exception):
         raise RejectedError(redact(f"{type(answer).__name__}: {answer}")[:300])
     if answer.status == 304 and old is not None:
         return Document(old.source, old.payload, old.entries, old.etag, now)
-    new = read_document(SOURCES[name], answer, now)
+    new = read_document(source, answer, now, pages[1:])
     if old is not None and not force and _shrank(new, old, now):
         raise RejectedError(
             f"its list shrank from {len(old.entries)} models to {len(new.entries)} at once; the old one stays in use"

@@ -6,21 +6,24 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from hubmix._text import redact, visible
 from hubmix.catalog.aliases import AliasIndex
-from hubmix.catalog.models import ModelInfo, Pricing
-from hubmix.catalog.readers import Entries, guess_kind, number
+from hubmix.catalog.cells import moment, number
+from hubmix.catalog.models import PRICE_NAMES, ModelInfo, Pricing
+from hubmix.catalog.prices import in_group
+from hubmix.catalog.readers import Entries, guess_kind
 from hubmix.catalog.sources import SOURCES, Source
 from hubmix.errors import ConfigurationError
 from hubmix.transport.get import Fetched
 
 _MODEL_FIELDS = frozenset(item.name for item in fields(ModelInfo)) - {"id", "raw", "source"}
-_PRICE_FIELDS = frozenset(item.name for item in fields(Pricing))
+_LISTS = ("input_modalities", "output_modalities", "features", "endpoints", "reasoning_options", "apis")
 _ABSENT = frozenset({404, 405, 410, 501})
 
 
@@ -49,7 +52,7 @@ class Snapshot:
     """The models by id, how to find them, and how old all of it is.
 
     `checked_at` is on the monotonic clock, `fetched_at` in seconds since the epoch; `notes` says of each source that
-    gave nothing why.
+    gave nothing why. `groups` are those that the hub has prices for.
     """
 
     models: Mapping[str, ModelInfo]
@@ -59,6 +62,7 @@ class Snapshot:
     fetched_at: float
     notes: Mapping[str, str]
     partial: bool = False
+    groups: frozenset[str] = frozenset()
 
     def find(self, name: str) -> ModelInfo | None:
         """The one model that `name` means, else None."""
@@ -67,24 +71,41 @@ class Snapshot:
         return None if only is None else self.models.get(only)
 
 
-def read_document(source: Source, fetched: Fetched, now: float) -> Document:
-    """A source's answer as a document. Raises `RejectedError` for anything but a list with models in it."""
+def read_document(
+    source: Source, fetched: Fetched, now: float, further: Sequence[Fetched | Exception] = ()
+) -> Document:
+    """Read a source's answer, and its further pages if they came.
+
+    Raises:
+        RejectedError: the answer is anything but a list with models in it.
+    """
     if fetched.status in _ABSENT:
         raise RejectedError("this hub has no such list", absent=True, status=fetched.status)
     if fetched.status != 200:
         raise RejectedError(f"HTTP {fetched.status}", status=fetched.status)
-    return parse_document(source, fetched.body, fetched.headers.get("etag"), now)
+    return parse_document(source, fetched.body, fetched.headers.get("etag"), now, further)
 
 
-def parse_document(source: Source, body: bytes, etag: str | None, now: float) -> Document:
-    """`read_document` for a body whose status was good."""
+def parse_document(
+    source: Source, body: bytes, etag: str | None, now: float, further: Sequence[Fetched | Exception] = ()
+) -> Document:
+    """Do what `read_document` does, for a body whose status was good."""
     if body.lstrip()[:1] == b"<":
         raise RejectedError("it answered with a web page; is the base URL complete?")
     try:
         payload = _decoded(body)
     except (ValueError, RecursionError):
         raise RejectedError("its answer is not JSON" if body.strip() else "its answer is empty") from None
-    return document_of(source, payload, etag, now)
+    return document_of(source, [payload, *map(_page, further)] if source.more else payload, etag, now)
+
+
+def _page(fetched: Fetched | Exception) -> Any:
+    if isinstance(fetched, Exception) or fetched.status != 200:
+        return None
+    try:
+        return _decoded(fetched.body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _decoded(body: bytes) -> Any:
@@ -98,12 +119,13 @@ def _decoded(body: bytes) -> Any:
 
 
 def document_of(source: Source, payload: Any, etag: str | None, now: float) -> Document:
-    """A document from JSON that is already decoded."""
-    if isinstance(payload, Mapping):
-        if payload.get("success") is False:
-            words = " ".join(str(payload.get("message") or "no reason given").split())
+    """Make a document from JSON that is already decoded."""
+    first = payload[0] if source.more and isinstance(payload, list) and payload else payload
+    if isinstance(first, Mapping):
+        if first.get("success") is False:
+            words = " ".join(str(first.get("message") or "no reason given").split())
             raise RejectedError(visible(redact(f"it reports a failure: {words}")[:300]))
-        if "data" not in payload and "error" in payload:
+        if "data" not in first and "error" in first:
             raise RejectedError("it answered with an error object")
     entries = source.read(payload)
     if not entries:
@@ -119,19 +141,23 @@ def merge(
     checked_at: float,
     notes: Mapping[str, str],
     partial: bool = False,
+    price_group: str | None = None,
 ) -> Snapshot:
-    """One snapshot of several documents: for each field the most trusted source that knows it, and the user before
-    all.
-    """
+    """Merge documents: for each field the most trusted source that knows it, and the user before all."""
     ordered = [documents[name] for name in SOURCES if name in documents]
     ids = dict.fromkeys(model for document in ordered for model in document.entries)
     listed = documents["openai"].entries if "openai" in documents else None
     by_user = _overrides_by_id(overrides, AliasIndex(ids, aliases)) if overrides else {}
     models = {
-        model: _merge_one(model, ordered, listed, by_user.get(model)) for model in dict.fromkeys((*ids, *by_user))
+        model: _merge_one(model, ordered, listed, by_user.get(model), price_group)
+        for model in dict.fromkeys((*ids, *by_user))
     }
+    groups = frozenset(
+        group for document in ordered for entry in document.entries.values() for group in entry.get("groups", ())
+    )
     fetched_at = min((document.fetched_at for document in ordered), default=0.0)
-    return Snapshot(models, AliasIndex(models, aliases), documents, checked_at, fetched_at, notes, partial)
+    trusted = {document.source: document for document in ordered}
+    return Snapshot(models, AliasIndex(models, aliases), trusted, checked_at, fetched_at, notes, partial, groups)
 
 
 def check_overrides(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -142,7 +168,11 @@ def check_overrides(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
 
 
 def _merge_one(
-    model: str, documents: list[Document], listed: Entries | None, by_user: Mapping[str, Any] | None
+    model: str,
+    documents: list[Document],
+    listed: Entries | None,
+    by_user: Mapping[str, Any] | None,
+    price_group: str | None,
 ) -> ModelInfo:
     values: dict[str, Any] = {}
     source: dict[str, str] = {}
@@ -158,8 +188,9 @@ def _merge_one(
         for key, value in entry.items():
             if key == "raw":
                 raw[name] = value
-            elif key not in values:
-                values[key] = value
+            elif key not in values and key != "groups":
+                grouped = key == "pricing" and entry.get("groups")
+                values[key] = in_group(value, grouped, price_group) if grouped else value
                 source[key] = name
     if "kind" not in values:
         values["kind"], origin = guess_kind(model, values.get("endpoints", ()))
@@ -186,19 +217,21 @@ def _check_override(model: str, values: Mapping[str, Any]) -> dict[str, Any]:
             )
         if name == "pricing" and isinstance(value, Mapping):
             value = _check_pricing(model, value)
-        elif name in ("input_modalities", "features", "endpoints") and not isinstance(value, str):
-            value = tuple(value)
+        elif name in _LISTS and not isinstance(value, str):
+            value = frozenset(value) if name == "apis" else tuple(value)
+        elif name in ("deprecated_at", "retired_at"):
+            value = value if isinstance(value, datetime) else moment(value)
         checked[name] = value
     return checked
 
 
 def _check_pricing(model: str, prices: Mapping[str, Any]) -> Pricing:
-    checked: dict[str, Decimal | None] = {}
+    checked: dict[str, Any] = {}
     for name, value in prices.items():
         price = number(value) if not isinstance(value, Decimal) else value
-        if name not in _PRICE_FIELDS or price is None:
+        if name not in PRICE_NAMES or price is None:
             raise ConfigurationError(
-                f"model_overrides[{model!r}]['pricing'] takes {', '.join(sorted(_PRICE_FIELDS))} "
+                f"model_overrides[{model!r}]['pricing'] takes {', '.join(sorted(PRICE_NAMES))} "
                 f"as USD per 1,000,000 tokens (per_call: USD); got {name}={value!r}."
             )
         checked[name] = price

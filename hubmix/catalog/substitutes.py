@@ -12,15 +12,15 @@ from hubmix.catalog.models import CAPABILITIES, ModelInfo
 def nearest(
     model: ModelInfo, others: Iterable[ModelInfo], *, max_price_ratio: float = 1.5, limit: int = 3
 ) -> list[ModelInfo]:
-    """The models that can stand in for `model`, best first.
+    """Return the models that can stand in for `model`, best first.
 
-    One can where it is of the same kind, has every capability that `model` is known to have, a context window known to
-    be as large, a price known and at most `max_price_ratio` times as high (three input tokens to one output token), and
-    where the key's own list does not leave it out. What is not known of `model` is not asked of the others.
+    One can if it is of the same kind, has every capability that `model` is known to have, a context window known to be
+    as large, and a price known and at most `max_price_ratio` times as high (three input tokens to one output token).
+    The key's own list must not leave it out. It must be neither retired nor deprecated, and be served over an API of
+    ours. What is not known of `model` is not asked of the others.
 
-    They come by closeness of price, then of window, then by id; but no vendor comes twice before every vendor came
-    once, and the vendor of `model` itself comes last in each round: what takes a model down often takes its vendor's
-    other models down with it.
+    They come by closeness of price, then of window, then by id. No vendor comes twice before every vendor came once,
+    and the vendor of `model` comes last in each round: what takes a model down often takes down its vendor's others.
     """
     fitting = [other for other in others if _can_stand_in(model, other, Decimal(repr(float(max_price_ratio))))]
     ordered = sorted(fitting, key=lambda other: (*_distance(model, other), other.id))
@@ -29,6 +29,8 @@ def nearest(
 
 def _can_stand_in(model: ModelInfo, other: ModelInfo, ratio: Decimal) -> bool:
     if other.kind != model.kind or other.available is False or same_model(model.id, other.id):
+        return False
+    if other.retired or other.deprecated or not other.reachable:
         return False
     if any(getattr(model, name) and not getattr(other, name) for name in CAPABILITIES):
         return False
@@ -42,7 +44,7 @@ def _can_stand_in(model: ModelInfo, other: ModelInfo, ratio: Decimal) -> bool:
 
 
 def blended_price(model: ModelInfo) -> Decimal | None:
-    """USD per 1,000,000 tokens of which three in four are input; None where a price is missing or is by the call."""
+    """Return USD per 1,000,000 tokens, three in four of them input; None if a price is missing or is by the call."""
     pricing = model.pricing
     if pricing is None or pricing.input is None or pricing.output is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,11 @@ def models(
     kind: Annotated[
         str, typer.Option("--kind", metavar="KIND", help="chat, embedding, rerank, image, audio, video or all.")
     ] = "chat",
+    retired: Annotated[bool, typer.Option("--retired", help="Models that the hub has retired, too.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also models of which the hub does not say whether they meet a filter.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also models that this key may not call.")] = False,
     sort: Annotated[
         str,
         typer.Option(
@@ -66,7 +72,7 @@ def models(
     """List the models of the hub, with what they can do and what they cost.
 
     Without a network the last known list is shown, and how old it is. A price or a window that the hub does not tell is
-    "?"; a filter on it leaves such models out. A narrow terminal shows fewer columns, --json everything.
+    "?"; a filter on it leaves such models out and says how many. A narrow terminal shows fewer columns; --json all.
 
     Examples:
 
@@ -85,11 +91,15 @@ def models(
             max_output_price=max_output_price,
             free=free,
             owner=owner,
+            retired=retired,
+            unknown=unknown,
+            available="any" if every else None,
             sort=sort,
             descending=descending,
             limit=limit,
         )
         hint = "" if found else connection.models.info().base_url
+        kinds = Counter(info.kind for info in connection.models.list(kind=None, available="any"))
     if plot is not None:
         save_plot(found, plot)
     if as_json:
@@ -99,10 +109,18 @@ def models(
             screen.line(info.id)
     elif found:
         screen.table(COLUMNS, [row_of(info) for info in found], numeric=(3, 4, 5, 6), spare=_SPARE)
-    count = (
-        f"{len(found):,} model{'' if len(found) == 1 else 's'}" if found else f"no model of {hint} meets all of that"
-    )
-    screen.note(count + (f", as of {found.as_of}" if found.as_of else ""))
+    screen.note(summary(found, kinds, hint))
+
+
+def summary(found: ModelList, kinds: Counter[str], base_url: str) -> str:
+    """What stands below the table: how many models, how old the list is, what is left out, what else there is."""
+    count = f"{len(found):,} model{'' if len(found) == 1 else 's'}"
+    parts = [count if found else f"no model of {base_url} is known to meet all of that"]
+    parts[0] += f", as of {found.as_of}" if found.as_of else ""
+    parts.append(found.left_out.in_words("--unknown", "--all", "--retired"))
+    if len(kinds) > 1:
+        parts.append(f"in all {', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())}")
+    return "; ".join(part for part in parts if part)
 
 
 def save_plot(found: ModelList, path: Path) -> None:
@@ -125,7 +143,7 @@ def save_plot(found: ModelList, path: Path) -> None:
 def row_of(info: ModelInfo) -> tuple[str, ...]:
     """A model as the cells of its row."""
     from hubmix._text import plain
-    from hubmix.catalog.models import CAPABILITIES
+    from hubmix.catalog.models import remarks
 
     pricing = info.pricing
     if pricing is not None and pricing.per_call is not None:
@@ -133,5 +151,4 @@ def row_of(info: ModelInfo) -> tuple[str, ...]:
     else:
         prices = tuple("?" if price is None else plain(price) for price in (info.input_price, info.output_price))
     limits = ("?" if number is None else f"{number:,}" for number in (info.context_window, info.max_output_tokens))
-    abilities = " ".join(name for name in CAPABILITIES if getattr(info, name))
-    return (info.id, info.owner or "", info.kind, *limits, *prices, abilities)
+    return (info.id, info.owner or "", info.kind, *limits, *prices, remarks(info))

@@ -10,7 +10,7 @@ from typing import Any
 
 from hubmix._html import line
 from hubmix._text import plain
-from hubmix.catalog.readers import number, tidy
+from hubmix.catalog.cells import number, tidy
 from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.report import to_exception

@@ -61,6 +61,8 @@ class Hub:
             the environment turns it off for all hubs.
         allow_http: Accept plain http for any host: the key then crosses the network in the open. None reads
             `HUBMIX_ALLOW_HTTP`.
+        price_group: The group of a New API or one-hub gateway whose ratio the key is billed with, such as `"vip"`.
+            Without it, a cost has no total where the usable groups have different ratios.
 
     Raises:
         ConfigurationError: If the name, the URL or the key cannot be used.
@@ -90,6 +92,7 @@ class Hub:
         model_overrides: Mapping[str, Mapping[str, Any]] | None = None,
         catalog_refresh: bool | None = None,
         allow_http: bool | None = None,
+        price_group: str | None = None,
     ) -> None:
         endpoint = resolve_endpoint(preset, base_url, os.environ, allow_http=allow_http)
         self._connection = Connection(
@@ -105,6 +108,7 @@ class Hub:
             catalog_refresh = os.environ.get("HUBMIX_CATALOG_REFRESH", "1") not in ("0", "false", "no", "off")
         self._catalog_refresh = catalog_refresh
         self._aliases = dict(aliases or {})
+        self._price_group = price_group
         self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
         self._prepare()
 
@@ -118,6 +122,7 @@ class Hub:
             sources=self.endpoint.preset.catalog_sources,
             aliases=self._aliases,
             overrides=self._overrides,
+            price_group=self._price_group,
         )
         self._planning = Planning(self._connection, self._catalog)
         self._calls = Calls(self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh)
@@ -407,7 +412,7 @@ class Hub:
         await self.aclose()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides")
+        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides", "_price_group")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

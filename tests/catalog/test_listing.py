@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hubmix.catalog import ModelInfo, ModelList, Pricing
+from hubmix.catalog import ModelInfo, ModelList, Pricing, cells
 from hubmix.catalog import display as display_module
+from hubmix.catalog.listing import LeftOut, select
 from hubmix.catalog.models import CatalogInfo, age_text
+from hubmix.catalog.readers import read_aihubmix
 from hubmix.errors import ConfigurationError
 from tests.catalog.test_catalog import AIHUBMIX, MODELS, catalog
 from tests.support.catalog_fakes import FakeFetch, ids_answer, sample
@@ -237,3 +241,109 @@ def test_a_plot_reads_no_formula_into_a_name(tmp_path: Path) -> None:
     odd = ModelInfo(r"a$\frac{$" + HOSTILE, owner=r"$\bad{$", context_window=8_192, pricing=price("1", "2"))
     ModelList([odd]).plot(path=tmp_path / "odd.png")
     assert (tmp_path / "odd.png").exists()
+
+
+# ---- what a list leaves out
+
+
+def moment(year: int) -> datetime:
+    return datetime(year, 9, 22, tzinfo=timezone.utc)
+
+
+AGES = [
+    ModelInfo("now"),
+    ModelInfo("gone", retire_stage="retired", successor="now"),
+    ModelInfo("dated", retired_at=moment(2020)),
+    ModelInfo("going", retired_at=moment(2999), successor="now"),
+    ModelInfo("warned", retire_stage="deprecating"),
+    ModelInfo("old", deprecated_at=moment(2020)),
+    ModelInfo("closed", available=False),
+    ModelInfo("open", available=True),
+]
+
+
+def listed(**criteria: Any) -> ModelList:
+    found, left_out = select(AGES, **criteria)
+    return ModelList(found, left_out=left_out)
+
+
+def test_retired_and_closed_models_are_left_out_and_counted() -> None:
+    found = listed()
+    assert found.ids == ["now", "going", "warned", "old", "open"]
+    assert found.left_out == LeftOut(unavailable=1, retired=2, of=8)
+    for shown in (repr(found), found._repr_html_()):
+        assert "1 of 8: this key may not call them" in shown
+        assert "2 of 8: retired (retired=True shows them)" in shown
+
+
+def test_left_out_models_can_be_shown() -> None:
+    assert len(listed(retired=True, available="any")) == 8
+    assert listed(available=True, unknown=False).ids == ["open"]
+    assert listed(available=False).ids == ["closed"]
+    assert listed(available="any").filter().ids == listed(available="any").ids
+    assert listed(retired=True).filter("gone").ids == ["gone"]
+
+
+def test_deprecated_models_are_marked() -> None:
+    states = {info.id: (info.retired, info.deprecated) for info in AGES}
+    assert states["gone"] == states["dated"] == (True, False)
+    assert states["going"] == states["warned"] == states["old"] == (False, True)
+    assert states["now"] == (False, False)
+    assert "deprecated, see now" in repr(listed())
+    assert "retired, see now" in repr(listed(retired=True))
+    assert "2999-09-22" in AGES[3]._repr_html_()
+    assert "deprecated" in repr(AGES[3])
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [{"supports": "tools"}, {"modalities": "image"}, {"min_context": 1}, {"max_input_price": 1}, {"free": True}],
+)
+def test_unknown_is_counted_and_can_be_shown(criteria: dict[str, Any]) -> None:
+    models = [ModelInfo(f"m{at}") for at in range(5)]
+    found, left_out = select(models, **criteria)
+    assert (found, left_out) == ([], LeftOut(unknown=5, of=5))
+    assert "5 of 5: this hub does not say" in repr(ModelList(found, left_out=left_out))
+    assert "unknown=True shows them" in ModelList(found, left_out=left_out)._repr_html_()
+    assert len(select(models, unknown=True, **criteria)[0]) == 5
+
+
+def test_model_that_fails_one_criterion_is_not_unknown() -> None:
+    models = [ModelInfo("m", tools=False), ModelInfo("n", tools=True), ModelInfo("o")]
+    found, left_out = select(models, supports="tools", min_context=5)
+    assert (found, left_out) == ([], LeftOut(unknown=2, of=2))
+
+
+def test_end_of_a_model_is_json_safe() -> None:
+    told = json.loads(json.dumps(AGES[3].to_dict()))
+    assert (told["retired_at"], told["successor"], told["apis"]) == ("2999-09-22T00:00:00+00:00", "now", [])
+
+
+@pytest.mark.parametrize(
+    ("written", "year"),
+    [("2026-09-22", 2026), ("2026-09-22T10:00:00Z", 2026), (1_790_000_000, 2026), (1_790_000_000_000, 2026),
+     ("1790000000", 2026),
+     ("soon", None), ("", None), (0, None), (None, None), (True, None), (-5, None), (10**30, None), ("9" * 50, None)],
+)  # fmt: skip
+def test_moment_is_read_from_dates_and_seconds(written: Any, year: int | None) -> None:
+    found = cells.moment(written)
+    assert (None if found is None else found.year) == year
+
+
+def test_retirement_fields_of_aihubmix_are_read() -> None:
+    row = {
+        "model_id": "gpt-old",
+        "retire_stage": "retired",
+        "deprecated_at": "2026-08-01",
+        "retired_at": "2026-09-22",
+        "successor_model": "gpt-new",
+        "output_modalities": "text,image",
+        "reasoning_options": ["low", "High"],
+        "promotion": "half price",
+        "tool_call": True,
+    }
+    entry = read_aihubmix({"data": [row]})["gpt-old"]
+    info = ModelInfo("gpt-old", **{name: value for name, value in entry.items() if name != "raw"})
+    assert (info.retired, info.successor, info.tools) == (True, "gpt-new", True)
+    assert (info.output_modalities, info.reasoning_options) == (("text", "image"), ("low", "high"))
+    assert info.promotion == "half price"

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hubmix.catalog.cells import number
 from hubmix.catalog.models import Pricing
-from hubmix.catalog.readers import guess_kind, number, read_aihubmix, read_new_api, read_openai
-from hubmix.catalog.snapshot import Document, RejectedError, merge, parse_document, read_document
+from hubmix.catalog.readers import guess_kind, read_aihubmix, read_new_api, read_openai
+from hubmix.catalog.snapshot import Document, RejectedError, document_of, merge, parse_document, read_document
 from hubmix.catalog.sources import SOURCES
 from hubmix.transport.get import Fetched
 from tests.support.catalog_fakes import SAMPLES, recorded, thousand
@@ -123,11 +124,9 @@ class TestNewAPI:
 
     def test_the_recorded_list_of_2025_says_less(self) -> None:
         mini = merged(new_api=json.loads(recorded("new-api-2025", "pricing")["//api/pricing"].body))["gpt-4o-mini"]
-        assert (mini.pricing.input, mini.pricing.output, mini.pricing.cache_read) == (
-            Decimal("0.15"),
-            Decimal("0.6"),
-            None,
-        )
+        assert (mini.pricing.input, mini.pricing.output) == (Decimal("0.15"), Decimal("0.6"))
+        # New API's rule where no cache ratio is set: 1 for reads, 1.25 for writes.
+        assert (mini.pricing.cache_read, mini.pricing.cache_write) == (Decimal("0.15"), Decimal("0.1875"))
         assert mini.owner is None
 
     def test_ugly_entries(self) -> None:
@@ -328,15 +327,27 @@ _KEYS = [
     *("endpoints", "desc", "developer_name", "quota_type", "model_ratio", "model_price", "completion_ratio"),
     *("audio_ratio", "audio_completion_ratio", "create_cache_ratio", "type", "modalities", "developer", "description"),
     *("cache_ratio", "enable_groups", "vendor_id", "owner_by", "owned_by", "supported_endpoint_types"),
+    *("billing_mode", "billing_expr", "retire_stage", "retired_at", "deprecated_at", "successor_model", "promotion"),
+    *("output_modalities", "reasoning_options", "tool_call", "reasoning", "vendor", "mode", "max_input_tokens"),
+    *("model_info", "price", "groups", "input_cost_per_token", "input", "output", "tiers"),
 ]
-_ENTRY = st.dictionaries(st.sampled_from(_KEYS), _UGLY, max_size=8)
+_FLAT = st.dictionaries(st.sampled_from(_KEYS), _UGLY, max_size=8)
+_ENTRY = st.dictionaries(st.sampled_from(_KEYS), _UGLY | _FLAT | st.lists(_FLAT, max_size=2), max_size=8)
+
+
+def page(name: str, data: list[Any], **more: Any) -> Any:
+    """A list in the form of this source: one-hub names its entries, and has a second page."""
+    if name != "one-hub":
+        return {"data": data, **more}
+    named = {str(entry.get("id", at) if isinstance(entry, dict) else at): entry for at, entry in enumerate(data)}
+    return [{"data": named}, {"data": more.get("group_ratio")}]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(entries=st.lists(_ENTRY | _UGLY, max_size=4), groups=_UGLY, vendors=st.lists(_UGLY | _ENTRY, max_size=2))
 def test_whatever_a_hub_writes_into_its_fields_a_reader_reads_on(entries: Any, groups: Any, vendors: Any) -> None:
-    payload = {"data": entries, "group_ratio": groups, "vendors": vendors}
     for name, source in SOURCES.items():
+        payload = page(name, entries, group_ratio=groups, vendors=vendors, usable_group=groups, auto_groups=groups)
         document = Document(name, payload, source.read(payload), None, 0.0)
         for model in merge({name: document}, aliases={}, overrides={}, checked_at=0.0, notes={}).models.values():
             assert json.dumps(model.to_dict())
@@ -356,9 +367,9 @@ _GOOD = {"id": "good", "model_id": "good", "model_name": "good", "quota_type": 0
     group=_UGLY,
 )
 def test_a_broken_entry_loses_no_other(broken: dict[str, Any], group: Any) -> None:
-    body = json.dumps({"data": [broken, _GOOD], "group_ratio": {"default": group}}).encode()
     for name, source in SOURCES.items():
-        document = parse_document(source, body, None, 0.0)
+        payload = page(name, [broken, _GOOD], group_ratio={"default": group})
+        document = document_of(source, json.loads(json.dumps(payload)), None, 0.0)
         models = merge({name: document}, aliases={}, overrides={}, checked_at=0.0, notes={}).models
         assert list(models) == ["bad", "good"]
         for model in models.values():
@@ -376,10 +387,10 @@ def test_a_broken_entry_loses_no_other(broken: dict[str, Any], group: Any) -> No
 )
 def test_absurd_ratios_give_no_price(ratios: dict[str, Any]) -> None:
     broken = {"model_name": "bad", "quota_type": 0} | ratios
-    read = read_new_api({"data": [broken, _GOOD], "group_ratio": {"default": 9e11, "vip": 1}})
-    prices = read["bad"].get("pricing") or Pricing()
+    models = merged(new_api={"data": [broken, _GOOD], "group_ratio": {"default": 9e11, "vip": 1}})
+    prices = models["bad"].pricing or Pricing()
     assert prices.output is prices.audio_output is prices.per_call is None
-    assert "good" in read
+    assert "good" in models
 
 
 def test_the_last_digits_of_a_float_are_no_part_of_a_price() -> None:

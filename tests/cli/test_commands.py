@@ -41,7 +41,7 @@ def test_models_are_lines_of_columns(hubmix: Command, rich_hub: EmbeddedHub) -> 
         "model", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports",
     ]  # fmt: skip
     assert rows[1].split()[:7] == ["embedded/extract", "embedded", "chat", "131,072", "8,192", "0.15", "0.6"]
-    assert done.err == f"{len(rows)} models\n"
+    assert done.err == f"{len(rows)} models; in all {len(rows)} chat, 2 embedding, 1 rerank\n"
     assert "\x1b" not in done.out
 
 
