@@ -12,21 +12,27 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from hubmix.embedded import chat, pages, vectors
+from hubmix.embedded import pages, vectors
 from hubmix.embedded.accounts import Accounts
+from hubmix.embedded.call import Answered, ModelCall, Settings
 from hubmix.embedded.cases import UNREADABLE, VENDOR
+from hubmix.embedded.chat.answer import answer as answer_chat
+from hubmix.embedded.checks import RefusedError
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.faults import HEADER, Fault, FaultQueue
 from hubmix.embedded.http import STREAM_TYPE, Response, json_response
 from hubmix.embedded.http import send as put_on_the_wire
 from hubmix.embedded.models import EmbeddedModel, Registry
 from hubmix.embedded.streams import on_the_wire
-from hubmix.embedded.validate import RefusedError
 
 _SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "proxy-authorization"}
 )
-_POSTS = frozenset({"/v1/chat/completions", "/v1/embeddings", "/v1/rerank"})
+_MODEL_PATHS: Mapping[str, Callable[[ModelCall], Answered]] = {
+    "/v1/chat/completions": answer_chat,
+    "/v1/embeddings": vectors.answer_embeddings,
+    "/v1/rerank": vectors.answer_rerank,
+}
 _ANSWER_FAULTS = frozenset({"status", "vendor", "error"})
 
 
@@ -92,7 +98,7 @@ class HubApp:
     """
 
     def __init__(
-        self, dialect: Dialect, registry: Registry, accounts: Accounts, faults: FaultQueue, settings: chat.Settings
+        self, dialect: Dialect, registry: Registry, accounts: Accounts, faults: FaultQueue, settings: Settings
     ) -> None:
         self.dialect = dialect
         self.registry = registry
@@ -127,7 +133,7 @@ class HubApp:
             )
         if fault is not None and fault.kind in _ANSWER_FAULTS:
             return self._answer_fault(call, fault)
-        if call.method == "POST" and call.path in _POSTS and call.path in self.dialect.paths:
+        if call.method == "POST" and call.path in _MODEL_PATHS and call.path in self.dialect.paths:
             return self._post(call, fault)
         response = self._page(call)
         return response if fault is None else on_the_wire(response, fault)
@@ -196,20 +202,13 @@ class HubApp:
             return self._own(refused.case, call, message=refused.message, model=call.model)
 
     def _answer(self, call: _Call, model: EmbeddedModel, fault: Fault | None, no_money: str | None) -> Response:
-        if call.path == "/v1/chat/completions":
-            response, usage = chat.answer(self.dialect, model, call.body, fault, self.settings, call.request_id)
-        elif call.path == "/v1/embeddings":
-            response, usage = vectors.answer_embeddings(model, call.body, strict=self.dialect.name == "new-api")
-        else:
-            response, usage = vectors.answer_rerank(self.dialect, model, call.body)
+        asked = ModelCall(self.dialect, model, call.body, call.key or "", call.request_id, fault, self.settings)
+        response, usage = _MODEL_PATHS[call.path](asked)
         if no_money is not None:
             return self._own(no_money, call, model=call.model)
         price, output, _ = model.price
-        self.accounts.charge(
-            call.key or "", (usage["prompt_tokens"] * price + usage.get("completion_tokens", 0) * output) / 1e6
-        )
-        if fault is not None and call.path != "/v1/chat/completions":
-            return on_the_wire(response, fault)
+        cost = usage["prompt_tokens"] * price + usage.get("completion_tokens", 0) * output
+        self.accounts.charge(asked.key, cost / 1e6)
         return response
 
     # The pages ------------------------------------------------------------------------------------------------------

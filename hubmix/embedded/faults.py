@@ -25,7 +25,7 @@ Kind = Literal[
     "json_for_stream", "empty_body", "empty_answer", "pings", "ok",
 ]  # fmt: skip
 Usage = Literal["wrong", "absent", "cumulative", "unasked", "in_last"]
-Style = Literal["data", "event", "bare"]
+Style = Literal["data", "event", "bare", "untyped", "failed", "both"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hubmix.embedded.accounts import DEFAULT_KEY, Accounts
 from hubmix.embedded.app import HubApp, RecordedRequest
-from hubmix.embedded.chat import Settings
+from hubmix.embedded.call import Settings
 from hubmix.embedded.dialects import DIALECTS, DialectName
 from hubmix.embedded.faults import Fault, FaultQueue
 from hubmix.embedded.models import Extra, Registry

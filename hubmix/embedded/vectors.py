@@ -16,11 +16,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from hubmix.embedded.bodies import counted_usage
-from hubmix.embedded.dialects import Dialect
+from hubmix.embedded.call import Answered, ModelCall
+from hubmix.embedded.chat.body import counted_usage
+from hubmix.embedded.checks import RefusedError
 from hubmix.embedded.http import PASSED_JSON_TYPE, Response, json_response
 from hubmix.embedded.models import EmbeddedModel, count
-from hubmix.embedded.validate import RefusedError
+from hubmix.embedded.streams import on_the_wire
 from hubmix.embedded.words import STOPWORDS, key_words, stem, words
 
 _WORD_WEIGHT = 1.0
@@ -56,22 +57,18 @@ def _add(vector: list[float], feature: str, weight: float) -> None:
     vector[hashed % len(vector)] += weight if hashed & 0x80000000 else -weight
 
 
-def answer_embeddings(
-    model: EmbeddedModel, body: Mapping[str, Any], *, strict: bool
-) -> tuple[Response, Mapping[str, Any]]:
-    """The response to an embeddings request, and the usage it is charged for.
+def answer_embeddings(call: ModelCall) -> Answered:
+    """Return the response to an embeddings request, and the usage it is charged for.
 
-    Args:
-        model: An embedding model.
-        body: The request's.
-        strict: Whether the hub itself refuses an empty input (New API does, one-api asks the vendor).
+    New API itself refuses an empty input; one-api asks the vendor.
 
     Raises:
         RefusedError: no input, or an input of the wrong kind.
     """
+    model, body = call.model, call.body
     if model.kind != "embedding":
         raise RefusedError(f"The model `{model.id}` does not support embeddings.", by="vendor", param="model")
-    texts = _inputs(body, strict)
+    texts = _inputs(body, strict=call.dialect.name == "new-api")
     dimensions = _dimensions(model, body)
     as_text = body.get("encoding_format") == "base64"
     data = []
@@ -84,10 +81,10 @@ def answer_embeddings(
     response = json_response(
         200, {"object": "list", "data": data, "model": model.id, "usage": usage}, content_type=PASSED_JSON_TYPE
     )
-    return response, usage
+    return _with_fault(response, call), usage
 
 
-def _inputs(body: Mapping[str, Any], strict: bool) -> Sequence[str]:
+def _inputs(body: Mapping[str, Any], *, strict: bool) -> Sequence[str]:
     given = body.get("input")
     if not given:
         if strict:
@@ -127,14 +124,13 @@ def scores(query: str, documents: Sequence[str]) -> list[float]:
     return values
 
 
-def answer_rerank(
-    dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any]
-) -> tuple[Response, Mapping[str, Any]]:
-    """The response to a rerank request, and the usage it is charged for.
+def answer_rerank(call: ModelCall) -> Answered:
+    """Return the response to a rerank request, and the usage it is charged for.
 
     Raises:
         RefusedError: no query, no documents, or a model of another kind.
     """
+    model, body = call.model, call.body
     query, documents = body.get("query"), body.get("documents")
     if not query or not isinstance(query, str):
         raise RefusedError("query is empty", case="invalid_query")
@@ -151,8 +147,12 @@ def answer_rerank(
         results.append({**with_text, "index": index, "relevance_score": value})
     tokens = count(query) * len(texts) + sum(map(count, texts))
     usage: dict[str, Any] = counted_usage(tokens, 0)
-    if dialect.name == "aihubmix":
+    if call.dialect.name == "aihubmix":
         body_out: dict[str, Any] = {"model": model.id, "results": results, "usage": {"total_tokens": tokens}}
     else:
         body_out = {"results": results, "usage": usage}
-    return json_response(200, body_out, content_type=PASSED_JSON_TYPE), usage
+    return _with_fault(json_response(200, body_out, content_type=PASSED_JSON_TYPE), call), usage
+
+
+def _with_fault(response: Response, call: ModelCall) -> Response:
+    return response if call.fault is None else on_the_wire(response, call.fault)

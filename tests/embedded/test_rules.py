@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from hubmix.embedded.chat.request import read_chat
 from hubmix.embedded.conversation import ToolResult
 from hubmix.embedded.models import Registry, pieces
 from hubmix.embedded.rules import respond
 from hubmix.embedded.rules.extract import best_sentences, question_in
 from hubmix.embedded.rules.tools import Tool, asked, forced
-from hubmix.embedded.validate import read_chat
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from hubmix.embedded.chat.request import ChatRequest
 from hubmix.embedded.conversation import Conversation, read
 from hubmix.embedded.models import EmbeddedModel, lorem_length, pieces
 from hubmix.embedded.rules import extract, templates
 from hubmix.embedded.rules.fill import fill
 from hubmix.embedded.rules.tools import Call, Tool, asked, calls_of, forced
-from hubmix.embedded.validate import ChatRequest
 from hubmix.embedded.words import shorten
 
 _LOREM = ("lorem", " ipsum", " dolor", " sit", " amet", ",", " consect", "etur", " adipisci", "ng", " elit", ".", " ")

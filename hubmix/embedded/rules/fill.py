@@ -185,7 +185,7 @@ class _Filler:
 
     def _string(self, schema: Schema, name: str, depth: int) -> Filled:
         form = schema.get("format") or next((key for key in ("email", "date") if key in name.lower()), "")
-        pattern, default = _FORMATS.get(form, (str(schema.get("pattern") or "").strip("^$") or "$^", None))
+        pattern, default = _FORMATS.get(form, (str(schema.get("pattern") or "").strip("^$") or "(?!)", None))
         try:
             match = re.search(pattern, self.text)
         except re.error:  # a pattern in JavaScript's dialect
@@ -208,7 +208,7 @@ class _Filler:
             prose = dashed[1].strip(" .") if dashed else best_sentences(f"{name} {description}", text, limit=1)
             return prose or (sentences(text) or [""])[0], bool(text)
         if self.subjects:
-            before = rf"\b(?:{_PLACES.get(kind, '$^')})\s+(?:the\s+)?['\"“]?"
+            before = rf"\b(?:{_PLACES.get(kind, '(?!)')})\s+(?:the\s+)?['\"“]?"
             placed = [one for one in self.subjects if re.search(before + re.escape(one), text)]
             in_order = sorted(self.subjects, key=text.find) if "nam" in name_words(name) else self.subjects
             self.subjects.remove(chosen := (placed or in_order)[0])

@@ -6,67 +6,44 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from hubmix.embedded.bodies import Envelope, completion, events, signature, usage
+from hubmix.embedded.call import Answered, ModelCall
+from hubmix.embedded.chat.body import Envelope, completion, events, signature, usage
+from hubmix.embedded.chat.request import ChatRequest, read_chat
+from hubmix.embedded.chat.stream import ChatOutgoing
+from hubmix.embedded.checks import RefusedError
 from hubmix.embedded.conversation import text_of
 from hubmix.embedded.dialects import Dialect
-from hubmix.embedded.faults import Fault
-from hubmix.embedded.http import Response
 from hubmix.embedded.models import EmbeddedModel, count_prompt
 from hubmix.embedded.rules.answer import respond
-from hubmix.embedded.streams import Outgoing, stream, whole
-from hubmix.embedded.validate import ChatRequest, RefusedError, read_chat
+from hubmix.embedded.streams import respond as as_response
 
 _LOREM_BATCH = 8  # events of embedded/lorem that are written at once: it measures the client, not the socket
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a hub does to every stream: comments between the events, and seconds between them."""
-
-    pings: bool = False
-    pace: float = 0.0
-
-
-def answer(
-    dialect: Dialect,
-    model: EmbeddedModel,
-    body: Mapping[str, Any],
-    fault: Fault | None,
-    settings: Settings,
-    request_id: str,
-) -> tuple[Response, Mapping[str, Any]]:
-    """The response to a chat request, and the usage it is charged for.
+def answer(call: ModelCall) -> Answered:
+    """Return the response to a chat request, and the usage it is charged for.
 
     Raises:
         RefusedError: the hub or the vendor does not answer it.
     """
-    request = read_chat(body)
-    prompt = _prompt_tokens(request)
-    _refuse_what_the_model_cannot(dialect, model, request, prompt)
-    answers = [respond(model, request, choice) for choice in range(request.n)]
+    request = read_chat(call.body)
+    prompt = prompt_tokens(request)
+    _refuse_what_the_model_cannot(call.dialect, call.model, request, prompt)
+    answers = [respond(call.model, request, choice) for choice in range(request.n)]
     counts = usage(prompt, answers)
-    envelope = _envelope(dialect, model, body)
+    envelope = _envelope(call.dialect, call.model, call.body)
     top = request.top_logprobs if request.logprobs else None
-    whole_body = completion(envelope, answers, counts, top)
-    out = Outgoing(
-        dialect,
-        envelope,
-        events(envelope, answers, top) if request.stream else [],
-        whole_body,
-        counts,
-        request.usage_asked,
-        settings.pings,
-        settings.pace,
-        request_id,
-        _LOREM_BATCH if model.rule == "lorem" and fault is None else 1,
-    )
-    return (stream if request.stream else whole)(out, fault), counts
+    body = completion(envelope, answers, counts, top)
+    found = events(envelope, answers, top) if request.stream else []
+    batch = _LOREM_BATCH if call.model.rule == "lorem" else 1
+    out = ChatOutgoing(call, envelope, found, body, counts, request.usage_asked, batch)
+    return as_response(out, request.stream), counts
 
 
-def _prompt_tokens(request: ChatRequest) -> int:
+def prompt_tokens(request: ChatRequest) -> int:
+    """Return the tokens of a request's messages and tools."""
     texts = [text_of(message.get("content")) for message in request.messages]
     calls = [json.dumps(message["tool_calls"]) for message in request.messages if message.get("tool_calls")]
     tools = [json.dumps(request.tools)] if request.tools else []

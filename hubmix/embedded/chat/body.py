@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,11 +141,6 @@ def logprobs(tokens: Sequence[str], top: int) -> dict[str, Any]:
 
 def _token(token: str, value: float) -> dict[str, Any]:
     return {"token": token, "logprob": value if math.isfinite(value) else -9999.0, "bytes": list(token.encode())}
-
-
-def frame(event: dict[str, Any]) -> bytes:
-    """An event as a ``data:`` line, spaced as the vendors space it."""
-    return b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
 
 
 def events(envelope: Envelope, answers: Sequence[Answer], top: int | None) -> list[dict[str, Any]]:

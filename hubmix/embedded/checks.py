@@ -1,15 +1,46 @@
-"""Whether a JSON schema of a tool or an answer is one: the keywords that the rules follow have the right types."""
+"""What the readers of all APIs share: how a request is refused, and whether a JSON schema is one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 MAX_DEPTH = 40
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
 _TEXTS = ("$ref", "pattern", "format", "description", "title")
+
+
+class RefusedError(Exception):
+    """The request is not answered.
+
+    Args:
+        by: ``hub`` (its own `case`, with the message as its words) or ``vendor`` (an error object of OpenAI).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        by: Literal["hub", "vendor"] = "hub",
+        case: str = "invalid_request",
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.by = by
+        self.case = case
+        self.param = param
+        self.code = code
+
+    @property
+    def vendor_body(self) -> dict[str, Any]:
+        """The error as an OpenAI vendor words it."""
+        return {
+            "error": {"message": self.message, "type": "invalid_request_error", "param": self.param, "code": self.code}
+        }
 
 
 def fault_of(schema: object, depth: int = 0) -> str | None:

@@ -9,46 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from hubmix.embedded.schemas import fault_of
+from hubmix.embedded.checks import RefusedError, fault_of
 
 MAX_TOKENS_LIMIT = (
     1 << 30
 )  # measured: New API refuses 2**40 and takes ordinary numbers; the exact border was not looked for
 
 Message = Mapping[str, Any]
-
-
-class RefusedError(Exception):
-    """The request is not answered.
-
-    Args:
-        by: ``hub`` (its own `case`, with the message as its words) or ``vendor`` (an error object of OpenAI).
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        by: Literal["hub", "vendor"] = "hub",
-        case: str = "invalid_request",
-        param: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.by = by
-        self.case = case
-        self.param = param
-        self.code = code
-
-    @property
-    def vendor_body(self) -> dict[str, Any]:
-        """The error as an OpenAI vendor words it."""
-        return {
-            "error": {"message": self.message, "type": "invalid_request_error", "param": self.param, "code": self.code}
-        }
 
 
 @dataclass(frozen=True, slots=True)

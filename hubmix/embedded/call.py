@@ -1,0 +1,36 @@
+"""A request that reached a model, whichever API it came over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hubmix.embedded.dialects import Dialect
+from hubmix.embedded.faults import Fault
+from hubmix.embedded.http import Response
+from hubmix.embedded.models import EmbeddedModel
+
+# The response, and the tokens that are charged: `prompt_tokens`, `completion_tokens`.
+Answered = tuple[Response, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a hub does to every stream: comments between the events, and seconds between them."""
+
+    pings: bool = False
+    pace: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """A model, what it is asked, and what goes wrong."""
+
+    dialect: Dialect
+    model: EmbeddedModel
+    body: Mapping[str, Any]
+    key: str
+    request_id: str
+    fault: Fault | None = None
+    settings: Settings = Settings()
