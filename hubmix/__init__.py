@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hubmix.hub.balance import Balance
     from hubmix.hub.budget import Budget
     from hubmix.hub.hub import Hub
+    from hubmix.telemetry import instrument
     from hubmix.transport.rate_limit import SharedRateLimit
     from hubmix.wire import Delta, Reply, ToolCall, Usage
     from hubmix.wire.trace import Trace
@@ -79,6 +80,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "hubmix.hub.hub": ("Hub",),
     "hubmix.failover.options": ("CallOptions",),
     "hubmix.transport.rate_limit": ("SharedRateLimit",),
+    "hubmix.telemetry": ("instrument",),
     "hubmix.wire": ("Delta", "Reply", "ToolCall", "Usage"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -125,6 +127,7 @@ __all__ = [
     "Trace",
     "Usage",
     "__version__",
+    "instrument",
 ]
 
 

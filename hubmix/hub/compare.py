@@ -107,7 +107,7 @@ _COLUMNS = ("model", "answer", "first_token_s", "tokens_per_s", "cost", "error")
 
 
 class Comparison(Sequence[Compared]):
-    """The answers, prompt by prompt, in the order of the models. A table in a notebook."""
+    """The answers, prompt by prompt, in the order of the models."""
 
     def __init__(self, rows: Sequence[Compared]) -> None:
         self._rows = tuple(rows)
@@ -129,7 +129,9 @@ class Comparison(Sequence[Compared]):
         return iter(self._rows)
 
     def to_pandas(self) -> Any:
-        """A data frame with the columns of the table; `prompt` comes first if there are several prompts."""
+        """A data frame with the columns of the table.
+
+        `prompt` comes first if there are several prompts."""
         prompts = [{"prompt": row.prompt} if self._several else {} for row in self._rows]
         rows = [{**prompt, **row.to_dict()} for prompt, row in zip(prompts, self._rows, strict=True)]
         return extra("pandas", "to_pandas()", "notebook").DataFrame(
@@ -137,7 +139,7 @@ class Comparison(Sequence[Compared]):
         )
 
     def plot(self) -> Any:
-        """Axes of matplotlib: cost against seconds to the first content, one point an answer."""
+        """Axes of matplotlib: cost against seconds to the first content."""
         _, axes = extra("matplotlib.pyplot", "plot()", "notebook").subplots()
         for model in dict.fromkeys(row.model for row in self._rows):
             found = [row.to_dict() for row in self._rows if row.model == model]
@@ -167,7 +169,7 @@ def compare(
     options: CallOptions = DEFAULT_OPTIONS,
     **parameters: Any,
 ) -> Comparison:
-    """Ask several models the same, at the same time. `hubmix.Hub.compare` says what the arguments mean."""
+    """Ask several models the same, at the same time; see `hubmix.Hub.compare`."""
     asked = _prompts(prompts)
     names = [models] if isinstance(models, str) else list(dict.fromkeys(models))
     if not asked or not names:
@@ -249,7 +251,9 @@ def _last_words(messages: Sequence[Mapping[str, Any]]) -> str:
 def _side_by_side(
     ask: Callable[[Prompt, str], Compared], jobs: Sequence[tuple[Prompt, str]], concurrency: int
 ) -> list[Compared]:
-    """Run the jobs in daemon threads: after Ctrl-C the interpreter does not wait for a silent model."""
+    """Run the jobs in daemon threads.
+
+    After Ctrl-C the interpreter does not wait for a silent model."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, Compared | BaseException]] = queue.SimpleQueue()
     for number in range(len(jobs)):

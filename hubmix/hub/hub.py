@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubmix._html import table
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from hubmix.transport.get import Fetched
     from hubmix.transport.rate_limit import SharedRateLimit
     from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
+
+
+observe: Callable[[Hub, Calls], Calls] | None = None
+"""Wraps the calls of every hub, for telemetry; None calls them directly."""
 
 
 class Hub:
@@ -125,7 +129,13 @@ class Hub:
             price_group=self._price_group,
         )
         self._planning = Planning(self._connection, self._catalog)
-        self._calls = Calls(self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh)
+        self._plain_calls = Calls(
+            self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh
+        )
+
+    @property
+    def _calls(self) -> Calls:
+        return self._plain_calls if observe is None else observe(self, self._plain_calls)
 
     # ------------------------------------------------------------------------------------------------ what it is
 

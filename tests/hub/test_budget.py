@@ -1,4 +1,4 @@
-"""Budgets: reserve before, settle after, never past the limit; in this process, SQLite and Redis."""
+"""Budgets: reserve before, settle after, never past the limit."""
 
 from __future__ import annotations
 
