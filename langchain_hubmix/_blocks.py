@@ -96,7 +96,7 @@ def _spoken(message: AIMessage) -> list[Block]:
     reasoning = extras.get("reasoning_content")
     if reasoning and not any(block["type"] == "reasoning" for block in blocks):
         blocks.insert(0, {"type": "reasoning", "reasoning": reasoning})
-    for picture in extras.get("images") or ():
+    for picture in _listed(extras.get("images")):
         blocks.append(_picture(picture))
     if audio := extras.get("audio"):
         blocks.append(_sound(audio))
@@ -126,17 +126,22 @@ def _citations(message: AIMessage) -> list[Block]:
     found = message.response_metadata
     notes: list[Block] = []
     seen: set[str] = set()
-    for note in found.get("annotations") or ():
+    for note in _listed(found.get("annotations")):
         notes.append(_annotation(note))
         seen.add(notes[-1].get("url", ""))
     for key in ("search_results", "citations"):
-        for entry in found.get(key) or ():
+        for entry in _listed(found.get(key)):
             source = entry if isinstance(entry, dict) else {"url": entry}
             url = source.get("url") or source.get("link")
             if isinstance(url, str) and url not in seen:
                 seen.add(url)
                 notes.append({"type": "citation", "url": url, **_chosen(source, title="title")})
     return notes
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a list. A hub may put anything into these fields; the metadata keeps what cannot be read."""
+    return value if isinstance(value, list) else []
 
 
 def _annotation(note: Any) -> Block:
@@ -151,7 +156,9 @@ def _annotation(note: Any) -> Block:
 
 
 def _chosen(source: dict[str, Any], **names: str) -> Block:
-    return {name: source[key] for name, key in names.items() if source.get(key) is not None}
+    """Return the fields of the right type: whole numbers for places, text for the rest."""
+    found = ((name, source.get(key), int if name.endswith("_index") else str) for name, key in names.items())
+    return {name: value for name, value, kind in found if isinstance(value, kind)}
 
 
 def _picture(picture: Any) -> Block:

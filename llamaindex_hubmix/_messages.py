@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from mimetypes import guess_type
 from typing import Any
 
@@ -84,17 +84,28 @@ def to_wire(messages: Sequence[ChatMessage], *, download: bool = True) -> list[d
         ConfigurationError: a block that has no content or no place on the wire.
     """
     wire: list[dict[str, Any]] = []
-    for message in messages:
+    for number, message in enumerate(messages):
         blocks = message.blocks
         # The plain case first: a history of a thousand turns is nearly all of it.
         if len(blocks) == 1 and type(blocks[0]) is TextBlock and not message.additional_kwargs:
             wire.append({"role": _ROLE_OF_VALUE[message.role._value_], "content": blocks[0].text})
         else:
-            wire.append(_message(message, wire, download))
+            unanswered = (
+                _unanswered(message, messages[number + 1 :]) if INVALID_CALLS in message.additional_kwargs else ()
+            )
+            wire.append(_message(message, wire, download, unanswered))
     return wire
 
 
-def _message(message: ChatMessage, earlier: list[dict[str, Any]], download: bool) -> dict[str, Any]:
+def _unanswered(message: ChatMessage, later: Sequence[ChatMessage]) -> set[Any]:
+    """Return the ids of calls that were not run and got no answer from a tool: vendors refuse such a history."""
+    answered = {extras.get("tool_call_id", extras.get("call_id")) for extras in (m.additional_kwargs for m in later)}
+    return {_plain(call).get("id") for call in message.additional_kwargs[INVALID_CALLS] or ()} - answered
+
+
+def _message(
+    message: ChatMessage, earlier: list[dict[str, Any]], download: bool, unanswered: Collection[Any]
+) -> dict[str, Any]:
     role = _ROLE_OF_VALUE[message.role._value_]
     extras = message.additional_kwargs
     entry: dict[str, Any] = {"role": role, "content": _content(message.blocks, role, earlier, download)}
@@ -102,7 +113,7 @@ def _message(message: ChatMessage, earlier: list[dict[str, Any]], download: bool
         if key in extras:
             entry[key] = extras[key]
     if role == "assistant":
-        _add_assistant_fields(entry, message)
+        _add_assistant_fields(entry, message, unanswered)
     elif role == "tool" and (call_id := extras.get("tool_call_id", extras.get("call_id"))) is not None:
         entry["tool_call_id"] = call_id
     return entry
@@ -111,9 +122,9 @@ def _message(message: ChatMessage, earlier: list[dict[str, Any]], download: bool
 # ---------------------------------------------------------------------------------------------------- assistant
 
 
-def _add_assistant_fields(entry: dict[str, Any], message: ChatMessage) -> None:
+def _add_assistant_fields(entry: dict[str, Any], message: ChatMessage, unanswered: Collection[Any]) -> None:
     extras = message.additional_kwargs
-    if calls := _tool_calls(message):
+    if calls := _tool_calls(message, unanswered):
         entry["tool_calls"] = calls
     elif function_call := extras.get("function_call"):
         entry["function_call"] = _plain(function_call)
@@ -128,19 +139,16 @@ def _add_assistant_fields(entry: dict[str, Any], message: ChatMessage) -> None:
         entry["audio"] = {"id": reference}
 
 
-def _tool_calls(message: ChatMessage) -> list[dict[str, Any]]:
-    extras = message.additional_kwargs
-    legacy = [_plain(call) for call in extras.get("tool_calls") or ()]
+def _tool_calls(message: ChatMessage, unanswered: Collection[Any]) -> list[dict[str, Any]]:
+    legacy = [_plain(call) for call in message.additional_kwargs.get("tool_calls") or ()]
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
-    # A call that was cut short got no answer from any tool, so vendors would refuse it in the history.
-    invalid = {_plain(call).get("id") for call in extras.get(INVALID_CALLS) or ()}
     if not blocks:
-        return [_legacy_call(call, number) for number, call in enumerate(legacy) if call.get("id") not in invalid]
+        return [_legacy_call(call, number) for number, call in enumerate(legacy) if call.get("id") not in unanswered]
     known = {call.get("id"): call for call in legacy}
     return [
         _block_call(block, number, known.get(block.tool_call_id, {}))
         for number, block in enumerate(blocks)
-        if block.tool_call_id is None or block.tool_call_id not in invalid
+        if block.tool_call_id is None or block.tool_call_id not in unanswered
     ]
 
 

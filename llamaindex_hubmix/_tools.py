@@ -34,25 +34,30 @@ def _spec(tool: Any) -> dict[str, Any]:
 
 
 def tool_selections(response: ChatResponse, *, error_on_no_tool_call: bool) -> list[ToolSelection]:
-    """The calls of a response that may be executed.
+    """Return the calls of a response for an agent or a program.
 
-    While a response streams, arguments are incomplete: what is there of them is given. On the last response a call
-    whose arguments were cut short is left out; where no other call is left that is an error, since an agent would take
-    the response for its final answer.
+    While a response streams, arguments are incomplete, and what has arrived of them is returned. On the last response a
+    call that must not be executed is returned under a name that no tool has, if `error_on_no_tool_call` is False: the
+    agent tells the model so, and the run goes on. It is left out otherwise.
 
     Raises:
-        MalformedAnswerError: the only calls are ones that must not be executed.
+        MalformedAnswerError: no call may be executed, and there is no agent to hear of it, or the token limit cut the
+            answer, which another turn would repeat.
         ValueError: there is no call and `error_on_no_tool_call` is set.
     """
     message = response.message
     invalid = {call["id"]: call for call in message.additional_kwargs.get(INVALID_CALLS) or ()}
+    calls = _calls(message)
+    cut = response.additional_kwargs.get("finish_reason") == "length"
+    if invalid and (error_on_no_tool_call or cut) and all(call_id in invalid for call_id, _, _ in calls):
+        raise _not_executable(next(iter(invalid.values())), response)
     selections = [
         ToolSelection(tool_id=call_id, tool_name=name, tool_kwargs=_arguments(arguments))
-        for call_id, name, arguments in _calls(message)
         if call_id not in invalid
+        else ToolSelection(tool_id=call_id, tool_name=_not_run(invalid[call_id]), tool_kwargs={})
+        for call_id, name, arguments in calls
+        if call_id not in invalid or not error_on_no_tool_call
     ]
-    if not selections and invalid:
-        raise _cut_short(next(iter(invalid.values())), response)
     if not selections and error_on_no_tool_call:
         said = (message.content or "")[:200]
         raise ValueError(f"Expected a tool call, but {_model(response)} answered with text: {said!r}")
@@ -94,7 +99,12 @@ def _arguments(arguments: Any) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {}
 
 
-def _cut_short(call: Mapping[str, Any], response: ChatResponse) -> MalformedAnswerError:
+def _not_run(call: Mapping[str, Any]) -> str:
+    """Return a name for a call that must not be executed; agents answer it with "Tool … not found"."""
+    return f"{call['name'] or 'of a call without a name'} (the call was not executed: {call['error']})"
+
+
+def _not_executable(call: Mapping[str, Any], response: ChatResponse) -> MalformedAnswerError:
     reason = response.additional_kwargs.get("finish_reason")
     hint = "Raise max_tokens." if reason == "length" else "Ask again, or ask another model."
     return MalformedAnswerError(

@@ -23,11 +23,11 @@ def _choices(payload: Payload) -> int:
 
 
 def _read_chat(data: Any, payload: Payload) -> Reply:
-    return read_reply(data, n=_choices(payload))
+    return read_reply(data, n=_choices(payload), tools=payload.get("tools"))
 
 
 def _stream_chat(payload: Payload) -> StreamReader:
-    return StreamReader(_choices(payload))
+    return StreamReader(_choices(payload), payload.get("tools"))
 
 
 def _read_response(data: Any, payload: Payload) -> Reply:

@@ -68,29 +68,41 @@ def _from_base64(text: str) -> list[float]:
 
 
 def read_rerank(data: Any, count: int) -> RerankReply:
-    """Read a rerank answer (Jina's and Cohere's form, with or without model, id, documents and usage).
+    """Read a rerank answer.
+
+    Reads the forms of Jina and Cohere, with or without model, id, documents and usage, TEI's bare list and DashScope's
+    `output.results`.
 
     Args:
-        data: The decoded JSON.
-        count: How many documents were sent.
+        data: the decoded JSON.
+        count: how many documents were sent.
 
     Returns:
         The results, best first.
 
     Raises:
-        AnswerError: If it is an error, or a result points to no document.
+        AnswerError: it is an error, or a result points to no document.
     """
+    if isinstance(data, list):
+        data = {"results": data}
+    elif isinstance(data, dict) and isinstance(data.get("output"), dict) and "results" not in data:
+        data = {**data, **data["output"]}
     ranked: list[RankedDocument] = []
     for item in _items(data, "results"):
-        index = item.get("index") if isinstance(item, dict) else None
-        score = item.get("relevance_score", item.get("score")) if isinstance(item, dict) else None
+        item = item if isinstance(item, dict) else {}
+        index = _first(item, "index", "corpus_id", "document_index")
+        score = _first(item, "relevance_score", "score", "similarity")
         if not isinstance(index, int) or not 0 <= index < count or not _is_score(score):
             raise AnswerError("undecodable", "A rerank result has no valid index or no score.", data)
-        ranked.append(RankedDocument(index, float(score), item.get("document")))
+        ranked.append(RankedDocument(index, float(score), _first(item, "document", "text")))
     ranked.sort(key=lambda r: -r.score)
     meta = data.get("meta")
     usage = data.get("usage") or (meta.get("tokens") if isinstance(meta, dict) else None)
     return RerankReply(ranked, _read_usage(usage), _model(data), raw=data)
+
+
+def _first(item: dict[str, Any], *names: str) -> Any:
+    return next((item[name] for name in names if item.get(name) is not None), None)
 
 
 def _is_score(value: Any) -> TypeGuard[float]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from llama_index.core.base.llms.types import (
     AudioBlock,
+    ChatMessage,
     ChatResponse,
     CitationBlock,
     ImageBlock,
@@ -215,11 +216,21 @@ def test_a_call_that_was_cut_short_is_not_executable() -> None:
     assert "tool_calls" not in to_wire([response.message])[0]
 
 
-@pytest.mark.parametrize("arguments", ["[1]", '"Paris"', "{'x': 1}"])
-def test_arguments_that_are_no_object_are_not_executable(arguments: str) -> None:
+@pytest.mark.parametrize("arguments", ["[1]", '"Paris"', "{'x': 1}", '{"x": 1,}'])
+def test_invalid_call_is_told_to_agent_and_not_run(arguments: str) -> None:
     response = respond(content=None, tool_calls=[function("f", arguments)])
     with pytest.raises(MalformedAnswerError):
-        tool_selections(response, error_on_no_tool_call=False)
+        tool_selections(response, error_on_no_tool_call=True)
+    [selection] = tool_selections(response, error_on_no_tool_call=False)
+    assert (selection.tool_id, selection.tool_kwargs) == ("c1", {})
+    assert selection.tool_name.startswith("f (the call was not executed: the arguments are")
+
+
+def test_invalid_call_is_in_history_once_answered() -> None:
+    response = respond(content=None, tool_calls=[function("f", "[1]")])
+    result = ChatMessage(role="tool", content="told", additional_kwargs={"tool_call_id": "c1"})
+    assert "tool_calls" not in to_wire([response.message])[0]
+    assert to_wire([response.message, result])[0]["tool_calls"] == [function("f", "[1]")]
 
 
 def test_a_good_call_beside_a_cut_one_is_executable() -> None:

@@ -22,6 +22,9 @@ class Calls:
     A piece belongs to the call of its index, else to that of its id, else to the one that came last. The same id and
     name under another index is the same call. Arguments without id and name belong to the one call that lacks them.
 
+    Args:
+        only_tool: the name of the tool if just one was offered: a call without a name can be of no other.
+
     Example:
         >>> calls = Calls()
         >>> calls.take({"index": 0, "id": "a", "function": {"name": "order", "arguments": '{"item": "tea"}'}}, None)
@@ -30,9 +33,10 @@ class Calls:
         {'item': 'tea'}
     """
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_last", "_told", "grew")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_last", "_only_tool", "_told", "grew")
 
-    def __init__(self) -> None:
+    def __init__(self, only_tool: str | None = None) -> None:
+        self._only_tool = only_tool
         self._calls: list[_Call] = []
         self._by_index: dict[str, _Call] = {}
         self._by_id: dict[str, _Call] = {}
@@ -139,12 +143,20 @@ class Calls:
         for call, texts in found:
             numbered += [(call, number, each) for number, each in enumerate(texts) if number or call.index is None]
         made = [
-            _Settled(_tool_call(call, number, each, position, answer_id), call, number)
+            _Settled(self._tool_call(call, number, each, position, answer_id), call, number)
             for position, (call, number, each) in enumerate(numbered)
         ]
         if cut and found:
             _mark_cut(made, found[-1][0], whole)
         return made
+
+    def _tool_call(self, call: _Call, number: int, found: Arguments, position: int, answer_id: str | None) -> ToolCall:
+        name = call.name or (self._only_tool if found.args and self._only_tool else "")
+        args, error = (found.args, found.error) if name else (None, "the call has no name")
+        identifier = call.id_of(number, position, answer_id)
+        return ToolCall(
+            position, identifier, name, found.text, args, error, call.kind, call.extra if not number else {}
+        )
 
 
 class _Call:
@@ -230,13 +242,6 @@ def _together(found: list[tuple[_Call, list[Arguments]]]) -> list[tuple[_Call, l
     return [(call, joined if call is lacking[0] else texts) for call, texts in found if call is not lost[0]]
 
 
-def _tool_call(call: _Call, number: int, found: Arguments, position: int, answer_id: str | None) -> ToolCall:
-    args, error = (found.args, found.error) if call.name else (None, "the call has no name")
-    identifier = call.id_of(number, position, answer_id)
-    extra = call.extra if not number else {}
-    return ToolCall(position, identifier, call.name, found.text, args, error, call.kind, extra)
-
-
 def _mark_cut(made: list[_Settled], last: _Call, whole: bool) -> None:
     cut = next((each.made for each in made if each.call is last), None)
     if cut is not None and (not last.has_arguments or (whole and cut.arguments.strip() == "{}")):
@@ -266,6 +271,19 @@ def made_up_id(answer_id: str | None, index: int, name: str) -> str:
     if not answer_id:
         return f"call_{uuid.uuid4().hex[:24]}"
     return "call_" + hashlib.sha256(f"{answer_id}:{index}:{name}".encode(errors="replace")).hexdigest()[:24]
+
+
+def only_tool(tools: Any) -> str | None:
+    """Return the name of the tool if a request offers just one.
+
+    Example:
+        >>> only_tool([{"type": "function", "function": {"name": "order"}}])
+        'order'
+    """
+    if not isinstance(tools, (list, tuple)) or len(tools) != 1 or not isinstance(tools[0], Mapping):
+        return None
+    function = tools[0].get("function")
+    return read_name(function.get("name")) or None if isinstance(function, Mapping) else None
 
 
 def read_name(value: Any) -> str:

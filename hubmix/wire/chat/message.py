@@ -40,6 +40,7 @@ class Message:
 
     Args:
         streamed: the answer comes in chunks, so that pieces are joined.
+        only_tool: the name of the tool if just one was offered.
     """
 
     __slots__ = (
@@ -61,13 +62,13 @@ class Message:
         "text",
     )
 
-    def __init__(self, *, streamed: bool) -> None:
+    def __init__(self, *, streamed: bool, only_tool: str | None = None) -> None:
         self._streamed = streamed
         self.reply = Reply()
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
-        self.calls = Calls()
+        self.calls = Calls(only_tool)
         self.details = Details()
         self._own_reasoning: str | None = None  # the field whose reasoning is passed on
         self._twins: set[str] = set()  # fields that carry the same reasoning beside it

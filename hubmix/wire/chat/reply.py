@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hubmix.wire.chat.calls import only_tool
 from hubmix.wire.chat.message import Message
 from hubmix.wire.values import AnswerError, Delta, Reply
 
 
-def read_reply(data: Any, *, n: int = 1) -> Reply:
+def read_reply(data: Any, *, n: int = 1, tools: Any = None) -> Reply:
     """Read a whole chat completion.
 
     Args:
         data: the decoded JSON, of any type.
         n: how many choices were asked for. Only above 1 do the indices of choices mean anything: New API of 2025 puts
             the number of Claude's content block there.
+        tools: the tools of the request.
 
     Returns:
         The first choice; further ones, if asked for, in `choices`. It is `incomplete` if its finish reason names a
@@ -36,9 +38,9 @@ def read_reply(data: Any, *, n: int = 1) -> Reply:
     if not choices:
         raise AnswerError("no_choices", "The answer has no choices.", data)
     if n <= 1:
-        return _read_choices(choices, data)
+        return _read_choices(choices, data, tools)
     choices.sort(key=_choice_index)
-    first, *others = [_read_choices([choice], data) for choice in choices[:n]]
+    first, *others = [_read_choices([choice], data, tools) for choice in choices[:n]]
     first.choices = others
     for other in others:
         other.usage = None  # it is that of all choices together
@@ -64,9 +66,9 @@ def check_answer(data: Any) -> list[Any]:
     return choices
 
 
-def _read_choices(choices: list[dict[str, Any]], data: Mapping[str, Any]) -> Reply:
+def _read_choices(choices: list[dict[str, Any]], data: Mapping[str, Any], tools: Any) -> Reply:
     """Read the choices of one answer. Those behind the first bring what it lacks (Copilot splits Claude's so)."""
-    message = Message(streamed=False)
+    message = Message(streamed=False, only_tool=only_tool(tools))
     message.read_envelope(data)
     for number, choice in enumerate(choices):
         said = choice.get("message") or choice.get("delta")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hubmix.wire.chat.calls import only_tool
 from hubmix.wire.chat.message import ENVELOPE, Message
 from hubmix.wire.values import AnswerError, Delta, Reply
 
@@ -18,6 +19,7 @@ class StreamReader:
 
     Args:
         n: how many choices were asked for; above 1 only the first is read.
+        tools: the tools of the request.
 
     Example:
         ```python
@@ -31,10 +33,10 @@ class StreamReader:
 
     __slots__ = ("_message", "_own_index", "_reply", "_several", "_text")
 
-    def __init__(self, n: int = 1) -> None:
+    def __init__(self, n: int = 1, tools: Any = None) -> None:
         self._several = n > 1
         self._own_index: int | None = 0 if n > 1 else None
-        self._message = Message(streamed=True)
+        self._message = Message(streamed=True, only_tool=only_tool(tools))
         self._reply = self._message.reply
         self._text = self._message.text
 
