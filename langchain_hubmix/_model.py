@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.runnables import RunnableSerializable
+from langchain_core.runnables.utils import AnyConfigurableField
 from langchain_core.tools import BaseTool
 from pydantic import Field, field_validator
 
@@ -17,7 +19,7 @@ from hubmix import __version__
 from hubmix.plugin.fields import ChatFields, HubFields
 from hubmix.plugin.request import chat_request, normalize_call, policy_to_dict, read_call
 from hubmix.plugin.structured import in_words
-from hubmix.wire.parameters import MODEL_SETTINGS
+from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS
 from langchain_hubmix._errors import raises_langchain_errors
 from langchain_hubmix._messages import PROVIDER, to_wire
 from langchain_hubmix._profile import profile_of
@@ -61,10 +63,10 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
         # A secret that `load` reads from the environment is a string.
         return json.loads(value) if isinstance(value, str) else value
 
-    @property
-    def model_name(self) -> str:
-        """The same as `model`, under the name that other LangChain classes give it."""
-        return self.model
+    def configurable_fields(self, **kwargs: AnyConfigurableField) -> RunnableSerializable[Any, Any]:
+        """Make fields configurable at run time; other libraries' names for them work too."""
+        fields = {"hub": "hub_source", **ALIASES}
+        return super().configurable_fields(**{fields.get(name, name): field for name, field in kwargs.items()})
 
     @property
     def _llm_type(self) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hubmix.hub.compare import Comparison
     from hubmix.hub.spending import HubSpending
     from hubmix.transport.clients import ClientPool
+    from hubmix.transport.endpoint import KeyProvider
     from hubmix.transport.get import Fetched
     from hubmix.transport.rate_limit import SharedRateLimit
     from hubmix.wire import Delta, EmbeddingReply, Reply, RerankReply
@@ -53,6 +54,7 @@ class Hub:
         api_key: The key. Left out, it is read from ``HUBMIX_API_KEY`` or the hub's own variable.
         app_code: AIHubMix's discount code, sent as ``APP-Code``; nothing is sent without it.
         default_headers: Headers of your own, sent with every request; None leaves one of the SDK's out.
+        default_query: Parameters of the URL of every request.
         timeout: Seconds for one attempt where a call does not say otherwise (600).
         http_client: Your own ``httpx.Client`` (``httpx2.Client`` on openai 3.x), for proxies and the like.
         http_async_client: The same for async calls.
@@ -85,9 +87,10 @@ class Hub:
         preset: str | None = None,
         *,
         base_url: str | None = None,
-        api_key: str | SecretStr | None = None,
+        api_key: str | SecretStr | KeyProvider | None = None,
         app_code: str | None = None,
         default_headers: Mapping[str, str | None] | None = None,
+        default_query: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         http_client: Any = None,
         http_async_client: Any = None,
@@ -105,6 +108,7 @@ class Hub:
             _headers(app_code, default_headers),
             timeout=timeout,
             rate_limit=rate_limit,
+            query=default_query,
             http_client=http_client,
             http_async_client=http_async_client,
         )

@@ -15,6 +15,7 @@ from hubmix.transport.endpoint import fingerprint, resolve_endpoint, resolve_key
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from hubmix.transport.endpoint import KeyProvider
     from hubmix.transport.rate_limit import SharedRateLimit
 
 _SHARED: weakref.WeakValueDictionary[tuple[Any, ...], Hub] = weakref.WeakValueDictionary()
@@ -25,9 +26,10 @@ def resolve_hub(
     *,
     hub: Hub | str | None = None,
     base_url: str | None = None,
-    api_key: str | SecretStr | None = None,
+    api_key: str | SecretStr | KeyProvider | None = None,
     app_code: str | None = None,
     default_headers: Mapping[str, str | None] | None = None,
+    default_query: Mapping[str, Any] | None = None,
     timeout: float | None = None,
     http_client: Any = None,
     http_async_client: Any = None,
@@ -50,6 +52,7 @@ def resolve_hub(
         "api_key": api_key,
         "app_code": app_code,
         "default_headers": default_headers,
+        "default_query": default_query,
         "timeout": timeout,
         "http_client": http_client,
         "http_async_client": http_async_client,
@@ -66,8 +69,9 @@ def resolve_hub(
     endpoint = resolve_endpoint(hub, base_url, os.environ, allow_http=allow_http)
     credential = resolve_key(api_key, endpoint, os.environ)
     headers = tuple(sorted((default_headers or {}).items()))
-    key = credential.resolve(os.environ)
-    identity = (endpoint, credential.variable, fingerprint(key), app_code, headers, timeout, rate_limit)
+    query = repr(sorted((default_query or {}).items()))
+    key = (credential.variable, credential.identity, fingerprint(credential.resolve(os.environ)))
+    identity = (endpoint, key, app_code, headers, query, timeout, rate_limit)
     with _SHARED_LOCK:
         found = _SHARED.get(identity)
         if found is None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from hubmix.errors import ConfigurationError
 from hubmix.failover.options import read_fallbacks
 from hubmix.failover.policy import read_policy
-from hubmix.plugin.hints import HINTS
+from hubmix.plugin.hints import HINTS, convert, without_inert
 from hubmix.wire.parameters import normalize_names, reject_unknown, require_model
 
 if TYPE_CHECKING:
@@ -52,16 +52,16 @@ def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[s
             raise ConfigurationError(f"{where} has two models: one by position and one as model=.")
         kwargs = {"model": args[0], **kwargs}
     names = {field.alias or name for name, field in fields.items()}
-    values = normalize_names(kwargs, _own_names(cls))
-    if not values.keys() <= names | fields.keys():
-        reject_unknown(values, names | fields.keys(), where=where, hints=HINTS)
+    known = names | fields.keys()
+    values = convert(without_inert(normalize_names(kwargs, _own_names(cls)), known), known)
+    if not values.keys() <= known:
+        reject_unknown(values, known, where=where, hints=HINTS)
     require_model(values, where)
     if not isinstance(values["model"], str):
         raise ConfigurationError(f"{where}: model is the ID of a model, not {type(values['model']).__name__}.")
     if "failover" in values:  # before pydantic, which takes a dict with a typo in it
         values["failover"] = read_policy(values["failover"])
     read_fallbacks(values.get("fallbacks"))  # its errors say what to write instead
-    _check_kinds(values)
     if isinstance(key := values.get("api_key"), str):
         values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
     return values
@@ -75,21 +75,6 @@ def _own_names(cls: type[BaseModel]) -> frozenset[str]:
 
 
 _DECLARING = frozenset({"hubmix.plugin.fields", "hubmix.wire.parameters"})
-
-
-def _check_kinds(values: Mapping[str, Any]) -> None:
-    """Say which form is taken here of what ChatOpenAI takes in several."""
-    if callable(values.get("api_key")):
-        raise ConfigurationError(
-            "api_key is a string, not a function: call it and pass what it gives. For a key that changes, pass an "
-            "http_client= and http_async_client= whose auth= sets the header."
-        )
-    timeout = values.get("timeout")
-    if isinstance(timeout, tuple) or hasattr(timeout, "connect"):
-        raise ConfigurationError(
-            "timeout is one number of seconds, for a whole attempt; connecting has limits of its own. "
-            "failover=FailoverPolicy(first_token_timeout=…, idle_timeout=…) are those of a stream."
-        )
 
 
 def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ checkers read constructors from these declarations, because pydantic's classes a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
@@ -16,20 +17,25 @@ from hubmix.failover.policy import FailoverPolicy
 from hubmix.hub.hub import Hub
 from hubmix.hub.registry import resolve_hub
 from hubmix.plugin.construct import construct
-from hubmix.wire.parameters import ChatParameters, EmbeddingParameters, RerankParameters
+from hubmix.plugin.hints import read_seconds
+from hubmix.wire.parameters import ALIASES, HOLDERS, ChatParameters, EmbeddingParameters, RerankParameters
 
 if TYPE_CHECKING:
+    from openai import Timeout
     from typing_extensions import Self
 
     from hubmix.catalog import ModelCatalog
+    from hubmix.transport.endpoint import KeyProvider
 
     # A plain `str` type-checks and becomes a SecretStr.
-    Secret = SecretStr | str
+    Secret = SecretStr | str | KeyProvider
+    Seconds = float | tuple[float, ...] | Timeout
 else:
-    Secret = SecretStr
+    Secret = SecretStr | Callable
+    Seconds = float
 
 _CLIENTS = ("http_client", "http_async_client")
-_CONNECTION = ("hub_source", "base_url", "api_key", "app_code", "default_headers", *_CLIENTS)
+_CONNECTION = ("base_url", "api_key", "app_code", "default_headers", "default_query", "allow_http", *_CLIENTS)
 # They hold locks, sockets or a state that copies are meant to share.
 _SHARED_BY_COPIES = (*_CLIENTS, "rate_limiter", "cache")
 
@@ -52,7 +58,8 @@ class HubFields(BaseModel):
     api_key: Secret | None = Field(
         default=None,
         repr=False,
-        description="The key. Default: `HUBMIX_API_KEY`, then the hub's own variable, such as `AIHUBMIX_API_KEY`.",
+        description="The key, or a function (plain or async) that returns it for each request. "
+        "Default: `HUBMIX_API_KEY`, then the hub's own variable, such as `AIHUBMIX_API_KEY`.",
     )
     app_code: str | None = Field(
         default=None, description="AIHubMix's discount code, sent as `APP-Code` only if you set it."
@@ -60,6 +67,15 @@ class HubFields(BaseModel):
     # Headers may hold secrets: they are in no dump and no repr.
     default_headers: dict[str, str] | None = Field(
         default=None, exclude=True, repr=False, description="Headers sent with every request."
+    )
+    default_query: dict[str, Any] | None = Field(
+        default=None, exclude=True, repr=False, description="Parameters of the URL of every request."
+    )
+    organization: str | None = Field(default=None, description="Sent as the header `OpenAI-Organization`.")
+    allow_http: bool | None = Field(
+        default=None,
+        description="Whether plain http is accepted for any host. The key then crosses the network in the open. "
+        "Default: `HUBMIX_ALLOW_HTTP`, else only for this machine and private networks.",
     )
     http_client: Any = Field(
         default=None,
@@ -92,11 +108,14 @@ class HubFields(BaseModel):
     def hub(self) -> Hub:
         """The hub that serves this object. It holds the HTTP clients and may be shared between objects."""
         values = self.__dict__
-        given = tuple(values[name] for name in _CONNECTION)
+        given = (values["hub_source"], values["organization"], *(values[name] for name in _CONNECTION))
         resolved = self._resolved  # read once: private attributes of pydantic are slow, and a call asks several times
         if resolved is not None and resolved[0] == given:
             return resolved[1]
-        hub = resolve_hub(hub=given[0], **dict(zip(_CONNECTION[1:], given[1:], strict=True)))
+        settings = {name: values[name] for name in _CONNECTION}
+        if organization := values["organization"]:
+            settings["default_headers"] = {"OpenAI-Organization": organization, **(values["default_headers"] or {})}
+        hub = resolve_hub(hub=values["hub_source"], **settings)
         self._resolved = (given, hub)
         return hub
 
@@ -104,6 +123,16 @@ class HubFields(BaseModel):
     def catalog(self) -> ModelCatalog:
         """What the hub serves: `llm.catalog.list("claude", supports={"tools"})`."""
         return self.hub.models
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Other libraries' names for a parameter read back too, such as `model_name` and `request_timeout`.
+            if name in HOLDERS and "extra_body" in type(self).model_fields:
+                return self.extra_body or {}
+            if (meant := ALIASES.get(name)) is not None and hasattr(type(self), "model_fields"):
+                return getattr(self, meant)
+            return super().__getattr__(name)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         shared = {id(held): held for name in _SHARED_BY_COPIES if (held := getattr(self, name, None)) is not None}
@@ -121,7 +150,11 @@ class HubFields(BaseModel):
 class CallFields(BaseModel):
     """How calls are made. A single call may say each of these differently."""
 
-    timeout: float | None = Field(default=None, description="Seconds for one attempt. Default: 600.")
+    timeout: Seconds | None = Field(
+        default=None,
+        description="Seconds for one attempt, or an `httpx.Timeout` or tuple, whose limit for reads counts. "
+        "Default: 600.",
+    )
     total_timeout: float | None = Field(
         default=None,
         description="Seconds for the whole call, including waits and further candidates. Default: no limit.",
@@ -138,6 +171,11 @@ class CallFields(BaseModel):
         "What a single call says of the same field wins.",
     )
 
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        return read_seconds(value)
+
 
 class ChatCallFields(CallFields):
     """How calls of a chat model are made."""
@@ -152,6 +190,11 @@ class ChatCallFields(CallFields):
         "chat completions. `use_responses_api=True` or False says the same.",
     )
     stream_usage: bool = Field(default=True, description="Whether to ask for token counts in streams.")
+
+    disabled_params: dict[str, Any] | None = Field(
+        default=None,
+        description="Parameters that are never sent, each with the values that are left out, or None for all of them.",
+    )
 
     @field_validator("stream_usage", mode="before")
     @classmethod

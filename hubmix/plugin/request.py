@@ -10,7 +10,7 @@ from hubmix.errors import ConfigurationError
 from hubmix.failover.options import CallOptions, joined_body, read_fallbacks
 from hubmix.failover.policy import FailoverPolicy, read_policy
 from hubmix.plugin.fields import ChatCallFields
-from hubmix.plugin.hints import HINTS
+from hubmix.plugin.hints import HINTS, convert, read_seconds, without_inert
 from hubmix.wire.parameters import (
     ALIASES,
     MODEL_SETTINGS,
@@ -68,8 +68,8 @@ def read_call(given: Mapping[str, Any], *, where: str, also: frozenset[str] = fr
     """
     if not given:
         return {}
-    call = normalize_call(given)
     known = CALL_PARAMETERS | also
+    call = convert(without_inert(normalize_call(given), known), known)
     if not call.keys() <= known:
         reject_unknown(call, known, where=where, hints=HINTS)
     return call
@@ -103,8 +103,6 @@ def chat_request(
     for name, value in call.items():
         if name in REQUEST_PARAMETERS:
             body[name] = value
-    if not body.get("stop"):  # an empty list says that this call has none, and not every hub takes it
-        body.pop("stop", None)
     _settle_tools(body)
     if streamed:
         # A stream of either framework holds one message: further choices would be paid for and thrown away.
@@ -112,8 +110,21 @@ def chat_request(
         wanted = call.get("stream_usage")
         if not (own["stream_usage"] if wanted is None else wanted):
             body.setdefault("stream_options", {"include_usage": False})
-    body = {name: value for name, value in body.items() if value is not None}
+    if not body.get("logprobs") and body.get("top_logprobs") == 0:  # OpenAILike's default; vendors refuse it alone
+        del body["top_logprobs"]
+    disabled = _choose("disabled_params", call, own) or {}
+    body = {name: value for name, value in body.items() if not (_is_empty(value) or _disabled(name, value, disabled))}
+    body["messages"] = messages
     return ChatRequest(body, _options(own, call, on_attempt))
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value says nothing. An empty list of stop sequences or tools is an error to some hubs."""
+    return value is None or (isinstance(value, (str, list, tuple, dict)) and not value)
+
+
+def _disabled(name: str, value: Any, disabled: Mapping[str, Any]) -> bool:
+    return name in disabled and (disabled[name] is None or value in disabled[name])
 
 
 def _settle_tools(body: dict[str, Any]) -> None:
@@ -174,7 +185,7 @@ def _options(
     return CallOptions(
         fallbacks=read_fallbacks(_choose("fallbacks", call, own)),
         policy=policy_of(read_policy(_choose("failover", call, own)), _choose("max_retries", call, own)),
-        timeout=_choose("timeout", call, own),
+        timeout=read_seconds(_choose("timeout", call, own)),
         total_timeout=_choose("total_timeout", call, own),
         headers=call.get("headers"),
         extra_body=joined_body(extra_body, call.get("extra_body")),

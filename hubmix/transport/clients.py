@@ -12,16 +12,22 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from importlib.util import find_spec
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import anyio
+
 from hubmix._compat import http
+from hubmix.errors import ConfigurationError
 from hubmix.transport.endpoint import is_loopback
 
 if TYPE_CHECKING:
     import openai
+
+    from hubmix.transport.endpoint import KeyProvider
 
 _LOOP_ATTRIBUTE = "_hubmix_clients"
 
@@ -83,10 +89,12 @@ class ClientPool:
 
     Args:
         base_url: The hub's base URL.
-        api_key: The key itself; it goes into the clients' headers and is kept nowhere else in readable form.
+        api_key: The key itself, or a function that returns it for each request. It goes into the clients' headers and
+            is kept nowhere else in readable form.
         headers: Sent with every request; a header set to None is left out.
         http_client: A client of the user's for sync calls; never closed here.
         http_async_client: The same for async calls; it belongs to the loop the user made it for.
+        query: Parameters of the URL of every request.
     """
 
     __slots__ = (
@@ -95,6 +103,7 @@ class ClientPool:
         "_key",
         "_lock",
         "_pid",
+        "_query",
         "_sync",
         "_token",
         "_user_async",
@@ -105,14 +114,17 @@ class ClientPool:
     def __init__(
         self,
         base_url: str,
-        api_key: str,
+        api_key: str | KeyProvider,
         headers: Mapping[str, str | None],
         http_client: Any = None,
         http_async_client: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
     ) -> None:
         self.base_url = base_url
         self._key = api_key
         self._headers = dict(headers)
+        self._query = dict(query or {})
         self._user_sync = http_client
         self._user_async = http_async_client
         self._lock = threading.Lock()
@@ -137,7 +149,7 @@ class ClientPool:
         """Whether the hub is on this machine: HTTP_PROXY would carry the key off it in the open."""
         return self.base_url.startswith("http://") and is_loopback(urlsplit(self.base_url).hostname or "")
 
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self, *, waits: bool) -> dict[str, Any]:
         from openai import Omit
 
         # The SDK would send OpenAI's organisation and project from the environment to whatever server it is pointed at.
@@ -145,8 +157,11 @@ class ClientPool:
         headers.update(dict.fromkeys(_TELEMETRY), **self._headers)
         headers = {name: Omit() if value is None else value for name, value in headers.items()}
         # The SDK makes no client without a key. Without one only public pages are asked, and this is not sent there.
-        key = self._key or "no-key"
-        return {"base_url": self.base_url, "api_key": key, "max_retries": 0, "default_headers": headers}
+        key: Any = self._key or "no-key"
+        if not isinstance(key, str):
+            key = _sync_key(key) if waits else _async_key(key)
+        arguments = {"base_url": self.base_url, "api_key": key, "max_retries": 0, "default_headers": headers}
+        return {**arguments, "default_query": self._query} if self._query else arguments
 
     def sync(self) -> openai.OpenAI:
         """The client for sync calls; thread-safe."""
@@ -162,7 +177,7 @@ class ClientPool:
                 inner = self._user_sync or openai.DefaultHttpxClient(
                     follow_redirects=False, limits=_limits(), trust_env=not self.local
                 )
-                self._sync = openai.OpenAI(http_client=inner, **self._arguments())
+                self._sync = openai.OpenAI(http_client=inner, **self._arguments(waits=True))
             return self._sync
 
     async def current(self) -> openai.AsyncOpenAI:
@@ -183,11 +198,11 @@ class ClientPool:
         import openai
 
         if self._user_async is not None:
-            self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments())
+            self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments(waits=False))
             return self._async
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
         inner = async_http_client(fast=find_spec("httpx_aiohttp") is not None, local=self.local)
-        client = openai.AsyncOpenAI(http_client=inner, **self._arguments())
+        client = openai.AsyncOpenAI(http_client=inner, **self._arguments(waits=False))
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
         clients[self._token] = (client, closer)
@@ -210,6 +225,27 @@ class ClientPool:
             client, closer = known
             await client.close()
             await closer.aclose()
+
+
+def _sync_key(provider: KeyProvider) -> Callable[[], str]:
+    def key() -> str:
+        found = provider()
+        if isinstance(found, str):
+            return found
+        if isinstance(found, Coroutine):
+            found.close()
+        raise ConfigurationError("api_key is an async function: a sync call needs a plain one that returns the key.")
+
+    return key
+
+
+def _async_key(provider: KeyProvider) -> Callable[[], Awaitable[str]]:
+    async def key() -> str:
+        # A plain function may ask a server for the key, which must not block the event loop.
+        found = provider() if iscoroutinefunction(provider) else await anyio.to_thread.run_sync(provider)
+        return found if isinstance(found, str) else await found
+
+    return key
 
 
 async def _closing(client: openai.AsyncOpenAI) -> AsyncGenerator[None, None]:

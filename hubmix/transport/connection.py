@@ -25,6 +25,7 @@ class Connection:
         headers: Sent with every request; one set to None is left out.
         timeout: Seconds for one attempt, or None for the default.
         rate_limit: The limit on requests, as it was given.
+        query: Parameters of the URL of every request.
         http_client: A client of the user's for sync calls.
         http_async_client: The same for async calls.
     """
@@ -37,6 +38,7 @@ class Connection:
         *,
         timeout: float | None = None,
         rate_limit: str | SharedRateLimit | None = None,
+        query: Mapping[str, Any] | None = None,
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
@@ -45,6 +47,7 @@ class Connection:
         self.rate_limit = rate_limit
         self._credential = credential
         self._headers = dict(headers)
+        self._query = dict(query or {})
         self._clients = (http_client, http_async_client)
         self._begin()
 
@@ -66,18 +69,23 @@ class Connection:
     @property
     def key_id(self) -> str:
         """A salted hash that tells this key from others."""
+        if self._credential.provider is not None:
+            return fingerprint(SecretStr(self._credential.identity))
         return fingerprint(self._key())
 
     @property
     def headers_id(self) -> str:
         """A salted hash that tells these headers from others, whose values may be secrets."""
-        return fingerprint(SecretStr(repr(sorted(self._headers.items()))))
+        told = sorted(self._headers.items()), sorted(self._query.items())
+        return fingerprint(SecretStr(repr(told if self._query else told[0])))
 
     @property
     def key_source(self) -> str:
         """A variable's name, ``"argument"`` or ``"none"``."""
         if self._credential.variable:
             return self._credential.variable
+        if self._credential.provider is not None:
+            return "function"
         return "argument" if self._credential.value is not None else "none"
 
     @property
@@ -90,7 +98,7 @@ class Connection:
 
     def require_key(self) -> None:
         """Raise :class:`ConfigurationError` if there is no key to send."""
-        if self._key() is None:
+        if self._key() is None and self._credential.provider is None:
             raise missing_key(self.endpoint)
 
     @property
@@ -103,7 +111,13 @@ class Connection:
                 if self._pool is None:
                     key = self._key()
                     text = key.get_secret_value() if key is not None else ""
-                    self._pool = ClientPool(self.base_url, text, self._headers, *self._clients)
+                    self._pool = ClientPool(
+                        self.base_url,
+                        self._credential.provider or text,
+                        self._headers,
+                        *self._clients,
+                        query=self._query,
+                    )
         return self._pool
 
     def limiter(self) -> Limiter | None:

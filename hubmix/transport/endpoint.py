@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import NoneType
@@ -26,6 +26,9 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")  # resolvers read these single label
 _LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".localhost")  # names that no public server has
 
 
+KeyProvider = Callable[[], "str | Awaitable[str]"]
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """A key and where it came from.
@@ -33,16 +36,23 @@ class Credential:
     Args:
         value: the key, or None.
         variable: the environment variable's name; None if the key was given in the code.
+        provider: a function, plain or async, that returns the key of each request.
     """
 
     value: SecretStr | None = None
     variable: str | None = None
+    provider: KeyProvider | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells this key from others. A function is told apart by itself, without being called."""
+        return "" if self.provider is None else f"function {id(self.provider)}"
 
     def __reduce__(self) -> tuple[object, ...]:
         # A key from the environment stays there: a worker process reads the same variable. A key given in the code
         # exists nowhere else and travels along.
         value = None if self.variable or self.value is None else self.value.get_secret_value()
-        return _restore_credential, (value, self.variable)
+        return _restore_credential, (value, self.variable, self.provider)
 
     def resolve(self, environ: Mapping[str, str]) -> SecretStr | None:
         """Return the key, read again from its variable if it travelled without it."""
@@ -52,8 +62,8 @@ class Credential:
         return SecretStr(found) if found else None
 
 
-def _restore_credential(value: str | None, variable: str | None) -> Credential:
-    return Credential(None if value is None else SecretStr(value), variable)
+def _restore_credential(value: str | None, variable: str | None, provider: KeyProvider | None = None) -> Credential:
+    return Credential(None if value is None else SecretStr(value), variable, provider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +224,9 @@ def is_local(host: str) -> bool:
     return name.endswith(_LOCAL_SUFFIXES)
 
 
-def resolve_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Mapping[str, str]) -> Credential:
+def resolve_key(
+    api_key: str | SecretStr | KeyProvider | None, endpoint: Endpoint, environ: Mapping[str, str]
+) -> Credential:
     """Decide which key is sent: `api_key`, else `HUBMIX_API_KEY`, the hub's own variable, `OPENAI_API_KEY`.
 
     The last one only if `OPENAI_BASE_URL` names this very host: an OpenAI key never goes to another company's server
@@ -223,6 +235,8 @@ def resolve_key(api_key: str | SecretStr | None, endpoint: Endpoint, environ: Ma
     Raises:
         ConfigurationError: the key is empty, or cannot stand in a header.
     """
+    if callable(api_key):
+        return Credential(provider=api_key)
     if api_key is not None:
         secret = api_key if isinstance(api_key, SecretStr) else SecretStr(str(api_key))
         text = secret.get_secret_value().strip()

@@ -102,6 +102,8 @@ ALIASES: Mapping[str, str] = {
     "request_timeout": "timeout",
     "stop_sequences": "stop",
     "audio_config": "audio",
+    "openai_organization": "organization",
+    "show_progress_bar": "show_progress",
     "default_header": "default_headers",
     "extra_headers": "default_headers",
     "async_http_client": "http_async_client",
@@ -110,7 +112,7 @@ ALIASES: Mapping[str, str] = {
 
 # What ChatOpenAI takes as `model_kwargs` and LlamaIndex's OpenAI as `additional_kwargs` goes to the SDK's `create`, so
 # the SDK's own arguments may stand there next to fields of the body.
-_HOLDERS = ("model_kwargs", "additional_kwargs")
+HOLDERS = ("model_kwargs", "additional_kwargs")
 # ChatOpenAI's word for which API to use.
 _RESPONSES_OR_CHAT = "use_responses_api"
 _MERGED = frozenset({"extra_body", "default_headers", "headers"})
@@ -137,9 +139,9 @@ def normalize_names(
     for given, value in values.items():
         if given == _RESPONSES_OR_CHAT:
             _add(result, written, "api", value if value is None else "responses" if value else "chat", given)
-        elif given not in _HOLDERS:
+        elif given not in HOLDERS:
             _add(result, written, aliases.get(given, given), value, given)
-    for holder in _HOLDERS:
+    for holder in HOLDERS:
         if values.get(holder) is not None:
             vendors = _open(holder, values[holder], result, written, known, aliases)
             if vendors:
