@@ -75,8 +75,16 @@ def _passed(block: Mapping[str, Any]) -> Part:
     return {key: value for key, value in block.items() if key not in ("index", "id", "extras")}
 
 
+# Keys of a text block that are LangChain's, or that another provider's answer brought; a vendor's own keys are sent.
+_NOT_SENT = frozenset(
+    {"type", "text", "index", "id", "extras", "annotations", "citations", "source_type", "mime_type", "metadata"}
+    | {"signature", "phase", "logprobs"}
+)
+
+
 def _text(block: Mapping[str, Any]) -> Part:
-    return {"type": "text", "text": block.get("text") or ""}
+    own = {key: value for key, value in block.items() if key not in _NOT_SENT and value is not None}
+    return {"type": "text", "text": block.get("text") or "", **own}
 
 
 def _json(block: Mapping[str, Any]) -> Part:

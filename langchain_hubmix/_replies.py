@@ -27,8 +27,10 @@ def from_reply(reply: Reply) -> AIMessage:
         `["reasoning_details"]`, exactly as it came); valid and invalid tool calls apart; token counts in
         `usage_metadata`; and everything else in `response_metadata`.
     """
+    name = reply.extra.get("name")
     return AIMessage(
         content=reply.text,
+        name=name if isinstance(name, str) else None,
         additional_kwargs=message_extras(reply),
         response_metadata={"model_provider": PROVIDER, **metadata(reply)},
         tool_calls=[tool_call(name=c.name, args=c.args, id=c.id) for c in reply.tool_calls if c.args is not None],

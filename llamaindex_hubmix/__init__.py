@@ -9,9 +9,13 @@ Settings.embed_model = HubmixEmbedding(model="text-embedding-3-small")
 ```
 """
 
-from llamaindex_hubmix._callbacks import HubmixFailoverEvent
-from llamaindex_hubmix.embeddings import HubmixEmbedding
-from llamaindex_hubmix.llms import Hubmix
-from llamaindex_hubmix.rerank import HubmixRerank
+from hubmix._compat import extra
+
+extra("llama_index.core", "llamaindex_hubmix", "llamaindex")  # before the imports below need it
+
+from llamaindex_hubmix._callbacks import HubmixFailoverEvent  # noqa: E402
+from llamaindex_hubmix.embeddings import HubmixEmbedding  # noqa: E402
+from llamaindex_hubmix.llms import Hubmix  # noqa: E402
+from llamaindex_hubmix.rerank import HubmixRerank  # noqa: E402
 
 __all__ = ["Hubmix", "HubmixEmbedding", "HubmixFailoverEvent", "HubmixRerank"]

@@ -23,7 +23,7 @@ from hubmix.wire.parameters import (
 if TYPE_CHECKING:
     from hubmix.wire.trace import Attempt
 
-_CALL_NAMES = {**ALIASES, **dict.fromkeys(("default_headers", "default_header", "extra_headers"), "headers")}
+_CALL_NAMES = {**ALIASES, **dict.fromkeys(("default_headers", "default_header", "extra_headers", "headers"), "headers")}
 _STEERING = frozenset(ChatCallFields.model_fields) | {"model", "headers"}
 CALL_PARAMETERS = REQUEST_PARAMETERS | _STEERING
 """What a single call may say."""

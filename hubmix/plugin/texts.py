@@ -68,7 +68,8 @@ def rerank_payload(own: Mapping[str, Any], query: str, documents: Sequence[Any],
     wanted = own["top_n"] if top_n is None else top_n
     if wanted is not None and wanted < 1:
         raise ConfigurationError(f"top_n is how many documents to keep, 1 or more, not {wanted}.")
-    return payload if wanted is None else {**payload, "top_n": min(wanted, len(documents))}
+    # Always sent: some endpoints require it, and to every other one the number of documents is the default.
+    return {**payload, "top_n": len(documents) if wanted is None else min(wanted, len(documents))}
 
 
 def ranking(reply: RerankReply, top_n: int | None) -> list[tuple[int, float]]:

@@ -106,6 +106,7 @@ ALIASES: Mapping[str, str] = {
     "show_progress_bar": "show_progress",
     "default_header": "default_headers",
     "extra_headers": "default_headers",
+    "headers": "default_headers",
     "async_http_client": "http_async_client",
 }
 """What ChatOpenAI, OpenAI's SDK, OpenAILike and others call the same thing."""

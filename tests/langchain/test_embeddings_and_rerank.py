@@ -202,7 +202,7 @@ async def test_top_n(server: EmbeddedHub, rerank: Any) -> None:
     assert len(rerank(top_n=9).compress_documents(DOCUMENTS, "cat")) == 3
     assert server.requests[-1].json["top_n"] == 3
     rerank().compress_documents(DOCUMENTS, "cat")
-    assert "top_n" not in server.requests[-1].json
+    assert server.requests[-1].json["top_n"] == 3  # some endpoints answer 400 without it
     for best in (
         rerank().rerank(["a", "a cat"], "cat", top_n=1),
         await rerank().arerank(["a", "a cat"], "cat", top_n=1),

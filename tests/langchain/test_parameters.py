@@ -170,16 +170,14 @@ def test_an_unknown_parameter_names_the_near_one() -> None:
 
 def test_names_of_the_openai_classes_say_what_to_do_instead() -> None:
     for make, name, what in (
-        (ChatHubmix, "default_query", "http_client"),
-        (ChatHubmix, "organization", "leave it out"),
         (ChatHubmix, "openai_proxy", "HTTPS_PROXY"),
         (ChatHubmix, "use_previous_response_id", "store=True"),
         (ChatHubmix, "tools", "bind_tools"),
-        (HubmixEmbeddings, "check_embedding_ctx_length", "leave it out"),
+        (HubmixEmbeddings, "skip_empty", "leave such texts out"),
     ):
         with pytest.raises(ConfigurationError, match=f"{make.__name__} has no parameter '{name}': .*{what}"):
             make(**{"model": "m", "base_url": URL, "api_key": KEY, name: "x"})
-    for name, what in (("organization", "leave it out"), ("base_url", "another model object")):
+    for name, what in (("organization", "another model object"), ("base_url", "another model object")):
         with pytest.raises(ConfigurationError, match=f"A call of ChatHubmix has no parameter '{name}': .*{what}"):
             body(llm(), **{name: "x"})
 
@@ -199,11 +197,6 @@ def test_the_query_that_stands_in_for_default_query(server: EmbeddedHub) -> None
 
 
 def test_forms_that_chatopenai_takes_beside(server: EmbeddedHub) -> None:
-    with pytest.raises(ConfigurationError, match=r"api_key is a string.*auth="):
-        llm(api_key=lambda: KEY)
-    for timeout in ((1, 2), http().Timeout(5, connect=1)):
-        with pytest.raises(ConfigurationError, match="timeout is one number of seconds"):
-            llm(timeout=timeout)
     assert "stream_options" not in body(llm(stream_usage=None), streamed=True, stream_usage=None)
     with pytest.raises(ConfigurationError, match="headers must be a dict of names and values, not int"):
         llm().invoke("Hello", extra_headers=5)
@@ -258,7 +251,7 @@ def test_options_of_the_wrong_kind_are_refused() -> None:
     for wrong, what in (
         ({"fallbacks": "gpt-4o"}, r"fallbacks=\['gpt-4o'\]"),
         ({"timeout": -1}, "timeout must be more than 0 seconds.*not -1"),
-        ({"timeout": (1, 2)}, "timeout must be more than 0 seconds"),
+        ({"timeout": (1, -2)}, "timeout must be more than 0 seconds"),
         ({"total_timeout": 0}, "total_timeout must be more than 0"),
         ({"extra_body": [1]}, "extra_body is a dict of fields, not a list"),
         ({"fallbacks": 5}, "fallbacks must be a list of model IDs or 'auto', not 5"),

@@ -344,3 +344,9 @@ def test_a_long_history_costs_in_proportion() -> None:
         return best
 
     assert cost(4_000) < 40 * max(cost(400), 1e-5)
+
+
+def test_a_vendors_own_key_of_a_text_block_is_sent() -> None:
+    marked = {"type": "text", "text": "long", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    blocks = [marked, {"type": "text", "text": "q", "id": "lc_1", "index": 0, "annotations": [], "citations": None}]
+    assert to_wire([HumanMessage(blocks)])[0]["content"] == [marked, {"type": "text", "text": "q"}]

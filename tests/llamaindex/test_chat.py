@@ -283,12 +283,11 @@ def test_audio_may_be_asked_for_under_the_name_of_llama_index(llm: Hubmix, serve
     [
         ({"temprature": 1}, "Did you mean 'temperature'"),
         ({"fallback": ["m"]}, "Did you mean 'fallbacks'"),
-        ({"is_chat_model": True}, "leave it out"),
-        ({"should_use_structured_outputs": True}, "structured_output_method"),
+        ({"strict": True}, "structured_output_method"),
         ({"openai_client": object()}, "http_client"),
         ({"async_openai_client": object()}, "http_async_client"),
         ({"api_version": "1"}, "leave it out"),
-        ({"deployment_name": "m"}, "as model"),
+        ({"deployment_name": "n"}, "as model"),
     ],
 )
 def test_an_unknown_parameter_says_what_to_do(server: EmbeddedHub, wrong: dict[str, Any], hint: str) -> None:
@@ -297,10 +296,14 @@ def test_an_unknown_parameter_says_what_to_do(server: EmbeddedHub, wrong: dict[s
 
 
 @pytest.mark.parametrize("kind", [HubmixEmbedding, HubmixRerank])
-@pytest.mark.parametrize("name", ["reuse_client", "api_version", "deployment_name", "openai_client", "fallbacks"])
+@pytest.mark.parametrize("name", ["api_version", "deployment_name", "openai_client", "fallbacks"])
 def test_so_do_embeddings_and_rerank(kind: Any, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{kind.__name__} has no parameter '{name}': "):
         kind("m", **{name: "x"})
+
+
+def test_a_switch_of_openailike_chooses_the_method() -> None:
+    assert Hubmix("m", should_use_structured_outputs=True).structured_output_method == "json_schema"
 
 
 def test_an_unknown_parameter_of_a_call_names_the_near_one(llm: Hubmix, server: EmbeddedHub) -> None:

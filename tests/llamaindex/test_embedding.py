@@ -146,4 +146,5 @@ def test_both_names_of_the_model(server: EmbeddedHub) -> None:
 
 def test_a_parameter_of_openais_class_says_what_to_do(server: EmbeddedHub) -> None:
     with pytest.raises(ConfigurationError, match="leave it out"):
-        HubmixEmbedding("m", mode="text_search")
+        HubmixEmbedding("m", api_version="2024-02-01")
+    assert HubmixEmbedding("m", mode="text_search").hub  # one model serves texts and queries
