@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 # What a terminal obeys, what turns the order of the letters around, and halves of letters, which cannot be written.
@@ -32,13 +34,19 @@ _GO_DIAL = re.compile(r"\b(dial|read|write) (tcp|udp)[46]? \S+?(->\S+?)?(?=: |\s
 _GO_LOOKUP = re.compile(r"\blookup \S+( on \S+?)?(?=: |\s|$)")
 
 
-def redact(text: str) -> str:
-    """`text` without keys, credentials, query strings and the vendor's address; the words stay readable.
+def redact(text: str, secrets: Collection[str] = ()) -> str:
+    """Return `text` without keys, credentials, query strings and the vendor's address.
+
+    Args:
+        text: what a hub said.
+        secrets: keys that are taken out whatever they look like.
 
     Example:
         >>> redact("[sk-abc***xyz] is spent")
         '[sk-***] is spent'
     """
+    for secret in secrets:
+        text = text.replace(secret, "***")
     text = _KEY.sub(lambda found: f"{found.group(1) or ''}***", text)
     text = _BEARER.sub(r"\1 ***", text)
     text = _USERINFO.sub(r"\1", text)
@@ -46,6 +54,17 @@ def redact(text: str) -> str:
     text = _GO_REQUEST.sub(r"\1 [vendor's URL]", text)
     text = _GO_DIAL.sub(r"\1 \2 [vendor's address]", text)
     return _GO_LOOKUP.sub("lookup [vendor's host]", text)
+
+
+def redact_value(value: Any, secrets: Collection[str] = ()) -> Any:
+    """Return a JSON value with every string and every name in it redacted."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, list):
+        return [redact_value(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {redact(str(name), secrets): redact_value(item, secrets) for name, item in value.items()}
+    return value
 
 
 def public_url(url: str) -> str:

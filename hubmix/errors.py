@@ -99,6 +99,7 @@ class HubmixError(Exception):
         request_id: the hub's request id, for its support.
         hub_message: the hub's own words, in whatever language; keys and addresses taken out.
         retry_after: seconds after which another try makes sense.
+        body: the decoded body of the hub's error, keys taken out; None if there was none.
     """
 
     is_retryable: bool = False
@@ -117,6 +118,7 @@ class HubmixError(Exception):
         request_id: str | None = None,
         hub_message: str | None = None,
         retry_after: float | None = None,
+        body: Any = None,
     ) -> None:
         # Not super().__init__: beside a group, or the user's own base, it would want other arguments.
         self.args = (message,)
@@ -129,6 +131,7 @@ class HubmixError(Exception):
         self.request_id = request_id
         self.hub_message = hub_message
         self.retry_after = retry_after
+        self.body = body
         self.attempts: list[Any] = []
         """Every attempt of the call (`hubmix.failover.drivers.Attempt`), where the error ended a call."""
 
@@ -304,7 +307,7 @@ class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
         return AllModelsFailedError(self.message, excs, attempts=self.attempts, **details)
 
 
-_DETAILS = ("kind", "scope", "status", "code", "model", "base_url", "request_id", "hub_message", "retry_after")
+_DETAILS = ("kind", "scope", "status", "code", "model", "base_url", "request_id", "hub_message", "retry_after", "body")
 
 
 def rebuild(

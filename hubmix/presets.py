@@ -9,6 +9,13 @@ from urllib.parse import urlsplit
 Dialect = Literal["aihubmix", "new-api", "generic"]
 
 
+GATEWAY_ERROR_TYPES = frozenset(
+    f"{gateway}_{kind}" for gateway in ("new_api", "one_api", "one_hub") for kind in ("error", "panic")
+)
+"""The `type` of errors that gateways of the New API family make themselves; done-hub writes one-hub's."""
+AIHUBMIX_ERROR_TYPES = frozenset({"Aihubmix_api_error", "Aihubmix_api_panic"})
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
     """What is known of a hub before it is asked.
@@ -30,7 +37,7 @@ class Preset:
     mirrors: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
     catalog_sources: tuple[str, ...] = ("new-api", "openai")
-    own_error_types: frozenset[str] = frozenset({"new_api_error", "new_api_panic", "one_api_error"})
+    own_error_types: frozenset[str] = GATEWAY_ERROR_TYPES
     reasoning_replay: Literal["reasoning_details", "reasoning_content", "both"] = "both"
     balance: Dialect = "generic"
 
@@ -44,7 +51,7 @@ AIHUBMIX = Preset(
     mirrors=("https://api.inferera.com/v1",),
     key_variables=("AIHUBMIX_API_KEY",),
     catalog_sources=("aihubmix", "openai"),
-    own_error_types=frozenset({"Aihubmix_api_error", "one_api_error", "new_api_error", "new_api_panic"}),
+    own_error_types=GATEWAY_ERROR_TYPES | AIHUBMIX_ERROR_TYPES,
     reasoning_replay="reasoning_details",
     balance="aihubmix",
 )
@@ -60,7 +67,7 @@ CUSTOM = Preset(
     name="custom",
     base_url="",
     catalog_sources=("new-api", "openai", "one-hub", "litellm"),
-    own_error_types=frozenset({"new_api_error", "new_api_panic", "one_api_error", "Aihubmix_api_error"}),
+    own_error_types=GATEWAY_ERROR_TYPES | AIHUBMIX_ERROR_TYPES,
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (AIHUBMIX, AIHUBAPI)}

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from hubmix.failover import failures
 from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.table import TABLE
+from hubmix.presets import AIHUBMIX_ERROR_TYPES, GATEWAY_ERROR_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HUB_TYPES: frozenset[str] = frozenset({"new_api_error", "new_api_panic", "one_api_error", "Aihubmix_api_error"})
+HUB_TYPES: frozenset[str] = GATEWAY_ERROR_TYPES | AIHUBMIX_ERROR_TYPES
 """The error types in which the known gateways speak for themselves; a preset may have its own."""
 
 # Codes that only a gateway itself gives, without a type beside them (recorded: user_self_with_key).

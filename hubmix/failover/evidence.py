@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from hubmix.errors import HubmixError, Scope
 
@@ -31,6 +32,7 @@ class Fault(str, Enum):
     VENDOR = "the vendor behind the hub"
     NETWORK = "the connection"
     LIMIT = "your time limit"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,9 @@ class Evidence:
         cause: "status" (an HTTP error status), "error_body" (an error object inside a 200 answer or a stream), "html",
             "undecodable", "no_choices", "empty_answer", "empty_stream", "no_finish" (a stream that ended without finish
             reason), "cut" (closed in the middle of an answer), "reset", "refused", "dns", "tls", "connect_timeout",
-            "pool_timeout", "read_timeout", "first_token_timeout", "idle_timeout", "total_timeout" or "stream_options"
-            (the vendor refused that parameter, which is left out from now on).
+            "pool_timeout", "proxy" (the proxy failed), "own_delay" (this process was late), "read_timeout",
+            "first_token_timeout", "idle_timeout", "total_timeout", "failed_finish" (a finish reason that names a
+            failure) or "amended" (the body is changed for the next request).
         phase: "connect", "open" (sent, no headers yet), "body" (headers came) or "committed" (content reached the
             caller).
         status: the HTTP status, if any came.
@@ -89,7 +92,8 @@ class Evidence:
         request_id: the hub's request id.
         empty_body: the answer had no body at all.
         open_tool_call: a stream ended inside a tool call.
-        finish_reason: the standard finish reason of an empty answer.
+        finish_reason: the standard finish reason of an empty answer or of one that was broken off.
+        body: the decoded body of the error without keys; text if it was no JSON.
     """
 
     cause: str
@@ -104,6 +108,7 @@ class Evidence:
     empty_body: bool = False
     open_tool_call: bool = False
     finish_reason: str | None = None
+    body: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,9 @@ class Failure:
             of retries.
         throttled: requests are counted; the hub's words may say how long to wait.
         suggests: the model ID may be mistyped; similar IDs of the catalog are offered.
+        ask_one_more: nobody knows what the refusal means: the next route is asked once.
+        other_api: the same model may answer over another API.
+        least_wait: the shortest wait before a retry, in seconds; it doubles like the backoff.
         mid_stream: part of the answer had reached the caller.
         error: the exception that a caller gets.
     """
@@ -152,6 +160,9 @@ class Failure:
     amended: bool = False
     throttled: bool = False
     suggests: bool = False
+    ask_one_more: bool = False
+    other_api: bool = False
+    least_wait: float = 0.0
     mid_stream: bool = False
     error: type[HubmixError] = HubmixError
 
@@ -177,6 +188,8 @@ class Row:
         empty_code: the body has no error code.
         empty_body: there is no body, or an HTML page in its place.
         finish_reasons: of an empty answer.
+        unless: a pattern in the message that rules the row out.
+        not_json: the body is no JSON object.
     """
 
     signal: str
@@ -191,6 +204,8 @@ class Row:
     empty_code: bool = False
     empty_body: bool = False
     finish_reasons: frozenset[str] = frozenset()
+    unless: re.Pattern[str] | None = None
+    not_json: bool = False
 
     def matches(self, evidence: Evidence, *, status: int, speaker: str, own_type: bool) -> bool:
         """Whether this row is about `evidence`; `status` is the effective one, 0 where none came."""
@@ -203,7 +218,9 @@ class Row:
             and (not self.empty_code or not evidence.code)
             and (not self.empty_body or _says_nothing(evidence))
             and (not self.finish_reasons or evidence.finish_reason in self.finish_reasons)
+            and (not self.not_json or not isinstance(evidence.body, dict))
             and self._says(evidence)
+            and not (self.unless and self.unless.search(evidence.message))
         )
 
     def _says(self, evidence: Evidence) -> bool:

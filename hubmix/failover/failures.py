@@ -56,6 +56,17 @@ BAD_REQUEST = _of_request(
     "Correct the request; another model would refuse it alike.",
     error=BadRequestError,
 )
+REFUSED = Failure(
+    "refused",
+    None,
+    Recovery.NEXT,
+    NONE,
+    Fault.UNKNOWN,
+    "The model {model} refused the request, for a reason that is not known here.",
+    "Read the words of the refusal; if another model refuses too, correct the request.",
+    ask_one_more=True,
+    error=BadRequestError,
+)
 CONTEXT = _of_request(
     "context",
     Recovery.NEXT,
@@ -140,6 +151,36 @@ NOT_FOUND = _of_model(
     error=ModelNotFoundError,
     suggests=True,
 )
+RETIRED = _of_model(
+    "retired",
+    Recovery.NEXT,
+    Cooldown(Scope.MODEL, 300),
+    Fault.REQUEST,
+    "The model {model} has been retired.",
+    "Use its successor, or another model of hub.models.list().",
+    error=ModelNotFoundError,
+    suggests=True,
+)
+WRONG_API = _of_model(
+    "wrong_api",
+    Recovery.NEXT,
+    NONE,
+    Fault.REQUEST,
+    "The model {model} is not served over this API of the hub.",
+    "Leave `api` at its default, or name the API that serves the model: hub.models.get(...).apis.",
+    error=CapabilityError,
+    other_api=True,
+)
+MALFORMED = _of_model(
+    "malformed",
+    Recovery.RETRY,
+    NONE,
+    Fault.VENDOR,
+    "The model {model} wrote a malformed tool call or object, and its vendor refused it.",
+    "Ask again, simplify the tools or the schema, or use another model; `.body` has what it wrote.",
+    retries=1,
+    error=MalformedAnswerError,
+)
 NO_CHANNEL = _of_model(
     "no_channel",
     Recovery.NEXT,
@@ -174,7 +215,7 @@ CHANNEL_QUOTA = _of_model(
     Cooldown(Scope.MODEL, 300),
     Fault.VENDOR,
     "The hub's own account at the vendor of the model {model} is empty; your balance is not concerned.",
-    "Use another model, or tell the hub.",
+    "Use another model, or tell the hub. Only if this base URL is the vendor itself, check your own balance.",
     error=ModelUnavailableError,
 )
 UNREADABLE = _of_model(
@@ -266,6 +307,15 @@ INTERRUPTED = _of_model(
     mid_stream=True,
 )
 
+BROKEN_OFF = _of_model(
+    "interrupted",
+    Recovery.NEXT,
+    COUNTED,
+    Fault.VENDOR,
+    "The vendor of the model {model} broke the answer off and said so in its finish reason.",
+    "Ask again, or use another model; what arrived is in `.partial`.",
+    error=StreamInterruptedError,
+)
 UNSTEADY = _of_model(
     "server",
     Recovery.RETRY,
@@ -324,6 +374,40 @@ CONNECT = Failure(
     Fault.NETWORK,
     "The hub could not be reached for the model {model}.",
     "Check the base URL, the network, the proxy and the certificates; if they are right, the hub is down.",
+    never_next=True,
+    error=HubConnectionError,
+)
+HUB_OVERLOADED = Failure(
+    "hub_overloaded",
+    Scope.ENDPOINT,
+    Recovery.RETRY,
+    ENDPOINT_COUNTED,
+    Fault.HUB,
+    "The hub itself is overloaded and answers no call, whatever the model (asked for the model {model}).",
+    "Wait and try again, or use another hub; another model of this one adds to its load.",
+    never_next=True,
+    least_wait=2.0,
+    error=ServerError,
+)
+OWN_DELAY = Failure(
+    "own_delay",
+    None,
+    Recovery.RETRY,
+    NONE,
+    Fault.LIMIT,
+    "This process was too busy, or its time limit too short, to reach the hub for the model {model}.",
+    "Allow a longer timeout, or run less at once in this process; the hub is not at fault.",
+    never_next=True,
+    error=HubTimeoutError,
+)
+PROXY = Failure(
+    "connect",
+    Scope.ENDPOINT,
+    Recovery.RETRY,
+    NONE,
+    Fault.NETWORK,
+    "The proxy on the way to the hub failed, so the model {model} could not be asked.",
+    "Check HTTPS_PROXY, HTTP_PROXY and the proxy itself; NO_PROXY leaves a host out.",
     never_next=True,
     error=HubConnectionError,
 )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from hubmix._text import public_url, redact
+from hubmix._text import one_line, public_url, redact
 from hubmix.errors import HubmixError, ModelNotFoundError, StreamInterruptedError
 from hubmix.failover import failures
 from hubmix.failover.evidence import Evidence, Failure, Fault
@@ -22,6 +22,7 @@ _FAULT = {
     Fault.VENDOR: "The fault is with the vendor behind the hub, not with you or your key.",
     Fault.NETWORK: "The fault is on the way between you and the hub.",
     Fault.LIMIT: "The limit is your own.",
+    Fault.UNKNOWN: "It cannot be told where the fault is.",
 }
 
 _REQUEST_ID = re.compile(r"\s*\((?:request id|tid): *[^)]*\)", re.IGNORECASE)
@@ -31,7 +32,7 @@ _ENGLISH = re.compile(r"[\x20-\x7e\u00a0-\u024f\u2010-\u203a\u20ac\s]*")
 
 def own_words(message: str) -> str:
     """The hub's message on one line, with keys, addresses and the request id taken out; at most 500 characters."""
-    words = " ".join(redact(_REQUEST_ID.sub("", message)).split())
+    words = one_line(redact(_REQUEST_ID.sub("", message)))
     return words if len(words) <= 500 else words[:499] + "…"
 
 
@@ -60,12 +61,24 @@ def compose(
         parts.append(f"Did you mean {' or '.join(repr(name) for name in suggestions)}?")
     if failure.retry_after is not None:
         parts.append(f"Come back in {failure.retry_after:.3g} s.")
-    words = own_words(evidence.message)
-    if words and _ENGLISH.fullmatch(words):
-        parts.append(f'{_said_by(evidence)}: "{words}"')
-    elif words:
-        parts.append("The original words, which are not English, are in `.hub_message`.")
+    if words := own_words(evidence.message):
+        parts.append(_quoted(words, evidence))
     return " ".join(parts)
+
+
+def _quoted(words: str, evidence: Evidence) -> str:
+    """Return the hub's English words in quotes; words in another language stay in `.hub_message`."""
+    if _ENGLISH.fullmatch(words):
+        return f'{_said_by(evidence)}: "{words}"'
+    pieces = (piece.strip(" ,;:.-") for piece in _FOREIGN.split(words))
+    english = ". ".join(piece for piece in pieces if len(_WORD.findall(piece)) >= _SENTENCE)
+    rest = "The original words, which are not English, are in `.hub_message`."
+    return f'{_said_by(evidence)}: "{english}". {rest}' if english else rest
+
+
+_FOREIGN = re.compile(r"[^\x20-\x7e\u00a0-\u024f\u2010-\u203a\u20ac]+")
+_WORD = re.compile(r"(?<![\w-])[A-Za-z]{2,}(?![\w-])")
+_SENTENCE = 3  # English words in a row; fewer are names inside the foreign sentence
 
 
 def what_happened(failure: Failure, model: str) -> str:
@@ -135,6 +148,7 @@ def to_exception(
         "model": model,
         "base_url": public_url(base_url),
         "request_id": evidence.request_id or find_request_id(evidence.headers, evidence.message),
+        "body": evidence.body,
         "hub_message": own_words(evidence.message) or None,
         "retry_after": failure.retry_after,
     }

@@ -69,6 +69,7 @@ def all_failed(
         "request_id": last.request_id,
         "hub_message": last.hub_message,
         "retry_after": retry_after,
+        "body": last.body,
     }
     message = _all_failed_in_words(verdicts, trace, retry_after, note)
     return AllModelsFailedError(message, errors, attempts=trace.attempts, **details)

@@ -12,11 +12,10 @@ from hubmix._html import line
 from hubmix._text import plain
 from hubmix.catalog.cells import number, tidy
 from hubmix.failover.classify import classify
-from hubmix.failover.evidence import Evidence
 from hubmix.failover.report import to_exception
 from hubmix.presets import Dialect
+from hubmix.transport.answer import page_evidence
 from hubmix.transport.get import Ask, Conversation, Fetched, Fetcher, aconverse, converse
-from hubmix.wire.error_body import find_request_id, read_error_body
 
 UNLIMITED_NOTE = "unlimited key; the account's balance is not visible"
 SILENT_NOTE = "this hub does not say what is left on a key"
@@ -218,20 +217,9 @@ def _page(answer: Fetched | Exception, base_url: str) -> Any:
         # An error object under status 200, or the web page that unknown paths get, is as good as no page.
         payload = _json(answer)
         return None if "error" in _mapping(payload) else payload
-    error = read_error_body(answer.body)
-    evidence = Evidence(
-        "status",
-        "body",
-        status=answer.status,
-        code=error["code"],
-        type=error["type"],
-        param=error["param"],
-        message=error["message"] or "",
-        headers=answer.headers,
-        request_id=find_request_id(answer.headers, error["message"] or ""),
-        empty_body=not answer.body,
-    )
-    raise to_exception(classify(evidence), evidence, model="", base_url=base_url)
+    evidence = page_evidence(answer.status, answer.headers, answer.body)
+    # No vendor stands behind a page of the hub: whatever it says, the hub says it.
+    raise to_exception(classify(evidence, frozenset()), evidence, model="", base_url=base_url)
 
 
 def _json(answer: Fetched) -> Any:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hubmix._compat import http
+from hubmix._text import one_line, redact, redact_value
 from hubmix.failover.evidence import Evidence
 from hubmix.transport.events import EventDecoder
-from hubmix.wire.error_body import find_request_id, read_error_body
+from hubmix.wire.error_body import decode_error_body, find_request_id, holds_error, plain_text, read_error_body
+from hubmix.wire.values import AnswerError
 
 _EVIDENCE_HEADERS = ("retry-after-ms", "retry-after", "x-should-retry", "content-type", "date")
 
@@ -49,13 +51,22 @@ class Answer:
             status=self.status,
             message=message,
             headers=evidence_headers(self.headers),
-            request_id=self.request_id,
+            request_id=_shown(self.request_id, secrets_of(self.response)),
             **more,
         )
 
+    def failure_of(self, error: AnswerError | UnreadableBodyError, phase: str) -> Evidence:
+        """Evidence from what came in place of an answer; an error in any shape counts by what it says."""
+        if error.cause == "error_body" or (error.cause == "no_choices" and holds_error(error.body)):
+            return self.error_evidence(error.body, phase)
+        secrets = secrets_of(self.response)
+        said = f"{error.message} {error.body}" if isinstance(error.body, str) and error.body else error.message
+        body = redact_value(error.body, secrets)
+        return self.evidence(error.cause, phase, redact(said, secrets)[:1000], body=body)
+
     def error_evidence(self, body: Any, phase: str) -> Evidence:
         """Evidence from an error object that came under status 200."""
-        return _error_evidence("error_body", phase, self.status, self.headers, body)
+        return _error_evidence("error_body", phase, self.status, self.headers, body, secrets_of(self.response))
 
 
 def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -75,16 +86,24 @@ def decode(answer: Answer, body: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         html = "html" in answer.content_type or body[:1] == b"<"
         what = "a web page" if html else "nothing" if not body else "text that is no JSON"
-        raise UnreadableBodyError("html" if html else "undecodable", f"The hub answered with {what}.") from error
+        said = plain_text(body.decode("utf-8", "replace"))
+        raise UnreadableBodyError("html" if html else "undecodable", f"The hub answered with {what}.", said) from error
 
 
 class UnreadableBodyError(Exception):
-    """A body that is no JSON; ``cause`` is the word for it in :class:`hubmix.errors.Evidence`."""
+    """A body that is no JSON.
 
-    def __init__(self, cause: str, message: str) -> None:
+    Args:
+        cause: the word for it in `Evidence`.
+        message: what came, in English.
+        body: the first words of it.
+    """
+
+    def __init__(self, cause: str, message: str, body: str = "") -> None:
         super().__init__(message)
         self.cause = cause
         self.message = message
+        self.body = body
 
 
 _raw_decode = json.JSONDecoder().raw_decode
@@ -181,24 +200,53 @@ class Events:
 
 def status_evidence(response: Any) -> Evidence:
     """Evidence from an HTTP error status; the body has been read."""
-    return _error_evidence("status", "body", response.status_code, response.headers, response.content)
+    content, secrets = response.content, secrets_of(response)
+    return _error_evidence("status", "body", response.status_code, response.headers, content, secrets)
 
 
-def _error_evidence(cause: str, phase: str, status: int, headers: Mapping[str, str], body: Any) -> Evidence:
-    words = read_error_body(body)
+def page_evidence(status: int, headers: Mapping[str, str], body: bytes) -> Evidence:
+    """Evidence from the error status of a page, whose keys have been taken out."""
+    return _error_evidence("status", "body", status, headers, body, ())
+
+
+def _error_evidence(
+    cause: str, phase: str, status: int, headers: Mapping[str, str], body: Any, secrets: Collection[str]
+) -> Evidence:
+    decoded = redact_value(decode_error_body(body), secrets)
+    words = read_error_body(decoded)
     message = words["message"] or ""
     return Evidence(
         cause=cause,
         phase=phase,
         status=status,
-        code=words["code"],
-        type=words["type"],
-        param=words["param"],
+        code=_shown(words["code"]),
+        type=_shown(words["type"]),
+        param=_shown(words["param"]),
         message=message,
         headers=evidence_headers(headers),
-        request_id=find_request_id(headers, message),
+        request_id=_shown(find_request_id(headers, message), secrets),
         empty_body=isinstance(body, bytes) and not body.strip(),
+        body=decoded or None,
     )
+
+
+def secrets_of(response: Any) -> tuple[str, ...]:
+    """Return the keys that the request of a response carried: a hub may repeat one in its error."""
+    try:
+        headers = response.request.headers
+    except (AttributeError, RuntimeError):  # a response that was made by hand has no request
+        return ()
+    values = (headers.get(name, "").removeprefix("Bearer ").strip() for name in _KEY_HEADERS)
+    return tuple(value for value in values if len(value) >= _SHORTEST_KEY)
+
+
+_KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+_SHORTEST_KEY = 6  # characters; taking out a shorter one would spoil ordinary words
+
+
+def _shown(text: str | None, secrets: Collection[str] = ()) -> str | None:
+    """Return a code, type or request ID as one visible line of at most 200 characters."""
+    return text and one_line(redact(text, secrets))[:200]
 
 
 def failure_evidence(error: BaseException, phase: str) -> Evidence | None:

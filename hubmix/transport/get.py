@@ -11,7 +11,7 @@ from hubmix._compat import http
 from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.classify import classify
 from hubmix.failover.report import to_exception
-from hubmix.transport.answer import failure_evidence
+from hubmix.transport.answer import failure_evidence, secrets_of
 
 if TYPE_CHECKING:
     from hubmix.transport.connection import Connection
@@ -202,5 +202,10 @@ class Pages:
 
 
 def _fetched(response: Any) -> Fetched:
+    """The page without the key that it was asked with: a hub may repeat it."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Fetched(response.status_code, headers, response.content)
+    body = response.content
+    for secret in secrets_of(response):
+        body = body.replace(secret.encode(), b"***")
+        headers = {name: value.replace(secret, "***") for name, value in headers.items()}
+    return Fetched(response.status_code, headers, body)

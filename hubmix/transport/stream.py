@@ -127,7 +127,7 @@ class Incoming:
                 delta = self._reader.feed(chunk)
             except (AnswerError, UnreadableBodyError) as error:
                 committed = self.committed or any(d.has_content for d in deltas)
-                self._failure = self._failed(_evidence(error, self._answer, "committed" if committed else "body"))
+                self._failure = self._failed(self._answer.failure_of(error, "committed" if committed else "body"))
                 break
             if delta is not None and (delta.has_content or delta.logprobs or delta.reasoning_details):
                 deltas.append(delta)
@@ -176,7 +176,7 @@ class Incoming:
         try:
             reply = self._reader.finish()
         except AnswerError as error:
-            raise self._failed(_evidence(error, self._answer, self.phase)) from error
+            raise self._failed(self._answer.failure_of(error, self.phase)) from error
         reply.request_id = self._answer.request_id
         broke_off = reply.finish_reason is None and not (self._events.done or self._reader.ended)
         if reply.incomplete and (reply.tool_calls or not reply.has_output or broke_off):
@@ -190,22 +190,16 @@ def _read_document(body: bytes, answer: Answer, reading: Reading[Any]) -> Any:
     try:
         return _read_value(decode(answer, body), answer, reading)
     except UnreadableBodyError as error:
-        raise AttemptFailed(_evidence(error, answer, "body")) from error
+        raise AttemptFailed(answer.failure_of(error, "body")) from error
 
 
 def _read_value(data: Any, answer: Answer, reading: Reading[Any]) -> Any:
     try:
         reply = reading.whole(data)
     except AnswerError as error:
-        raise AttemptFailed(_evidence(error, answer, "body")) from error
+        raise AttemptFailed(answer.failure_of(error, "body")) from error
     reply.request_id = answer.request_id
     return judge(reply, answer, "body") if isinstance(reply, Reply) else reply
-
-
-def _evidence(error: AnswerError | UnreadableBodyError, answer: Answer, phase: str) -> Evidence:
-    if isinstance(error, AnswerError) and error.cause == "error_body":
-        return answer.error_evidence(error.body, phase)
-    return answer.evidence(error.cause, phase, error.message)
 
 
 def _without_end(reply: Reply, answer: Answer, phase: str) -> Evidence:

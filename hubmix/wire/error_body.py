@@ -11,8 +11,8 @@ from typing import Any
 def read_error_body(body: bytes | str | Any) -> dict[str, str | None]:
     """Get code, type, param and message out of an error body, whatever its shape.
 
-    Reads the OpenAI shape, Anthropic's, Gemini's list, Mistral's flat object, `success: false`, FastAPI's `detail`, a
-    bare string, plain text and HTML (its title).
+    Reads the shapes of OpenAI, Anthropic, Gemini (a list), Mistral, SiliconFlow, Baidu (flat), MiniMax (`base_resp`),
+    `success: false`, FastAPI's `detail`, a bare string, plain text and HTML (its title).
 
     Args:
         body: the raw body, or the JSON value in it.
@@ -24,17 +24,32 @@ def read_error_body(body: bytes | str | Any) -> dict[str, str | None]:
         >>> read_error_body(b'{"error": {"message": "busy", "code": 429}}')
         {'code': '429', 'type': None, 'param': None, 'message': 'busy'}
     """
-    value = _decode(body)
+    value = decode_error_body(body)
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, str):
-        return _described(message=_plain(value))
+        return _described(message=plain_text(value))
     if not isinstance(value, Mapping):
         return _described()
     return _read_object(value)
 
 
-def _decode(body: Any) -> Any:
+def holds_error(data: Any) -> bool:
+    """Return whether a decoded 200 answer without an answer in it says why: an error in any known shape."""
+    if not isinstance(data, Mapping):
+        return False
+    if data.get("error") or data.get("success") is False or data.get("object") == "error":
+        return True
+    said = _read_object(data)
+    code = said["code"]
+    return code not in _FINE if code else bool(said["message"])
+
+
+_FINE = ("0", "200", "ok", "success", "OK", "SUCCESS")
+
+
+def decode_error_body(body: Any) -> Any:
+    """Return the JSON value of a body; its text if it is no JSON."""
     if isinstance(body, (bytes, bytearray)):
         body = bytes(body).decode("utf-8", "replace")
     if not isinstance(body, str):
@@ -50,7 +65,7 @@ def _read_object(value: Mapping[str, Any]) -> dict[str, str | None]:
     if error is None and isinstance(value.get("errors"), list) and value["errors"]:  # Cloudflare
         error = value["errors"][0]
     if isinstance(error, str):
-        described = _described(message=_plain(error))
+        described = _described(message=plain_text(error))
     elif isinstance(error, Mapping):
         described = _described(
             code=_text(error.get("code")),
@@ -67,8 +82,12 @@ def _read_object(value: Mapping[str, Any]) -> dict[str, str | None]:
     # A `type` beside the error object: "error" says nothing (Anthropic, AIHubMix), anything else fills a gap.
     outer = _text(value.get("type"))
     described["type"] = described["type"] or (outer if outer != "error" else None)
-    described["code"] = described["code"] or _text(value.get("code"))
-    described["message"] = described["message"] or _message(value)
+    described["code"] = described["code"] or _text(value.get("code")) or _text(value.get("error_code"))
+    described["message"] = described["message"] or _message(value) or _nested_words(value)
+    about = value.get("base_resp")  # MiniMax
+    if isinstance(about, Mapping) and about.get("status_code"):
+        described["code"] = described["code"] or _text(about["status_code"])
+        described["message"] = described["message"] or _message(about)
     return described
 
 
@@ -85,19 +104,46 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
+_WORDS = (
+    "message",
+    "msg",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "status_msg",
+    "detail",
+    "faultstring",
+    "reason",
+    "html-message",
+)
+
+
 def _message(error: Mapping[str, Any]) -> str:
-    message = error.get("message") or error.get("msg") or error.get("detail") or ""
-    if not isinstance(message, str):
+    message = next((error[name] for name in _WORDS if error.get(name)), "")
+    if isinstance(message, Mapping):
+        message = _message(message) or json.dumps(message, ensure_ascii=False)
+    elif not isinstance(message, str):
         message = json.dumps(message, ensure_ascii=False)
     metadata = error.get("metadata")
     # OpenRouter says "Provider returned error" and keeps the vendor's words in metadata.raw.
     raw = metadata.get("raw") if isinstance(metadata, Mapping) else None
     if isinstance(raw, str) and raw and raw not in message:
         message = f"{message}: {raw}" if message else raw
-    return message
+    return plain_text(message) if message.lstrip()[:1] == "<" else message
 
 
-def _plain(text: str) -> str:
+def _nested_words(value: Any) -> str:
+    """Return the words of an object inside an object, such as Apigee's `fault.faultstring`."""
+    if isinstance(value, list):
+        return next((words for item in value if (words := _nested_words(item))), "")
+    if not isinstance(value, Mapping):
+        return ""
+    inner = (part for part in value.values() if isinstance(part, (Mapping, list)))
+    words = next((found for part in inner if (found := _nested_words(part))), "")
+    return words or _message({name.lower(): said for name, said in value.items() if isinstance(said, str)})
+
+
+def plain_text(text: str) -> str:
     """The title of an HTML page, or the text itself; one line, at most 500 characters."""
     if re.match(r"\s*<(!doctype|html|head|body)", text, re.IGNORECASE):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)

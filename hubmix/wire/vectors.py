@@ -10,6 +10,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, TypeGuard
 
+from hubmix.wire.error_body import holds_error
 from hubmix.wire.fields import read_usage
 from hubmix.wire.values import AnswerError, EmbeddingReply, RankedDocument, RerankReply, Usage
 
@@ -126,7 +127,7 @@ def _read_usage(raw: Any) -> Usage | None:
 def _items(data: Any, key: str) -> list[Any]:
     if not isinstance(data, dict):
         raise AnswerError("undecodable", f"The answer is a JSON {type(data).__name__}, not an object.", data)
-    if data.get("error") or (data.get("success") is False and not data.get(key)):
+    if data.get("error") or (not data.get(key) and not data.get("data") and holds_error(data)):
         raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
     items = data.get(key) if data.get(key) is not None else data.get("data")
     if not isinstance(items, list):

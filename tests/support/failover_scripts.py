@@ -27,7 +27,7 @@ EMPTY_WALLET = said(403, "no money", type="new_api_error", code="insufficient_us
 WRONG_KEY = said(401, "Invalid token", type="new_api_error")
 TOO_LONG = said(400, "This model's maximum context length is 8000 tokens.", type="x", code="context_length_exceeded")
 FILTERED = said(400, "filtered", type="x", code="content_filter")
-BAD = said(400, "bad", type="invalid_request_error")
+BAD = said(400, "bad", type="new_api_error")
 REFUSED = Evidence("refused", "connect")
 LATE = Evidence("read_timeout", "open")
 EMPTY = Evidence("empty_answer", "body", status=200, finish_reason="stop")

@@ -7,6 +7,7 @@ from typing import Any
 
 from hubmix.wire.chat.calls import only_tool
 from hubmix.wire.chat.message import Message
+from hubmix.wire.error_body import holds_error
 from hubmix.wire.values import AnswerError, Delta, Reply
 
 
@@ -57,10 +58,8 @@ def check_answer(data: Any) -> list[Any]:
     if not isinstance(data, dict):
         raise AnswerError("undecodable", f"The answer is a JSON {type(data).__name__}, not a chat completion.", data)
     choices = data.get("choices")
-    if data.get("error") and not choices:
+    if not choices and holds_error(data):
         raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
-    if data.get("success") is False and not choices:
-        raise AnswerError("error_body", "The hub answered success: false under status 200.", data)
     if not isinstance(choices, list) or not choices:
         raise AnswerError("no_choices", "The answer has no choices.", data)
     return choices

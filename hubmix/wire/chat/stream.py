@@ -7,6 +7,7 @@ from typing import Any
 
 from hubmix.wire.chat.calls import only_tool
 from hubmix.wire.chat.message import ENVELOPE, Message
+from hubmix.wire.error_body import holds_error
 from hubmix.wire.values import AnswerError, Delta, Reply
 
 _PLAIN_CHUNK = ENVELOPE - {"error"}
@@ -104,7 +105,7 @@ class StreamReader:
             return None
         if not isinstance(chunk, dict):
             raise AnswerError("undecodable", f"The stream holds a JSON {type(chunk).__name__}, not a chunk.", chunk)
-        if chunk.get("error") or (chunk.get("success") is False and not chunk.get("choices")):
+        if chunk.get("error") or (not chunk.get("choices") and not chunk.get("usage") and holds_error(chunk)):
             raise AnswerError("error_body", "The hub sent an error inside the stream.", chunk)
         self._message.read_envelope(chunk)
         out = Delta(raw=chunk)
