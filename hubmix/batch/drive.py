@@ -16,19 +16,16 @@ from concurrent.futures import TimeoutError as NotYet
 from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from typing_extensions import Unpack
-
-from hubmix.batch.options import DEFAULTS, MapOptions, OnError
-from hubmix.batch.progress import Reporter
+from hubmix.batch.options import MapOptions, OnError
+from hubmix.batch.progress import Listener, Reporter
 from hubmix.batch.requests import Maker, Prompt, Request, rows_of
 from hubmix.batch.resume import Journal
 from hubmix.batch.rows import Row, Rows
 from hubmix.batch.workers import Workers
-from hubmix.errors import ConfigurationError, HubmixError
-from hubmix.failover.options import CallOptions, read_fallbacks
+from hubmix.errors import HubmixError
+from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions, read_fallbacks
 
 if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
@@ -56,7 +53,20 @@ class Caller(Protocol):
 
 
 def map_rows(
-    hub: Caller, rows: Iterable[Any], prompt: Prompt = None, *, model: str, **given: Unpack[MapOptions]
+    hub: Caller,
+    rows: Iterable[Any],
+    prompt: Prompt = None,
+    *,
+    model: str,
+    fallbacks: Iterable[Any] | Literal["auto"] | None = (),
+    system: str | None = None,
+    concurrency: int = 8,
+    on_error: OnError = "value",
+    progress: bool | Listener | None = None,
+    resume: str | PathLike[str] | None = None,
+    retry_errors: bool = True,
+    options: CallOptions = DEFAULT_OPTIONS,
+    **parameters: Any,
 ) -> Rows:
     """Ask a model once for each row, several at a time, and return the answers in the order of the rows.
 
@@ -73,7 +83,19 @@ def map_rows(
             the row that returns a text, a list of messages or a whole request. Without it, each row is one of these.
             In a template, write braces of your own twice.
         model: the model ID.
-        given: see `MapOptions`; the parameters in it are sent with every request.
+        fallbacks: model IDs to go on to, or "auto".
+        system: a system message in front of every request.
+        concurrency: how many calls are open at once.
+        on_error: "value" puts an error into its row and goes on; "raise" raises the first one, in the order of the
+            rows. A missing key is raised before anything is sent.
+        progress: True for a progress line on stderr or in the notebook, or a function that is called with a `Progress`
+            whenever a row is finished.
+        resume: a file (JSON lines) that keeps each row as it is finished. Run again with the same rows, finished ones
+            are read from it and not asked again; a row whose place or request has changed is asked anew. One map at a
+            time may use it.
+        retry_errors: ask again for rows that the file has as failed.
+        options: timeouts, failover policy and the rest; `fallbacks` above wins over its own.
+        parameters: sent with every request: temperature, max_tokens, response_format, ...
 
     Returns:
         The rows, a sequence of `Row`.
@@ -90,11 +112,14 @@ def map_rows(
             print(row.input, row.text if row.ok else row.error)
         ```
     """
+    chosen = MapOptions(
+        model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters
+    )
     found, total = rows_of(rows)
     with ExitStack() as stack:
-        job = _Job.of(hub, prompt, model, given, total, stack)
+        job = _Job.of(hub, prompt, chosen, total, stack)
         answered = stack.enter_context(closing(_answered(job, found)))
-        done = [_checked(row, job.on_error) for row in answered]
+        done = [_checked(row, on_error) for row in answered]
     if job.lacks_prices(done):
         hub.models.find(model)
     return Rows(map(job.price, done))
@@ -106,26 +131,28 @@ async def amap_rows(
     prompt: Prompt = None,
     *,
     model: str,
-    **given: Unpack[MapOptions],
+    fallbacks: Iterable[Any] | Literal["auto"] | None = (),
+    system: str | None = None,
+    concurrency: int = 8,
+    on_error: OnError = "value",
+    progress: bool | Listener | None = None,
+    resume: str | PathLike[str] | None = None,
+    retry_errors: bool = True,
+    options: CallOptions = DEFAULT_OPTIONS,
+    **parameters: Any,
 ) -> Rows:
     """`map_rows`, for asyncio; rows may be an async iterable too. Cancelling it closes the open calls at once."""
+    chosen = MapOptions(
+        model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters
+    )
     found, total = (aiter(rows), None) if isinstance(rows, AsyncIterable) else rows_of(rows)
     with ExitStack() as stack:
-        job = _Job.of(hub, prompt, model, given, total, stack)
+        job = _Job.of(hub, prompt, chosen, total, stack)
         async with aclosing(_aanswered(job, found)) as answered:
-            done = [_checked(row, job.on_error) async for row in answered]
+            done = [_checked(row, on_error) async for row in answered]
     if job.lacks_prices(done):
         await hub.models.afind(model)
     return Rows(map(job.price, done))
-
-
-def _resume_path(path: str | PathLike[str]) -> Path:
-    try:
-        return Path(path).expanduser()
-    except (TypeError, RuntimeError) as error:  # no path at all, or the home of an unknown user
-        raise ConfigurationError(
-            f"resume={str(path)!r} cannot be used: {str(error).rstrip('.')}. Nothing was sent."
-        ) from error
 
 
 def _checked(row: Row, on_error: OnError) -> Row:
@@ -142,28 +169,21 @@ class _Job:
     maker: Maker
     options: CallOptions
     concurrency: int
-    on_error: OnError
     journal: Journal | None = None
     reporter: Reporter | None = None
 
     @staticmethod
-    def of(hub: Caller, prompt: Prompt, model: str, given: MapOptions, total: int | None, stack: ExitStack) -> _Job:
+    def of(hub: Caller, prompt: Prompt, chosen: MapOptions, total: int | None, stack: ExitStack) -> _Job:
         """Check what the user gave, and open what the map needs; a mistake shows before anything is sent."""
-        chosen: dict[str, Any] = {**DEFAULTS, **given}
-        parameters = {name: value for name, value in given.items() if name not in DEFAULTS}
-        maker = Maker.of(prompt, model, chosen["system"], parameters)
-        concurrency, on_error = chosen["concurrency"], chosen["on_error"]
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
-        if on_error not in ("value", "raise"):
-            raise ConfigurationError(f'on_error is "value" or "raise"; got {on_error!r}.')
-        fallbacks, options = read_fallbacks(chosen["fallbacks"]), chosen["options"]
+        maker = Maker.of(prompt, chosen.model, chosen.system, chosen.parameters)
+        fallbacks = read_fallbacks(chosen.fallbacks)
+        options = replace(chosen.options, fallbacks=fallbacks) if fallbacks else chosen.options
         hub.require_key()
         hub.models.warm()  # for the costs; no call waits for it
-        job = _Job(hub, maker, replace(options, fallbacks=fallbacks) if fallbacks else options, concurrency, on_error)
-        if (path := chosen["resume"]) is not None:
-            job.journal = stack.enter_context(Journal(_resume_path(path), retry_errors=chosen["retry_errors"]))
-        job.reporter = Reporter(total, chosen["progress"])
+        job = _Job(hub, maker, options, chosen.concurrency)
+        if (file := chosen.file) is not None:
+            job.journal = stack.enter_context(Journal(file, retry_errors=chosen.retry_errors))
+        job.reporter = Reporter(total, chosen.progress)
         stack.callback(job.reporter.close)
         return job
 

@@ -1,71 +1,30 @@
-"""The options of `hub.map`, once for its four spellings."""
+"""The options of a map as one value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
-from typing_extensions import TypedDict
-
 from hubmix.batch.progress import Listener
-from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.errors import ConfigurationError
+from hubmix.failover.options import CallOptions
 
 OnError = Literal["value", "raise"]
 
 
-class RequestParameters(TypedDict, total=False):
-    """What is sent with every request."""
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """How a map is made; `map_rows` says what each field means.
 
-    temperature: float | None
-    max_tokens: int | None
-    max_completion_tokens: int | None
-    top_p: float | None
-    frequency_penalty: float | None
-    presence_penalty: float | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    n: int | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    logit_bias: Mapping[str, float] | None
-    reasoning_effort: str | None
-    response_format: Any
-    parallel_tool_calls: bool | None
-    user: str | None
-    service_tier: str | None
-    tools: Sequence[Any] | None
-    tool_choice: Any
-    stream_options: Mapping[str, Any] | None
-    modalities: Sequence[str] | None
-    audio: Mapping[str, Any] | None
-    prediction: Mapping[str, Any] | None
-    metadata: Mapping[str, str] | None
-    store: bool | None
-    verbosity: str | None
-    web_search_options: Mapping[str, Any] | None
-    prompt_cache_key: str | None
-    safety_identifier: str | None
-
-
-class MapOptions(RequestParameters, total=False):
-    """How a map is made.
-
-    Attributes:
-        fallbacks: model IDs to go on to, or "auto".
-        system: a system message in front of every request.
-        concurrency: how many calls are open at once.
-        on_error: "value" puts an error into its row and goes on; "raise" raises the first one, in the order of the
-            rows. A missing key is raised before anything is sent.
-        progress: True for a progress line on stderr or in the notebook, or a function that is called with a `Progress`
-            whenever a row is finished.
-        resume: a file (JSON lines) that keeps each row as it is finished. Run again with the same rows, finished ones
-            are read from it and not asked again; a row whose place or request has changed is asked anew.
-        retry_errors: ask again for rows that the file has as failed.
-        options: timeouts, failover policy and the rest; `fallbacks` above wins over its own.
+    Raises:
+        ConfigurationError: a value cannot be used.
     """
 
-    fallbacks: Iterable[str] | Literal["auto"] | None
+    model: str
+    fallbacks: Iterable[Any] | Literal["auto"] | None
     system: str | None
     concurrency: int
     on_error: OnError
@@ -73,15 +32,21 @@ class MapOptions(RequestParameters, total=False):
     resume: str | PathLike[str] | None
     retry_errors: bool
     options: CallOptions
+    parameters: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        concurrency = self.concurrency
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise ConfigurationError(f"concurrency is a number of calls, 1 or more; got {concurrency!r}.")
+        if self.on_error not in ("value", "raise"):
+            raise ConfigurationError(f'on_error is "value" or "raise"; got {self.on_error!r}.')
 
-DEFAULTS = MapOptions(
-    fallbacks=(),
-    system=None,
-    concurrency=8,
-    on_error="value",
-    progress=None,
-    resume=None,
-    retry_errors=True,
-    options=DEFAULT_OPTIONS,
-)
+    @property
+    def file(self) -> Path | None:
+        """The resume file."""
+        try:
+            return None if self.resume is None else Path(self.resume).expanduser()
+        except (TypeError, RuntimeError) as error:  # no path at all, or the home of an unknown user
+            raise ConfigurationError(
+                f"resume={str(self.resume)!r} cannot be used: {str(error).rstrip('.')}. Nothing was sent."
+            ) from error

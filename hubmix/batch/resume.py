@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,10 +22,11 @@ from hubmix.batch.rows import Row
 from hubmix.errors import AllModelsFailedError, ConfigurationError, HubmixError, Scope
 from hubmix.wire import Reply, read_reply
 from hubmix.wire.trace import Attempt, Trace
-from hubmix.wire.values import Cost
+from hubmix.wire.values import AnswerError, Cost
 
 # A killed process loses nothing that was flushed; only a dead machine does, and then these seconds at most.
 _SYNC_EVERY = 5.0
+_log = logging.getLogger("hubmix.batch")
 _DETAILS = ("kind", "status", "code", "model", "base_url", "request_id", "hub_message", "retry_after")
 
 
@@ -32,6 +35,7 @@ class _Line:
     """Where in the file the last line of a row stands: answers stay on disk until their row's turn comes."""
 
     offset: int
+    number: int
     ok: bool
 
 
@@ -52,6 +56,7 @@ class Journal:
         self._lock = threading.Lock()
         self._file = _opened(path)
         try:
+            _lock_file(self._file, path)
             self._known = self._read()
         except BaseException:
             self._file.close()
@@ -79,6 +84,7 @@ class Journal:
             except OSError as error:
                 raise self._unwritable(error) from error
             finally:
+                _unlock_file(self._file)
                 with suppress(OSError):  # of a flush that has failed already
                     self._file.close()
 
@@ -89,8 +95,13 @@ class Journal:
             return None
         with self._lock:
             self._file.seek(line.offset)
-            entry = json.loads(self._file.readline())
-        return row_from_entry(entry, request)
+            text = self._file.readline()
+        try:
+            return row_from_entry(json.loads(text), request)
+        except (AnswerError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            why = type(error).__name__
+            _log.warning("Line %d of %s cannot be read, and its row is asked again: %s", line.number, self.path, why)
+            return None
 
     def write(self, row: Row, key: str) -> None:
         """Append a finished row. What comes after `close` (a call that was given up) is dropped.
@@ -134,7 +145,7 @@ class Journal:
                     f"{self.path} is not a resume file of hub.map: line {number} is none of its lines. It was left as "
                     "it is; name another file in resume=."
                 )
-            known[entry["index"], entry["request"]] = _Line(offset, entry["ok"] is True)
+            known[entry["index"], entry["request"]] = _Line(offset, number, entry["ok"] is True)
             offset += len(line)
             if not line.endswith(b"\n"):
                 self._file.write(b"\n")
@@ -152,14 +163,41 @@ def _opened(path: Path) -> IO[bytes]:
     raise ConfigurationError(f"resume={str(path)!r} cannot be used: it is no regular file. Nothing was sent.")
 
 
+def _lock_file(file: IO[bytes], path: Path) -> None:
+    """Keep a second writer out; the lock ends with the file, also when the process is killed."""
+    if sys.platform == "win32":  # a lock there is on bytes, and keeps readers out too
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigurationError(
+            f"resume={str(path)!r} is in use by another map, here or in another process. Wait for its end, or name "
+            "another file. Nothing was sent."
+        ) from None
+    except OSError:  # some network file systems have no locks
+        _log.debug("%s cannot be locked", path)
+
+
+def _unlock_file(file: IO[bytes]) -> None:
+    # A forked child shares the lock and would keep it.
+    if sys.platform != "win32":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or not {"index", "request", "ok"} <= entry.keys():
+    if not isinstance(entry, dict):
         return None
-    return entry
+    kinds = {"index": int, "request": str, "ok": bool}
+    return entry if all(type(entry.get(name)) is kind for name, kind in kinds.items()) else None
 
 
 def row_to_entry(row: Row, key: str) -> dict[str, Any]:
@@ -180,7 +218,8 @@ def row_to_entry(row: Row, key: str) -> dict[str, Any]:
 
 def row_from_entry(entry: Mapping[str, Any], request: Request) -> Row:
     """The row that an entry was made of, with the input of this run."""
-    row = Row(request.index, request.input, seconds=entry.get("seconds"), resumed=True)
+    seconds = entry.get("seconds")
+    row = Row(request.index, request.input, seconds=None if seconds is None else float(seconds), resumed=True)
     if entry["ok"]:
         row.reply = _reply(entry, request)
     else:

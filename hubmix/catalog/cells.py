@@ -16,6 +16,7 @@ _BEYOND = 10**12
 _BELOW = Decimal("1e-12")
 _LONGEST_NUMBER = 64  # characters; "1e-999999" is short, and a million digits when it is printed
 _SECONDS_UNTIL_2100 = 4_102_444_800
+_LONGEST_TIME = 13  # digits of milliseconds
 
 
 def items(payload: Any, name: str = "data") -> list[Mapping[str, Any]]:
@@ -64,18 +65,18 @@ def flag(value: Any) -> bool | None:
 
 def moment(value: Any) -> datetime | None:
     """Return a point in time from an ISO date or from seconds or milliseconds since 1970."""
-    if isinstance(value, str) and not value.strip().isdigit():
+    if isinstance(value, str):
+        written = value.strip()
         try:
             # Python 3.10 does not read the Z.
-            found = datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+            found = datetime.fromisoformat(written.replace("Z", "+00:00").replace("z", "+00:00"))
         except ValueError:
-            return None
+            return moment(int(written)) if written.isdecimal() and len(written) <= _LONGEST_TIME else None
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-    seconds = number(value)
-    if not seconds:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 10**_LONGEST_TIME:
         return None
-    seconds = seconds / 1000 if seconds > _SECONDS_UNTIL_2100 else seconds
-    return datetime.fromtimestamp(float(seconds), timezone.utc) if seconds <= _SECONDS_UNTIL_2100 else None
+    seconds = value / 1000 if value > _SECONDS_UNTIL_2100 else value
+    return datetime.fromtimestamp(seconds, timezone.utc) if seconds <= _SECONDS_UNTIL_2100 else None
 
 
 def number(value: Any) -> Decimal | None:

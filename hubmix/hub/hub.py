@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubmix._html import table
+from hubmix.batch import amap_rows, map_rows
 from hubmix.catalog import ModelCatalog
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.hub.calls import Calls
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pydantic import SecretStr
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Self
 
-    from hubmix.batch.options import MapOptions
-    from hubmix.batch.requests import Prompt
-    from hubmix.batch.rows import Rows
     from hubmix.failover.breakers import BreakerState
     from hubmix.hub.balance import Balance
     from hubmix.hub.compare import Comparison
@@ -321,24 +319,8 @@ class Hub:
 
         return compare(self, prompts, models, concurrency=concurrency, options=options, **parameters)
 
-    def map(self, rows: Iterable[Any], prompt: Prompt = None, *, model: str, **given: Unpack[MapOptions]) -> Rows:
-        """Ask once for each row, several at a time, answers in order; see `hubmix.batch.map_rows`."""
-        from hubmix.batch import map_rows
-
-        return map_rows(self, rows, prompt, model=model, **given)
-
-    async def amap(
-        self,
-        rows: Iterable[Any] | AsyncIterable[Any],
-        prompt: Prompt = None,
-        *,
-        model: str,
-        **given: Unpack[MapOptions],
-    ) -> Rows:
-        """`map`, for asyncio."""
-        from hubmix.batch import amap_rows
-
-        return await amap_rows(self, rows, prompt, model=model, **given)
+    map = map_rows
+    amap = amap_rows
 
     # -------------------------------------------------------------------------------- catalog, money, health
 

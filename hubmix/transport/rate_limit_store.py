@@ -23,7 +23,8 @@ from hubmix.errors import ConfigurationError, HubConnectionError
 from hubmix.transport.rate_limit import Rate, SharedRateLimit, parse_rates, too_many
 
 _CLEAN_EVERY = 64
-_REDIS_PATIENCE = 5.0
+_PATIENCE = 2.0  # seconds for a store that hangs or is locked
+_CLOCK_ERROR = 1_000  # milliseconds; permits stamped further ahead come from a clock that was wrong
 
 # pyrate-limiter's own script counts up to the caller's clock, so that permits taken by a process whose clock is some
 # milliseconds ahead are not seen, and one too many is given. Here Redis tells the time, in microseconds, and nobody
@@ -31,6 +32,9 @@ _REDIS_PATIENCE = 5.0
 _TAKE = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+for _, permit in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], string.format('%.0f', now + 1000000), '+inf')) do
+    redis.call('ZADD', KEYS[1], string.format('%.0f', now), permit)
+end
 local wait, longest = 0, 0
 for i = 2, #ARGV, 2 do
     local count, span = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
@@ -136,7 +140,10 @@ class _RedisStore:
     def __init__(self, url: str, key: str, rates: tuple[Rate, ...]) -> None:
         redis = _extra("redis")
         try:
-            client = redis.Redis.from_url(url, socket_timeout=_REDIS_PATIENCE, socket_connect_timeout=_REDIS_PATIENCE)
+            # Each try may take that long, and redis-py makes several unless told otherwise.
+            client = redis.Redis.from_url(
+                url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=None, retry_on_timeout=False
+            )
         except ValueError as error:
             raise ConfigurationError(f"The redis= of SharedRateLimit is no Redis URL: {redact(str(error))}") from None
         self._script = client.register_script(_TAKE)
@@ -177,6 +184,7 @@ class _SQLiteStore:
         if self._bucket is None:
             self._bucket = self._open()
         now = self._bucket.now()
+        self._set_back(now)
         item = _extra("pyrate_limiter").RateItem("request", now)
         self._taken += 1
         if self._taken % _CLEAN_EVERY == 1:
@@ -185,12 +193,30 @@ class _SQLiteStore:
             return 0.0
         return max(int(self._bucket.waiting(item)), 1) / 1000
 
+    def _set_back(self, now: int) -> None:
+        """Take permits of the future as given now: the clock was ahead when they were stamped."""
+        query = f'UPDATE "{self._table}" SET item_timestamp = ? WHERE item_timestamp > ?'
+        with self._bucket.lock:
+            found = self._bucket.conn.execute(
+                f'SELECT MAX(item_timestamp) FROM "{self._table}"'
+            ).fetchone()  # first a look, which takes no lock on the file
+            if found[0] is not None and found[0] > now + _CLOCK_ERROR:
+                self._bucket.conn.execute(query, (now, now + _CLOCK_ERROR)).close()
+                self._bucket.conn.commit()
+
     def _open(self) -> Any:
         pyrate = _extra("pyrate_limiter")
         rates = [pyrate.Rate(rate.count, int(rate.seconds * 1000)) for rate in self._rates]
         rates.sort(key=lambda rate: rate.interval)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return pyrate.SQLiteBucket.init_from_file(rates, table=self._table, db_path=str(self._path), use_file_lock=True)
+        with _extra("filelock").FileLock(f"{self._path}.lock", timeout=_PATIENCE):
+            pass  # raises if another process hangs with it: the bucket itself would wait without a limit
+        bucket = pyrate.SQLiteBucket.init_from_file(
+            rates, table=self._table, db_path=str(self._path), use_file_lock=True
+        )
+        bucket.lock.timeout = _PATIENCE
+        bucket.conn.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}").close()
+        return bucket
 
 
 def _extra(module: str) -> Any:

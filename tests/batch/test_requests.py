@@ -12,7 +12,6 @@ from hubmix import CallOptions, ConfigurationError, Hub, ModelCatalog
 from hubmix.batch.drive import _Job
 from hubmix.batch.options import MapOptions
 from hubmix.batch.requests import Maker, rows_of
-from hubmix.wire.parameters import REQUEST_PARAMETERS
 
 
 @pytest.mark.parametrize(
@@ -45,11 +44,7 @@ def test_fallbacks_are_read_as_everywhere(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ModelCatalog, "warm", lambda self, wait=0: None)  # nothing is asked here
     options = CallOptions(fallbacks=("a",))
     for given, read in ((None, ("a",)), ((), ("a",)), (["b", "c"], ("b", "c")), ("auto", "auto")):
-        chosen = MapOptions(fallbacks=given, options=options)  # type: ignore[typeddict-item]  # one call for all
+        chosen = MapOptions("m", given, None, 1, "value", None, None, True, options, {})
         with ExitStack() as stack:
-            job = _Job.of(Hub(api_key="sk-test"), None, "m", chosen, 1, stack)
+            job = _Job.of(Hub(api_key="sk-test"), None, chosen, 1, stack)
         assert job.options.fallbacks == read
-
-
-def test_options_name_every_request_parameter() -> None:
-    assert MapOptions.__annotations__.keys() >= REQUEST_PARAMETERS

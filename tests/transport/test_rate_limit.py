@@ -8,6 +8,7 @@ import json
 import pickle
 import random
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -376,6 +377,34 @@ class TestSQLite:
     def test_processes(self, tmp_path: Path) -> None:
         check_processes(sqlite=str(tmp_path / "limits.sqlite"))
 
+    def test_stamps_of_the_future_do_not_lock_out(self, tmp_path: Path) -> None:
+        """A clock that was an hour ahead stamped the permits (case 507)."""
+        limiter = StoredRateLimiter(SharedRateLimit("2/hour", sqlite=tmp_path / "l"), "k", "http://h/v1")
+        for _ in range(2):
+            limiter.acquire(timeout=0)
+        kept = sqlite3.connect(tmp_path / "l")
+        kept.execute(f'UPDATE "{limiter._key}" SET item_timestamp = item_timestamp + 7200000')
+        kept.commit()
+        kept.close()
+        with pytest.raises(RateLimitedError) as refused:
+            limiter.acquire(timeout=0)
+        assert refused.value.retry_after < 3_601  # counted as given now, not in two hours
+
+    def test_locked_file_is_waited_for_no_longer_than_the_limit(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from filelock import FileLock
+
+        monkeypatch.setattr(shared_rate_limit, "_PATIENCE", 0.01)
+        waiting = StoredRateLimiter(SharedRateLimit("9/s", sqlite=tmp_path / "l"), "k", "http://h/v1")
+        opened = StoredRateLimiter(SharedRateLimit("9/s", sqlite=tmp_path / "l"), "k", "http://h/v1")
+        opened.acquire()
+        with FileLock(tmp_path / "l.lock"):
+            for limiter in (waiting, opened):
+                with pytest.raises(HubConnectionError, match="Nothing was sent"):
+                    limiter.acquire()
+        waiting.acquire()
+
     def test_a_file_that_cannot_be_written_sends_nothing(self, tmp_path: Path) -> None:
         blocked = tmp_path / "file"
         blocked.write_text("")
@@ -452,6 +481,18 @@ class TestRedis:
         server.script_flush()
         limiter.acquire()
         assert server.zcard(limiter._key) == 2
+
+    def test_hanging_server_is_waited_for_no_longer_than_the_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("redis")
+        monkeypatch.setattr(shared_rate_limit, "_PATIENCE", 0.05)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            limit = SharedRateLimit("3/s", redis=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+            with pytest.raises(HubConnectionError, match="Nothing was sent"):
+                StoredRateLimiter(limit, "k", "http://h/v1").acquire()
+            silent.setblocking(False)
+            silent.accept()[0].close()
+            with pytest.raises(BlockingIOError):  # asked once, and not again and again
+                silent.accept()
 
     def test_a_server_that_is_away_sends_nothing_and_hides_the_password(self) -> None:
         pytest.importorskip("redis")
