@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from hubmix.plugin.document import documented
 from hubmix.plugin.request import wire_tool_choice
-from hubmix.transport.owned import Owned
+from hubmix.transport.closing import Owned
 from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._callbacks import retry_state
 from langchain_hubmix._errors import raises_langchain_errors

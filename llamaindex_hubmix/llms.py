@@ -22,7 +22,7 @@ from hubmix.plugin.document import documented
 from hubmix.plugin.fields import ChatFields
 from hubmix.plugin.request import ChatRequest, wire_tool_choice
 from hubmix.plugin.structured import Method, response_format
-from hubmix.transport.owned import Owned
+from hubmix.transport.closing import Owned
 from llamaindex_hubmix._messages import RemoteContent, to_wire
 from llamaindex_hubmix._model import HubComponent, request_of
 from llamaindex_hubmix._prediction import StructuredPrediction

@@ -1,8 +1,8 @@
-"""Circuit breakers, shared by everything in the process that asks the same hub with the same key.
+"""Circuit breakers: what earlier calls teach about the order in which routes are asked.
 
-A breaker stands for a base URL, for a key at a base URL, or for a model under a key. Closed lets all through; open lets
-none through until its deadline; after that it is half-open and lets exactly one through, whose fate decides. Locks
-guard changes of state and are never held during a request.
+A breaker stands for a base URL, for a key at a hub, or for a model under a key. It is closed while all is well; open,
+it sends its routes to the back of the order for a while; then it is half-open, and one request goes ahead in the user's
+order to find out. Breakers refuse nothing and make no call wait. Locks are never held during a request.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -23,24 +23,32 @@ logger = logging.getLogger(__name__)
 
 THRESHOLD = 3
 """Counted failures in a row that open a breaker."""
+CAPACITY = 10_000
+"""Breakers that are remembered at most; the oldest closed one is dropped first."""
 
 _FIRST_COOLDOWN = 5.0  # seconds that a breaker opened by counting stays open, doubled each time in a row
 _LONGEST_GROWTH = 60.0  # seconds to which a cooldown may grow by doubling
 _LONGEST = 3600.0  # seconds; a Retry-After beyond that is not believed
-_PROBE_POLL = 1.0  # seconds after which to look again while another call is probing
-_MANY = 1000  # breakers; above that the long expired ones are dropped
-_EXPIRED = 600.0  # seconds after its deadline
 
 
 class Key(NamedTuple):
-    """What a breaker stands for; an empty account and model stand for all."""
+    """What a breaker stands for; an empty account and model stand for all.
+
+    Args:
+        base_url: the base URL; of an account and a model, the hub's first.
+        account: a salted hash of the key.
+        model: the model ID.
+        way: of a base URL, the client that goes there: one user's broken proxy concerns nobody else.
+    """
 
     base_url: str
     account: str = ""
     model: str = ""
+    way: str = ""
 
     @property
     def target(self) -> Scope:
+        """What is closed: a model, an account or an endpoint."""
         return Scope.MODEL if self.model else Scope.ACCOUNT if self.account else Scope.ENDPOINT
 
 
@@ -48,7 +56,7 @@ class Key(NamedTuple):
 class _Breaker:
     failures: int = 0
     openings: int = 0
-    opened_at: float = 0.0
+    opened_at: float = float("-inf")
     until: float = 0.0  # 0: closed
     probe: Permit | None = None
     failure: Failure | None = None
@@ -57,7 +65,7 @@ class _Breaker:
 
 @dataclass(slots=True, eq=False)
 class Permit:
-    """The right to send one request; given back exactly once, as success, failure or neither."""
+    """One request on its way; given back exactly once, as success, failure or neither."""
 
     keys: tuple[Key, ...]
     started: float
@@ -65,8 +73,8 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Why a request may not be sent now: what is closed, for how many seconds more, and what closed it."""
+class OpenBreaker:
+    """Why a route goes to the back of the order: what is open, for how many seconds more, and what opened it."""
 
     target: Scope
     seconds: float
@@ -76,11 +84,21 @@ class Block:
 
     @property
     def soft(self) -> bool:
-        """Whether answers did come, and only their ends were in doubt: better than none, where no other model is left.
+        """Whether answers did come and only their ends were in doubt, which is better than no answer.
 
         Some gateways never send a finish reason (measured: Gemini streamed through one-api).
         """
         return self.evidence.cause == "no_finish"
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """A sort key: the first to be asked comes first."""
+        return not self.soft, self.seconds
+
+    def describe(self) -> str:
+        """Say why the route was not asked in its turn."""
+        until = "another call is trying it" if self.probing else f"{self.seconds:.3g} s more"
+        return f"The circuit breaker of the {self.target.value} is open ({until})."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,69 +128,97 @@ class BreakerState:
     request_id: str | None
 
 
-class Health:
-    """A registry of breakers. `REGISTRY` is the one of the process; tests make their own with their own clock."""
+class BreakerRegistry:
+    """A registry of breakers. `REGISTRY` is the one of the process; tests make their own with their own clock.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: monotonic seconds.
+        capacity: breakers that are remembered at most.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, capacity: int = CAPACITY) -> None:
         self.clock = clock
+        self._capacity = capacity
         self._forget()
 
     def _forget(self) -> None:
         # After a fork too: the locks and permits of the parent's threads would never be given back.
         self._lock = threading.Lock()
-        self._breakers: dict[Key, _Breaker] = {}
+        # Open and half-open breakers apart from the closed ones: a healthy call looks at the first alone, and the
+        # oldest closed one is found at once when there are too many.
+        self._open: dict[Key, _Breaker] = {}
+        self._closed: dict[Key, _Breaker] = {}
 
-    def block(self, keys: tuple[Key, ...]) -> Block | None:
-        """Why none may be sent for these keys now, the hardest and longest block of several; None if one may. Changes
-        nothing.
-        """
-        if not self._breakers:
+    # -- before a request -------------------------------------------------------------------------------------------
+
+    def block(self, keys: tuple[Key, ...]) -> OpenBreaker | None:
+        """Return the hardest and longest open breaker of these keys; None if none is open. Changes nothing."""
+        if not self._open:
             return None
         now = self.clock()
         with self._lock:
-            return self._block(keys, now)
+            return self._hardest(keys, now)
 
-    def enter(self, keys: tuple[Key, ...]) -> Permit | Block:
-        """A permit for one request, or why there is none. Where a breaker is half-open the permit is its only probe."""
+    def enter(self, keys: tuple[Key, ...]) -> Permit:
+        """Return the permit of one request; the first one past a half-open breaker is its probe."""
         now = self.clock()
         permit = Permit(keys, now)
-        if not self._breakers:
-            return permit
-        with self._lock:
-            if block := self._block(keys, now):
-                return block
-            permit.probes = tuple(key for key in keys if (breaker := self._breakers.get(key)) and breaker.until)
-            for key in permit.probes:
-                self._breakers[key].probe = permit
+        if self._open:
+            with self._lock:
+                permit.probes = tuple(key for key in keys if self._is_half_open(key, now))
+                for key in permit.probes:
+                    self._open[key].probe = permit
         return permit
+
+    def _hardest(self, keys: tuple[Key, ...], now: float) -> OpenBreaker | None:
+        hardest: OpenBreaker | None = None
+        for key in keys:
+            breaker = self._open.get(key)
+            if breaker is None or breaker.failure is None or breaker.evidence is None:
+                continue
+            probing = now >= breaker.until
+            if probing and breaker.probe is None:
+                continue
+            found = OpenBreaker(key.target, max(breaker.until - now, 0.0), breaker.failure, breaker.evidence, probing)
+            if hardest is None or found.order > hardest.order:
+                hardest = found
+        return hardest
+
+    def _is_half_open(self, key: Key, now: float) -> bool:
+        breaker = self._open.get(key)
+        return breaker is not None and breaker.probe is None and now >= breaker.until
+
+    # -- what came of it --------------------------------------------------------------------------------------------
 
     def succeeded(self, permit: Permit) -> None:
         """The request was answered: its breakers close, unless they opened after it was sent."""
-        if not self._breakers:
+        if not self._open and not self._closed:
             return
         with self._lock:
             for key in permit.keys:
-                breaker = self._breakers.get(key)
-                if breaker and (not breaker.until or breaker.probe is permit or breaker.opened_at < permit.started):
-                    del self._breakers[key]
+                breaker = self._open.get(key)
+                if breaker is None or breaker.probe is permit or breaker.opened_at < permit.started:
+                    self._close(key)
 
     def ended_well(self, permit: Permit) -> None:
         """A stream ended as it should: what was counted is wiped out; a breaker that has opened since stays open."""
+        if not self._closed:
+            return
         with self._lock:
             for key in permit.keys:
-                breaker = self._breakers.get(key)
-                if breaker and not breaker.until:
-                    del self._breakers[key]
+                if key in self._closed:
+                    self._close(key)
 
     def committed(self, permit: Permit) -> None:
-        """A stream has begun to answer: others may be sent again, but only its end wipes out what was counted."""
+        """A stream has begun to answer: its routes are in order again; only its end wipes out what was counted."""
         if not permit.probes:
             return
         with self._lock:
             for key in permit.probes:
-                breaker = self._breakers.get(key)
+                breaker = self._open.get(key)
                 if breaker and breaker.probe is permit:
                     breaker.probe, breaker.until, breaker.failures = None, 0.0, THRESHOLD - 1
+                    self._closed[key] = self._open.pop(key)
 
     def released(self, permit: Permit) -> None:
         """The request came to no end that says anything (cancelled, or the caller's own mistake)."""
@@ -182,7 +228,13 @@ class Health:
             self._release(permit)
 
     def failed(self, permit: Permit, failure: Failure, evidence: Evidence) -> None:
-        """The request failed: count it, or open at once, as the failure says."""
+        """The request failed: count it, or open at once, as the failure says.
+
+        What this process caused itself counts for nothing, and so does a request that began before the breaker opened.
+        """
+        if evidence.own:
+            self.released(permit)
+            return
         now = self.clock()
         opened = None
         with self._lock:
@@ -191,67 +243,25 @@ class Health:
                 if key.target is failure.cooldown.target:
                     opened = self._count(key, permit, failure, evidence, now)
                 elif key.target is Scope.ENDPOINT and reached and self._closes(key, permit):
-                    del self._breakers[key]
+                    self._close(key)
             self._release(permit)
-            if len(self._breakers) > _MANY:
-                self._drop_expired(now)
         if opened:
             key, seconds = opened
             logger.warning("%s opened for %.3g s: %s%s", _name(key), seconds, failure.kind, _status_and_id(evidence))
 
-    def states(self, urls: Sequence[str] | None = None, account: str | None = None) -> list[BreakerState]:
-        """Every breaker that is not in perfect health, of some base URLs and an account or of all."""
-        now = self.clock()
-        with self._lock:
-            return [_state(key, self._breakers[key], now) for key in self._keys(urls, account)]
-
-    def reset(self, urls: Sequence[str] | None = None, account: str | None = None) -> None:
-        """Close every breaker of some base URLs and an account, or of all."""
-        with self._lock:
-            for key in list(self._keys(urls, account)):
-                del self._breakers[key]
-
-    def _keys(self, urls: Sequence[str] | None, account: str | None) -> Iterator[Key]:
-        for key in self._breakers:
-            if (urls is None or key.base_url in urls) and (account is None or key.account in ("", account)):
-                yield key
-
-    def _block(self, keys: tuple[Key, ...], now: float) -> Block | None:
-        longest: Block | None = None
-        for key in keys:
-            breaker = self._breakers.get(key)
-            if breaker is None or not breaker.until or breaker.failure is None or breaker.evidence is None:
-                continue
-            probing = now >= breaker.until
-            if probing and breaker.probe is None:
-                continue
-            seconds = _PROBE_POLL if probing else breaker.until - now
-            block = Block(key.target, seconds, breaker.failure, breaker.evidence, probing)
-            if longest is None or (not block.soft, seconds) > (not longest.soft, longest.seconds):
-                longest = block
-        return longest
-
-    def _closes(self, key: Key, permit: Permit) -> bool:
-        breaker = self._breakers.get(key)
-        return breaker is not None and (not breaker.until or breaker.probe is permit)
-
-    def _release(self, permit: Permit) -> None:
-        for key in permit.probes:
-            breaker = self._breakers.get(key)
-            if breaker and breaker.probe is permit:
-                breaker.probe = None
-
     def _count(
         self, key: Key, permit: Permit, failure: Failure, evidence: Evidence, now: float
     ) -> tuple[Key, float] | None:
-        breaker = self._breakers.setdefault(key, _Breaker())
-        breaker.failures += 1
-        was_open = breaker.until > now
+        breaker = self._open.get(key) or self._closed.get(key)
+        if breaker is None:
+            breaker = self._remember(key)
         probing = breaker.probe is permit
+        was_open = breaker.until > now
         counted = failure.cooldown.counted and not probing
-        if counted and was_open and failure.retry_after is None:
-            # A request sent past or before it says nothing new: the breaker keeps its deadline, and what opened it.
+        if permit.started < breaker.opened_at or (was_open and counted and failure.retry_after is None):
+            # It says nothing that is not known: the breaker keeps its deadline, and what opened it.
             return None
+        breaker.failures += 1
         opens = not counted or breaker.failures >= THRESHOLD
         if opens or not breaker.until:
             breaker.failure, breaker.evidence = failure, evidence
@@ -259,60 +269,86 @@ class Health:
             return None
         seconds = _cooldown(failure, breaker.openings - (1 if was_open and breaker.openings else 0))
         breaker.until = max(breaker.until, now + seconds)
+        self._open[key] = self._closed.pop(key, breaker)
         if was_open:
             return None
         breaker.openings += 1
         breaker.opened_at = now
         return key, seconds
 
-    def _drop_expired(self, now: float) -> None:
-        for key in [k for k, b in self._breakers.items() if b.probe is None and b.until < now - _EXPIRED]:
-            del self._breakers[key]
+    def _remember(self, key: Key) -> _Breaker:
+        if len(self._open) + len(self._closed) >= self._capacity:
+            oldest = self._closed or self._open
+            del oldest[next(iter(oldest))]
+        breaker = self._closed[key] = _Breaker()
+        return breaker
+
+    def _close(self, key: Key) -> None:
+        """Close a breaker. If it has ever been open it keeps the moment, for requests that were sent before it."""
+        breaker = self._open.pop(key, None) or self._closed.pop(key, None)
+        if breaker is not None and breaker.opened_at > float("-inf"):
+            self._closed[key] = _Breaker(opened_at=breaker.opened_at)
+
+    def _closes(self, key: Key, permit: Permit) -> bool:
+        breaker = self._open.get(key)
+        return breaker is None or breaker.probe is permit
+
+    def _release(self, permit: Permit) -> None:
+        for key in permit.probes:
+            breaker = self._open.get(key)
+            if breaker and breaker.probe is permit:
+                breaker.probe = None
+
+    # -- what they show ---------------------------------------------------------------------------------------------
+
+    def states(self, keys: Callable[[Key], bool] = lambda key: True) -> list[BreakerState]:
+        """Return every breaker that is not in perfect health, of those keys or of all."""
+        now = self.clock()
+        with self._lock:
+            every = (*self._open.items(), *self._closed.items())
+        found = [(key, breaker) for key, breaker in every if breaker.failure and keys(key)]
+        return [_state(key, breaker, now) for key, breaker in found]
+
+    def reset(self, keys: Callable[[Key], bool] = lambda key: True) -> None:
+        """Close every breaker of those keys, or of all."""
+        with self._lock:
+            for breakers in (self._open, self._closed):
+                for key in [key for key in breakers if keys(key)]:
+                    del breakers[key]
 
 
 @dataclass(frozen=True, slots=True)
-class HubHealth:
-    """The breakers of one hub and key: what a `Plan` carries, and what `hub.health()` and `hub.reset_health()` show.
+class HubBreakers:
+    """The breakers of one hub and key: what `hub.health()` and `hub.reset_health()` show.
 
     Args:
-        base_url: the hub's base URL.
+        base_urls: the hub's base URL and its mirrors.
         account: a salted hash of the key, never the key.
-        mirrors: its other base URLs.
+        way: the client that goes there, see `Key`.
         registry: where the breakers live; by default those of the process.
     """
 
-    base_url: str = ""
+    base_urls: Sequence[str]
     account: str = "-"
-    mirrors: tuple[str, ...] = ()
-    registry: Health = field(default_factory=lambda: REGISTRY)
+    way: str = ""
+    registry: BreakerRegistry = field(default_factory=lambda: REGISTRY)
 
     def keys(self, model: str, base_url: str | None = None) -> tuple[Key, Key, Key]:
         """The breakers that a request for `model` depends on: endpoint, account, model."""
-        url = self.base_url if base_url is None else base_url
-        return Key(url), Key(url, self.account), Key(url, self.account, model)
-
-    def record(
-        self,
-        model: str,
-        failure: Failure | None = None,
-        evidence: Evidence | None = None,
-        *,
-        base_url: str | None = None,
-    ) -> None:
-        """Report how a stream ended after its first content: well (no failure), or broken off."""
-        permit = Permit(self.keys(model, base_url), self.registry.clock())
-        if failure is None:
-            self.registry.ended_well(permit)
-        else:
-            self.registry.failed(permit, failure, evidence or Evidence("cut", "committed"))
+        hub = self.base_urls[0]
+        return Key(base_url or hub, way=self.way), Key(hub, self.account), Key(hub, self.account, model)
 
     def snapshot(self) -> list[BreakerState]:
-        """Every breaker of this hub and key that is not in perfect health."""
-        return self.registry.states((self.base_url, *self.mirrors), self.account)
+        """Return every breaker of this hub and key that is not in perfect health."""
+        return self.registry.states(self._concerns)
 
     def reset(self) -> None:
         """Close them all: after a top-up, say, or a repaired setting."""
-        self.registry.reset((self.base_url, *self.mirrors), self.account)
+        self.registry.reset(self._concerns)
+
+    def _concerns(self, key: Key) -> bool:
+        whose = key.account == self.account if key.account else key.way == self.way
+        return whose and key.base_url in self.base_urls
 
 
 def _cooldown(failure: Failure, openings: int) -> float:
@@ -352,7 +388,7 @@ def _status_and_id(evidence: Evidence) -> str:
     return f" ({told})" if told else ""
 
 
-REGISTRY: Health = Health()
+REGISTRY: BreakerRegistry = BreakerRegistry()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=REGISTRY._forget)

@@ -1,150 +1,178 @@
-"""The candidates of one call: which of them may be asked now, which would fail for certain, and at which base URL."""
+"""The routes of one call and what has become of each; which of them is asked next, and which would fail for certain."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from hubmix.errors import Scope
-from hubmix.failover.breakers import Block, Key, Permit
+from hubmix.failover.breakers import OpenBreaker, Permit
 from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.plan import Plan
-from hubmix.failover.verdict import Verdict
+from hubmix.failover.route import Route
 
 _WINDOW_IN_WORDS = re.compile(r"(?:maximum context length is|context size \(|context window of|maximum of)\s*(\d{3,})")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Candidate:
-    """A model of the plan, and what has become of it in this call.
+    """A route of the plan, and what has become of it in this call.
 
     Args:
-        model: the model ID.
-        tries: requests sent for it, at the present base URL.
+        route: where it goes.
+        tries: requests sent so far.
         done: it is not to be asked again in this call.
+        ready_at: on the plan's clock; not before, unless every other route has failed.
         unfit: why, by the catalog, it cannot do what the request needs.
         reported: that it was passed over is in the trace.
-        verdict: the last failure seen of it, here or by its breaker.
+        failure, evidence: of the last request.
     """
 
-    model: str
+    route: Route
     tries: int = 0
     done: bool = False
+    ready_at: float = 0.0
     unfit: str | None = None
     reported: bool = False
-    verdict: Verdict | None = None
+    failure: Failure | None = None
+    evidence: Evidence | None = None
 
 
 class Candidates:
-    """All candidates of a plan, in order; the primary is the first."""
+    """All candidates of a plan, in the order of the user; the primary is the first."""
 
     def __init__(self, plan: Plan) -> None:
-        self.all = [Candidate(model) for model in plan.models]
+        self.all = [Candidate(route) for route in plan.routes]
         self._plan = plan
-        self._registry = plan.health.registry
-        self._endpoint = 0
+        self._registry = plan.breakers
         self._filtered = False
         self._window_above: int | None = None
-        self._free_only = False
+        self._free_only: set[object] = set()  # accounts that are empty
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self.all)
+
+    @property
+    def primary(self) -> Candidate:
+        """What the user asked for."""
+        return self.all[0]
 
     def admit(self, models: Iterable[str]) -> None:
-        """Further candidates, which were not known when the call began."""
-        known = {candidate.model for candidate in self.all}
-        self.all += [Candidate(model) for model in models if model not in known]
+        """Add models of the primary's hub that were not known when the call began."""
+        first = self.primary.route
+        known = {candidate.route.served for candidate in self}
+        for model in models:
+            route = replace(first, model=model)
+            if route.served not in known:
+                self.all += [Candidate(replace(route, mirror=url)) for url in (None, *first.hub.base_urls[1:])]
 
-    # -- where ------------------------------------------------------------------------------------------------------
+    # -- which is asked next ----------------------------------------------------------------------------------------
 
-    @property
-    def mirror_url(self) -> str | None:
-        """The base URL in use, where it is not the hub's first."""
-        return self._plan.endpoints[self._endpoint] if self._endpoint else None
+    def ranked(self) -> list[tuple[Candidate, OpenBreaker | None]]:
+        """The candidates that may yet answer, in the order in which they are asked.
 
-    @property
-    def has_mirror(self) -> bool:
-        """Whether there is another base URL to go to."""
-        return self._endpoint + 1 < len(self._plan.endpoints)
+        What is ready and healthy keeps the user's order. Behind it come open breakers, the soonest to close first, and
+        at the end what this call itself has to wait for.
+        """
+        now = self._plan.clock.monotonic()
+        found = [(c, self.open_breaker(c)) for c in self.all if not c.done]
+        if len(found) > 1:
+            found.sort(key=lambda pair: (max(pair[0].ready_at - now, 0.0), pair[1].order if pair[1] else _HEALTHY))
+        return found
 
-    def go_to_mirror(self) -> None:
-        self._endpoint += 1
-
-    def choose_endpoint(self) -> None:
-        """Go to the mirror at once while the breaker of the base URL is open."""
-        while self.has_mirror and self._registry.block(self.keys(self.all[0])[:1]):
-            self.go_to_mirror()
-
-    def keys(self, candidate: Candidate) -> tuple[Key, Key, Key]:
-        """The breakers on which a request for the candidate depends: endpoint, account, model."""
-        return self._plan.health.keys(candidate.model, self.mirror_url)
-
-    # -- whether they may be asked ----------------------------------------------------------------------------------
-
-    def enter(self, candidate: Candidate) -> Permit | Block:
-        """A permit for one request, or why there is none now."""
-        keys = self.keys(candidate)
-        entered = self._registry.enter(keys)
-        if isinstance(entered, Block) and self._goes_free(candidate, entered):
-            return self._registry.enter((keys[0], keys[2]))
-        return entered
-
-    def enter_anyway(self, candidate: Candidate) -> Permit:
-        """A permit for one request that no breaker holds up, and that is the probe of none."""
-        keys = self.keys(candidate)
-        block = self._registry.block(keys)
-        # What a free model answers says nothing of the empty account that it was asked past.
-        free = block is not None and self._goes_free(candidate, block)
-        return Permit((keys[0], keys[2]) if free else keys, self._plan.clock())
-
-    def block(self, candidate: Candidate) -> Block | None:
-        """Why the candidate may not be asked now; None where it may. Changes nothing."""
-        keys = self.keys(candidate)
-        block = self._registry.block(keys)
-        if block and self._goes_free(candidate, block):
+    def open_breaker(self, candidate: Candidate) -> OpenBreaker | None:
+        """Why a candidate is not asked in its turn; None if nothing is known against it. Changes nothing."""
+        keys = candidate.route.keys
+        found = self._registry.block(keys)
+        if found and self._goes_free(candidate, found):
             return self._registry.block((keys[0], keys[2]))
-        return block
+        return found
 
-    def _goes_free(self, candidate: Candidate, block: Block) -> bool:
+    def enter(self, candidate: Candidate) -> Permit:
+        """Return the permit of one request."""
+        keys = candidate.route.keys
+        found = self._registry.block(keys)
+        # What a free model answers says nothing of the empty account that it was asked past.
+        free = found is not None and self._goes_free(candidate, found)
+        return self._registry.enter((keys[0], keys[2]) if free else keys)
+
+    def _goes_free(self, candidate: Candidate, found: OpenBreaker) -> bool:
         """An empty account does not keep a free model from being asked."""
-        empty = block.target is Scope.ACCOUNT and block.failure.free_models_only
-        return empty and self._plan.is_free(candidate.model)
+        empty = found.target is Scope.ACCOUNT and found.failure.free_models_only
+        return empty and candidate.route.hub.is_free(candidate.route.model)
 
     # -- whether it makes sense to ask them -------------------------------------------------------------------------
 
-    def others(self, current: Candidate) -> list[Candidate]:
-        """The candidates besides one that may yet answer this call."""
-        return [c for c in self.all if c is not current and not c.done and not self.unfit(c)]
+    def outside(self, failed: Candidate, failure: Failure) -> list[Candidate]:
+        """The candidates that may yet answer, and for which a failure of another one does not hold."""
+        return [c for c in self.all if not c.done and not self.holds_for(c, failed, failure) and not self.unfit(c)]
+
+    def holds_for(self, candidate: Candidate, failed: Candidate, failure: Failure) -> bool:
+        """Whether a failure of one candidate is sure to be another one's too."""
+        if candidate is failed:
+            return True
+        if failure.free_models_only and candidate.route.hub.is_free(candidate.route.model):
+            return candidate.route.shares(Scope.MODEL, failed.route)
+        if failure.other_api and candidate.route.api is not failed.route.api:
+            return False
+        return failed.route.shares(_reach(failure), candidate.route)
+
+    def finish_with(self, failed: Candidate, failure: Failure) -> None:
+        """Nothing for which this failure holds is asked again in this call."""
+        for candidate in self:
+            if failure.free_models_only:  # the others are passed over as unfit, with the reason
+                candidate.done |= failed.route.shares(Scope.MODEL, candidate.route)
+            else:
+                candidate.done |= self.holds_for(candidate, failed, failure)
 
     def unfit(self, candidate: Candidate) -> str | None:
         """Why a candidate would fail for certain. The primary is what the user asked for: the filter spares it."""
-        plan = self._plan
-        if self._free_only and not plan.is_free(candidate.model):
+        route, plan = candidate.route, self._plan
+        if self._free_only and route.account in self._free_only and not route.hub.is_free(route.model):
             return "It costs money, and the account or key has too little."
         if self._window_above is not None:
-            window = plan.window(candidate.model)
+            window = route.hub.window(route.model)
             if window is not None and window <= self._window_above:
                 return f"Its context window of {window} tokens is not larger."
-        if candidate is self.all[0] or not plan.policy.capability_filter:
+        if not plan.policy.capability_filter or route.served == self.primary.route.served:
             return None
         if not self._filtered:
             self._filtered = True
             self._filter()
         return candidate.unfit
 
-    def narrow(self, candidate: Candidate, failure: Failure, evidence: Evidence) -> None:
+    def narrow(self, failed: Candidate, failure: Failure, evidence: Evidence) -> None:
         """Some failures leave only some candidates worth asking: free ones, or those with a larger window."""
+        route = failed.route
         if failure.free_models_only:
-            self._free_only = True
+            self._free_only.add(route.account)
         if failure.larger_window_only:
             found = _WINDOW_IN_WORDS.search(evidence.message)
-            window = self._plan.window(candidate.model) or (int(found.group(1)) if found else None)
-            self._window_above = window if window is not None else self._plan.needs().tokens
+            window = route.hub.window(route.model) or (int(found.group(1)) if found else None)
+            if window is None:
+                window = route.api.requirements(self._plan.payload).tokens
+            self._window_above = window
 
     def _filter(self) -> None:
-        fallbacks = self.all[1:]
-        needs = self._plan.needs()
-        reasons = [self._plan.lacks(candidate.model, needs) for candidate in fallbacks]
-        # Catalogs err: where they leave nobody, they are not believed.
+        primary = self.primary.route
+        fallbacks = [c for c in self if c.route.served != primary.served]
+        requirements = primary.api.requirements(self._plan.payload)
+        reasons = [c.route.hub.missing_capability(c.route.model, requirements) for c in fallbacks]
+        # Catalogs err: if they leave no route, they are not believed.
         if all(reasons):
             return
         for candidate, reason in zip(fallbacks, reasons, strict=True):
             candidate.unfit = reason
+
+
+_HEALTHY = (False, -1.0)
+
+
+def _reach(failure: Failure) -> Scope:
+    """How far a failure reaches: its scope, unless other models are asked all the same."""
+    if failure.scope is None:
+        return Scope.MODEL if failure.ask_one_more else Scope.ENDPOINT
+    # A larger window may do, or the user wished it.
+    others = failure.scope is Scope.REQUEST and (failure.larger_window_only or failure.opt_in)
+    return Scope.MODEL if others else failure.scope

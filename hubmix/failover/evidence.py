@@ -94,6 +94,8 @@ class Evidence:
         open_tool_call: a stream ended inside a tool call.
         finish_reason: the standard finish reason of an empty answer or of one that was broken off.
         body: the decoded body of the error without keys; text if it was no JSON.
+        own: this process caused it (a short limit of its own, its proxy, a busy event loop): it says nothing about
+            the hub and counts for nothing.
     """
 
     cause: str
@@ -109,6 +111,7 @@ class Evidence:
     open_tool_call: bool = False
     finish_reason: str | None = None
     body: Any = field(default=None, repr=False)
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

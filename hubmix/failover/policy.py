@@ -1,17 +1,17 @@
-"""How failover behaves, and the decision after each failure: a pure function of failure, policy and what is left."""
+"""How failover behaves: when to retry, when to go on, when to give up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from enum import Enum
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
-from hubmix.errors import ConfigurationError, Scope
-from hubmix.failover.evidence import Evidence, Failure, Recovery
+from hubmix.errors import ConfigurationError
+from hubmix.failover.evidence import Evidence, Failure
 
-BACKOFF = 0.5  # seconds, doubled with every try of the same model
+BACKOFF = 0.5  # seconds, doubled with every try of the same route
 LONGEST_BACKOFF = 8.0  # seconds
 RETRIES_ON_LAST = 2
 """Retries of a model while no other healthy one remains, where the policy allows any and not more."""
@@ -32,6 +32,9 @@ class FailoverPolicy:
         fallback_on_content_filter: ask the next model where a content filter refused.
         capability_filter: pass over fallbacks that, by the catalog, cannot do what the request needs.
         max_price_ratio: with ``fallbacks="auto"``, how many times as much as the primary a fallback may cost.
+        wait: a `tenacity` wait strategy between two tries of one route; the SDK's own by default, full jitter over
+            0.5 s doubled each time, at most 8 s. A wait that the hub asked for comes before it.
+        stop: a `tenacity` stop strategy that ends the retries of the call, such as `stop_before_delay(20)`.
         classify: may replace the failure that an attempt means; called with the evidence and the table's own verdict,
             returns another `Failure`, or None to leave it.
 
@@ -51,6 +54,8 @@ class FailoverPolicy:
     fallback_on_content_filter: bool = False
     capability_filter: bool = True
     max_price_ratio: float = 1.5
+    wait: Callable[[Any], float] | None = None
+    stop: Callable[[Any], bool] | None = None
     classify: Callable[[Evidence, Failure], Failure | None] | None = None
 
     def __post_init__(self) -> None:
@@ -83,6 +88,31 @@ class FailoverPolicy:
             return max(self.max_retries, RETRIES_ON_LAST)
         return self.max_retries
 
+    def backoff(self, tries: int) -> float:
+        """Return the seconds to wait after so many tries of one route."""
+        return float((self.wait or _sdk_backoff())(_retry_state(tries)))
+
+    def stops(self, requests: int, elapsed: float, wait: float) -> bool:
+        """Whether no retry follows after so many requests and seconds, and another wait."""
+        return self.stop is not None and bool(self.stop(_retry_state(requests, elapsed, wait)))
+
+
+@lru_cache(maxsize=1)
+def _sdk_backoff() -> Callable[[Any], float]:
+    from tenacity import wait_random_exponential  # not on the way of a healthy call
+
+    return wait_random_exponential(multiplier=BACKOFF, max=LONGEST_BACKOFF)
+
+
+def _retry_state(attempt: int, elapsed: float = 0.0, wait: float = 0.0) -> Any:
+    """What tenacity's strategies are asked with. They read no clock, so that tests can bring their own."""
+    from tenacity import RetryCallState
+
+    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]  # nothing is called
+    state.attempt_number, state.upcoming_sleep = attempt, wait
+    state.outcome_timestamp = state.start_time + elapsed
+    return state
+
 
 def read_policy(given: Any) -> FailoverPolicy | None:
     """The policy as a user gives it: itself, or a dict of its parameters.
@@ -101,116 +131,3 @@ def read_policy(given: Any) -> FailoverPolicy | None:
         if name not in names:
             raise ConfigurationError(f"FailoverPolicy has no parameter {name!r}; it has {', '.join(names)}.")
     return FailoverPolicy(**given)
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What is left when a decision is due.
-
-    Args:
-        tries: requests made of this model so far, the failed one included.
-        requests: requests that may still be made in this call.
-        healthy: another candidate could be asked right now, and would not fail for the same reason.
-        others: another candidate could be asked now or later.
-        mirror: the hub has another base URL that has not been tried.
-        reopens_in: seconds until this model's breaker lets a request through; 0 if it does.
-        seconds: until the deadline of the call; None if there is none.
-    """
-
-    tries: int
-    requests: int
-    healthy: bool = False
-    others: bool = False
-    mirror: bool = False
-    reopens_in: float = 0.0
-    seconds: float | None = None
-
-
-class Move(str, Enum):
-    """What to do after a failure."""
-
-    RETRY = "retry"  # the same model again, after a wait
-    NEXT = "next"  # another model; this one is done with
-    LATER = "later"  # another model; this one may be asked again when its breaker lets it
-    MIRROR = "mirror"  # the same model at the hub's other base URL
-    RETURN = "return"  # the answer as it came: whole, but empty
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A move, and the seconds to wait before it."""
-
-    move: Move
-    wait: float = 0.0
-
-
-def decide(failure: Failure, policy: FailoverPolicy, left: Left, jitter: float = 1.0) -> Decision:
-    """What to do after a failure.
-
-    Args:
-        failure: what the attempt means.
-        policy: the caller's.
-        left: what is left.
-        jitter: a random number in [0, 1), for full jitter.
-
-    Example:
-        >>> from hubmix.failover.failures import SERVER, QUOTA
-        >>> decide(SERVER, FailoverPolicy(), Left(tries=1, requests=5, healthy=True)).move
-        <Move.RETRY: 'retry'>
-        >>> decide(QUOTA, FailoverPolicy(), Left(tries=1, requests=5)).move
-        <Move.FAIL: 'fail'>
-    """
-    if failure.amended:
-        return Decision(Move.RETRY if left.requests > 0 else Move.NEXT)
-    if failure.action is Recovery.FAIL:
-        return Decision(_after_fail(failure, policy, left))
-    if failure.action is Recovery.NEXT and not (failure.waits and not left.healthy):
-        # A busy model may come round again when the others have failed too.
-        return Decision(Move.LATER if failure.waits and _may_retry(failure, policy, left) else Move.NEXT)
-    if failure.waits and left.others:
-        # All are busy: whichever reopens first is asked, which the walk sees and this function does not.
-        return Decision(Move.LATER if _may_retry(failure, policy, left) else Move.NEXT)
-    return _retry(failure, policy, left, jitter)
-
-
-def backoff(tries: int, jitter: float) -> float:
-    """Seconds to wait after the given number of tries: full jitter over 0.5 s doubled each time, at most 8 s."""
-    return jitter * min(BACKOFF * 2.0 ** (tries - 1), LONGEST_BACKOFF)
-
-
-def _after_fail(failure: Failure, policy: FailoverPolicy, left: Left) -> Move:
-    willing = failure.free_models_only or (failure.opt_in and policy.fallback_on_content_filter)
-    if willing and left.healthy and left.requests > 0:
-        return Move.NEXT
-    return Move.RETURN if failure.keeps_answer else Move.FAIL
-
-
-def _may_retry(failure: Failure, policy: FailoverPolicy, left: Left) -> bool:
-    if left.requests <= 0:
-        return False
-    allowed = policy.retries(on_last=not _elsewhere(failure, left))
-    if failure.retries is not None:
-        allowed = min(allowed, failure.retries)
-    return left.tries <= allowed
-
-
-def _retry(failure: Failure, policy: FailoverPolicy, left: Left, jitter: float) -> Decision:
-    asked_for = failure.retry_after if failure.retry_after is not None else backoff(left.tries, jitter)
-    wait = max(asked_for, left.reopens_in)
-    fits = wait <= policy.max_retry_after and (left.seconds is None or wait < left.seconds)
-    # What has just been closed by its breaker is not worth a wait while there is somebody else to ask.
-    closed = left.reopens_in > 0 and _elsewhere(failure, left)
-    if fits and not closed and _may_retry(failure, policy, left):
-        return Decision(Move.RETRY, wait)
-    if not failure.never_next:
-        return Decision(Move.NEXT)
-    return Decision(Move.MIRROR if _elsewhere(failure, left) and left.requests > 0 else Move.FAIL)
-
-
-def _elsewhere(failure: Failure, left: Left) -> bool:
-    """Whether there is somebody else to ask for whom this failure does not hold."""
-    if not failure.never_next:
-        return left.healthy
-    # The mirror is the same hub: it has the same accounts, but another address.
-    return left.mirror and failure.scope is Scope.ENDPOINT

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hubmix.errors import Scope
+from hubmix.failover.breakers import HubBreakers, Key
 from hubmix.wire.api import Api
 from hubmix.wire.requirements import Requirements
 
@@ -22,12 +24,12 @@ class RouteHub(Protocol):
         """The base URL and its mirrors."""
 
     @property
-    def key_id(self) -> str:
-        """A salted hash of the key: which account pays."""
-
-    @property
     def own_error_types(self) -> frozenset[str]:
         """The error types in which the hub speaks for itself (from its preset)."""
+
+    @property
+    def breakers(self) -> HubBreakers:
+        """The circuit breakers of the hub and its key."""
 
     def missing_capability(self, model: str, requirements: Requirements) -> str | None:
         """Return what the catalog says the model cannot do; None if it can or if that is unknown."""
@@ -54,7 +56,7 @@ class Route:
 
     Args:
         model: the model ID, as the caller spelt it.
-        hub: the hub, with its connection, key, breakers and catalog.
+        hub: the hub, with its key, breakers and catalog.
         api: the API over which the model is asked.
         mirror: the base URL, if it is not the hub's first.
     """
@@ -68,3 +70,26 @@ class Route:
     def base_url(self) -> str:
         """The base URL that is asked."""
         return self.mirror or self.hub.base_urls[0]
+
+    @property
+    def account(self) -> Key:
+        """The hub and the key: who pays."""
+        return Key(self.hub.base_urls[0], self.hub.breakers.account)
+
+    @property
+    def served(self) -> Key:
+        """The model under the key: equal for all base URLs and APIs of a hub."""
+        return self.account._replace(model=self.model)
+
+    @property
+    def keys(self) -> tuple[Key, Key, Key]:
+        """The circuit breakers on which a request depends: endpoint, account, model."""
+        return self.hub.breakers.keys(self.model, self.mirror)
+
+    def shares(self, scope: Scope, other: Route) -> bool:
+        """Whether what is wrong within a scope of this route is wrong of the other route too."""
+        if scope is Scope.MODEL:
+            return self.served == other.served
+        if scope is Scope.ACCOUNT:
+            return self.account == other.account
+        return scope is Scope.REQUEST or self.base_url == other.base_url

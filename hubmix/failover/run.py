@@ -1,6 +1,6 @@
-"""The walk over the candidates as a state machine: what to do next, fed with what came of it. It never waits itself.
+"""One call over its routes as a state machine: it says what to do next, and is told how that ended. It never waits.
 
-`failover.walk_sync` and `failover.walk_async` are its two drivers; they differ in nothing but the verb that waits.
+`drivers.run_sync` and `drivers.run_async` drive it; they differ only in the verb that waits.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from typing import Any
 
 from hubmix.errors import HubmixError, Scope
 from hubmix.failover import failures
-from hubmix.failover.breakers import Block, Permit
+from hubmix.failover.breakers import OpenBreaker, Permit
 from hubmix.failover.candidates import Candidate, Candidates
 from hubmix.failover.classify import classify
-from hubmix.failover.evidence import Evidence, Failure, Fault, Recovery
-from hubmix.failover.plan import AttemptFailed, Limits, Plan
-from hubmix.failover.policy import Decision, Left, Move, decide
+from hubmix.failover.decide import Decision, NextStep, Remaining, decide, sdk_would_retry
+from hubmix.failover.evidence import Evidence, Failure, Recovery
+from hubmix.failover.limits import Deadline, Limits
+from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.report import what_happened
-from hubmix.failover.verdict import Verdict, all_failed
+from hubmix.failover.route import Route
+from hubmix.failover.summary import Failed, call_error, route_error
 from hubmix.wire.error_body import find_request_id
 from hubmix.wire.trace import Attempt, Trace
 
 logger = logging.getLogger("hubmix.failover")
 
-_PATIENCE = 3.0  # seconds for the names of further candidates: two answers of a hub that is well
+_DISCOVERY = 3.0  # seconds for the names of further models: two answers of a healthy hub
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """Send one request for this candidate, within these limits."""
+class Send:
+    """Send one request over this route, within these limits."""
 
     candidate: Candidate
     limits: Limits
@@ -39,279 +41,292 @@ class Try:
     waited_ms: float
 
     @property
-    def model(self) -> str:
-        return self.candidate.model
+    def route(self) -> Route:
+        """Where it goes."""
+        return self.candidate.route
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Sleep:
     """Wait, then ask what is next."""
 
     seconds: float
 
 
-class Walk:
-    """One call's way through its candidates.
+class FailoverRun:
+    """The state of one call.
 
-    A driver asks `next()` and does what it says: `Try` (and reports `succeeded`, `failed` or `abandoned`), `Wait`, or
+    A driver asks `next()` and does what it says: `Send` (and reports `succeeded`, `failed` or `abandoned`), `Sleep`, or
     None for the end, on which `finish()` returns the last resort or raises.
     """
 
     def __init__(self, plan: Plan) -> None:
-        if not plan.models:
-            raise ValueError("a plan needs at least one model")
+        if not plan.routes:
+            raise ValueError("a plan needs at least one route")
         self.plan = plan
-        self.trace = Trace(plan.models[0])
-        self.decision = Decision(Move.NEXT)
+        self.trace = Trace(plan.routes[0].model)
+        self._answered: Send | None = None
         self._candidates = Candidates(plan)
-        self._registry = plan.health.registry
-        self._ended = plan.clock()  # of the last attempt, or the start
-        self._deadline = None if plan.total_timeout is None else self._ended + plan.total_timeout
+        self._began = self._ended = plan.clock.monotonic()  # the call; its last attempt
+        self._total: Deadline | None = None
+        if plan.total_timeout is not None:
+            self._total = Deadline(self._began + plan.total_timeout, "total_timeout", plan.total_timeout)
+        self._discover = plan.discover
         self._requests = 0
-        self._waited = 0.0  # seconds, for breakers
+        self._refusals = 0
+        self._again: Candidate | None = None
+        self._pause = 0.0
         self._last: Candidate | None = None
-        self._verdicts: list[Verdict] = []
-        self._fatal: Verdict | None = None
-        self._kept: tuple[str, Any] | None = None
+        self._fatal: Candidate | None = None
+        self._kept: tuple[Send, Any] | None = None
         self._over = False
         self._note = ""
 
     # -- what to do -------------------------------------------------------------------------------------------------
 
-    def next(self) -> Try | Wait | None:
-        """The next step; None when the walk is over."""
+    def next(self) -> Send | Sleep | None:
+        """Return the next step; None at the end."""
         if self._over or self._spent():
             return None
-        self._candidates.choose_endpoint()
-        blocked: list[tuple[Candidate, Block]] = []
-        for candidate in self._candidates.all:
-            if candidate.done:
-                continue
+        if self._pause:
+            seconds, self._pause = self._pause, 0.0
+            return Sleep(seconds)
+        if self._again is not None:
+            candidate, self._again = self._again, None
+            return self._send(candidate)
+        ranked = self._candidates.ranked()
+        for candidate, _ in ranked:
             if reason := self._candidates.unfit(candidate):
-                self._skip(candidate, "skipped", reason)
+                self._skip(candidate, reason)
+                candidate.done = True
                 continue
-            entered = self._candidates.enter(candidate)
-            if isinstance(entered, Permit):
-                return self._try_past(blocked, candidate, entered)
-            blocked.append((candidate, entered))
-        for candidate, block in blocked:
-            if block.soft:
-                others = [pair for pair in blocked if pair[0] is not candidate]
-                return self._try_past(others, candidate, self._candidates.enter_anyway(candidate))
-        return self._wait_for(blocked)
-
-    def again(self, step: Try) -> Try | None:
-        """The same candidate once more, after the wait that was decided; None where it may not be asked now."""
-        if not self._spent():
-            entered = self._candidates.enter(step.candidate)
-            if isinstance(entered, Permit):
-                return self._try(step.candidate, entered)
-        # `next()` finds out what to do instead: wait, go on, or end.
-        self.decision = Decision(Move.LATER)
+            wait = candidate.ready_at - self.plan.clock.monotonic()
+            if wait > 0 and self._total is not None and wait >= self._total.left(self.plan.clock.monotonic()):
+                candidate.done = True
+                continue
+            if wait > 0:
+                return Sleep(wait)
+            self._report_passed(candidate, ranked)
+            return self._send(candidate)
         return None
 
     def _spent(self) -> bool:
         if self._requests >= self.plan.policy.max_attempts:
             self._note = f"max_attempts={self.plan.policy.max_attempts} was reached."
             return True
-        if self._deadline is not None and self.plan.clock() >= self._deadline:
-            self._note = f"total_timeout={self.plan.total_timeout:g} s ran out."
-            if not self._verdicts:
-                evidence = Evidence("total_timeout", "connect")
-                self._fatal = self._verdict(self._candidates.all[0], failures.TOTAL_TIMEOUT, evidence)
+        if self._total is not None and self.plan.clock.monotonic() >= self._total.at:
+            self._note = f"total_timeout={self._total.seconds:g} s ran out."
+            if not self._requests:
+                first = self._fatal = self._candidates.primary
+                first.failure, first.evidence = failures.TOTAL_TIMEOUT, Evidence("total_timeout", "connect")
             return True
         return False
 
-    def _try_past(self, blocked: list[tuple[Candidate, Block]], candidate: Candidate, permit: Permit) -> Try:
-        try:
-            for other, block in blocked:
-                self._skip_blocked(other, block)
-            return self._try(candidate, permit)
-        except BaseException:  # Ctrl-C in `on_attempt`: nobody else would give the permit back
-            self._registry.released(permit)
-            raise
-
-    def _try(self, candidate: Candidate, permit: Permit) -> Try:
+    def _send(self, candidate: Candidate) -> Send:
         if self._last is not None and self._last is not candidate:
-            self._log_switch(self._last, candidate)
+            kind = self._last.failure.kind if self._last.failure else "unknown"
+            logger.info("Going on from %s to %s: %s.", *self._names(self._last, candidate), kind)
         self._last = candidate
         candidate.tries += 1
         self._requests += 1
         plan, policy = self.plan, self.plan.policy
+        streaming = plan.streaming
         limits = Limits(
             plan.timeout,
-            policy.first_token_timeout if plan.streaming else None,
-            policy.idle_timeout if plan.streaming else None,
-            self._deadline,
-            self._candidates.mirror_url,
+            policy.first_token_timeout if streaming else None,
+            policy.idle_timeout if streaming else None,
+            self._total,
         )
-        started = plan.clock()
-        return Try(candidate, limits, permit, started, _milliseconds(started - self._ended))
+        started = plan.clock.monotonic()
+        permit = self._candidates.enter(candidate)
+        return Send(candidate, limits, permit, started, _milliseconds(started - self._ended))
+
+    def _names(self, *candidates: Candidate) -> list[str]:
+        several = len({candidate.route.hub.name for candidate in candidates}) > 1
+        return [f"the model {c.route.model!r}" + (f" at {c.route.hub.name}" if several else "") for c in candidates]
 
     # -- what came of it --------------------------------------------------------------------------------------------
 
-    def succeeded(self, step: Try, value: Any) -> None:
+    def succeeded(self, step: Send, value: Any) -> None:
         """The attempt answered (a stream: began to)."""
         plan = self.plan
         if plan.streaming:
-            self._registry.committed(step.permit)
+            plan.breakers.committed(step.permit)
         else:
-            self._registry.succeeded(step.permit)
-        latency = _milliseconds(plan.clock() - step.started)
-        self.trace.served = step.model
+            plan.breakers.succeeded(step.permit)
+        latency = _milliseconds(plan.clock.monotonic() - step.started)
+        self.trace.served = step.route.model
+        self._answered = step
         self.trace.attempts.append(
-            Attempt(
-                step.model,
+            self._attempt(
+                step.route,
                 "ok",
                 status=200,
                 request_id=getattr(value, "request_id", None),
                 waited_ms=step.waited_ms,
                 latency_ms=latency,
                 first_token_ms=latency if plan.streaming else None,
-                base_url=step.limits.base_url,
             )
         )
 
     def wants_more(self, error: AttemptFailed) -> float:
-        """Seconds that the names of further candidates are worth after a failure; 0 where they would not help."""
-        plan, failure = self.plan, classify(error.evidence, self.plan.hub_types)
+        """Return the seconds that further models are worth after a failure; 0 if they would not help."""
+        if not self._discover:
+            return 0.0
+        plan = self.plan
+        failure = classify(error.evidence, self._candidates.primary.route.hub.own_error_types)
         willing = failure.free_models_only or (failure.opt_in and plan.policy.fallback_on_content_filter)
         # What a hook of the user's would make of it is asked once, by `failed`.
         if failure.action is Recovery.FAIL and not willing and plan.policy.classify is None:
             return 0.0
-        error.at = plan.clock()
-        return _PATIENCE if self._deadline is None else min(_PATIENCE, max(0.0, self._deadline - error.at) / 2)
+        self._discover = False
+        error.at = plan.clock.monotonic()
+        return _DISCOVERY if self._total is None else min(_DISCOVERY, self._total.left(error.at) / 2)
 
     def admit(self, models: Iterable[str]) -> None:
-        """Further candidates, before `failed` decides."""
-        self.plan.late = self.plan.alate = None
+        """Add further models, before `failed` decides."""
         self._candidates.admit(models)
 
-    def failed(self, step: Try, error: AttemptFailed) -> None:
-        """The attempt failed: record it, and decide (`decision`)."""
-        evidence, candidate = error.evidence, step.candidate
-        failure = self.plan.classify(evidence)
-        self._registry.failed(step.permit, failure, evidence)
-        candidate.verdict = verdict = self._verdict(candidate, failure, evidence)
-        self._verdicts.append(verdict)
-        self._ended = self.plan.clock() if error.at is None else error.at
+    def failed(self, step: Send, error: AttemptFailed) -> None:
+        """The attempt failed: record it, and decide what is next."""
+        evidence, candidate, plan = error.evidence, step.candidate, self.plan
+        failure = plan.classify(step.route, evidence)
+        plan.breakers.failed(step.permit, failure, evidence)
+        candidate.failure, candidate.evidence = failure, evidence
+        self._ended = plan.clock.monotonic() if error.at is None else error.at
+        self._refusals += failure.ask_one_more
         if failure.keeps_answer and error.partial is not None:
-            self._kept = (step.model, error.partial)
+            self._kept = (step, error.partial)
         self._candidates.narrow(candidate, failure, evidence)
-        self.decision = decide(failure, self.plan.policy, self._left(candidate), self.plan.random())
-        returned = self.decision.move is Move.RETURN and self._kept is not None
+        remaining = self._remaining(candidate, failure)
+        decision = decide(failure, plan.policy, remaining, repeatable=sdk_would_retry(evidence))
+        if decision.step is NextStep.FAIL and failure.ask_one_more:
+            self._note = "Two models refused the request, so the fault may be in it."
+        returned = decision.step is NextStep.RETURN and self._kept is not None
         self._record(
-            Attempt(
-                step.model,
+            self._attempt(
+                step.route,
                 "ok" if returned else "error",
-                failure.kind,
-                evidence.status,
-                evidence.code,
-                evidence.request_id or find_request_id(evidence.headers, evidence.message),
-                what_happened(failure, step.model),
-                step.waited_ms,
-                _milliseconds(self._ended - step.started),
-                base_url=step.limits.base_url,
+                kind=failure.kind,
+                status=evidence.status,
+                code=evidence.code,
+                request_id=evidence.request_id or find_request_id(evidence.headers, evidence.message),
+                reason=what_happened(failure, step.route.model),
+                waited_ms=step.waited_ms,
+                latency_ms=_milliseconds(self._ended - step.started),
             )
         )
-        self._obey(candidate, verdict)
+        self._follow(candidate, failure, decision)
 
-    def abandoned(self, step: Try) -> None:
+    def abandoned(self, step: Send) -> None:
         """The attempt was cancelled, or broke for a reason that is no failure of the hub. Harmless after its end."""
-        self._registry.released(step.permit)
-
-    def tried_again(self, step: Try) -> None:
-        """The retries of a candidate are over. Where they were stopped short, it is not to be asked again."""
-        if self.decision.move is Move.RETRY:
-            step.candidate.done = True
-
-    def fits(self, seconds: float) -> bool:
-        """Whether a wait of so many seconds ends before the deadline."""
-        return self._deadline is None or seconds < self._deadline - self.plan.clock()
+        self.plan.breakers.released(step.permit)
 
     def finish(self) -> Any:
-        """The last resort, an answer that is whole but empty; or else the error of the call.
+        """Return the last resort, an answer that is whole but empty; or raise the error of the call.
 
         Raises:
-            HubmixError: the candidate's own error where there was one candidate, or where the first failure ended the
-                call; `AllModelsFailedError` where several were to be asked.
+            HubmixError: the route's own error if one model at one hub was to be asked, or if the first failure ended
+                the call; `AllModelsFailedError` if several were.
         """
         if self._kept is not None and self._fatal is None:
-            model, value = self._kept
-            self.trace.served = model
-            logger.warning("The answer of the model %r is empty; nothing better could be had.", model)
+            step, value = self._kept
+            self.trace.served, self._answered = step.route.model, step
+            logger.warning("The answer of the model %r is empty; nothing better could be had.", step.route.model)
             return value
         raise self._error()
 
+    @property
+    def served(self) -> Route:
+        """The route that answered."""
+        return self._step().route
+
+    def _step(self) -> Send:
+        if self._answered is None:
+            raise RuntimeError("no route has answered")
+        return self._answered
+
+    # -- the end of a stream ----------------------------------------------------------------------------------------
+
+    def ended(self, *, incomplete: bool) -> None:
+        """The stream came to its end.
+
+        Text without a finish reason is passed on as it came, but it counts against its model: gateways end a cut stream
+        in perfect order.
+        """
+        step, last = self._step(), self.trace.attempts[-1]
+        if not incomplete:
+            self.plan.breakers.ended_well(step.permit)
+            return
+        evidence = Evidence("no_finish", "committed", last.status, request_id=last.request_id)
+        self.plan.breakers.failed(step.permit, self.plan.classify(step.route, evidence), evidence)
+
+    def interrupted(self, error: AttemptFailed) -> HubmixError:
+        """The stream broke off after its first content: record it, and return the error of the call."""
+        step, last = self._step(), self.trace.attempts[-1]
+        evidence = replace(error.evidence, phase="committed")
+        failure = classify(evidence, step.route.hub.own_error_types)
+        self.plan.breakers.failed(step.permit, failure, evidence)
+        last.outcome, last.kind, last.code = "error", failure.kind, evidence.code
+        last.reason = what_happened(failure, step.route.model)
+        earlier = [f"{attempt.model!r} ({attempt.facts()})" for attempt in self.trace.attempts[:-1]]
+        note = f"Before it: {', '.join(earlier)}." if earlier else ""
+        return route_error((step.route, failure, evidence), self.trace, note, error.partial)
+
     # -- details ----------------------------------------------------------------------------------------------------
 
-    def _obey(self, candidate: Candidate, verdict: Verdict) -> None:
-        move = self.decision.move
-        if move is Move.NEXT:
-            candidate.done = True
-        elif move is Move.MIRROR:
-            self._candidates.go_to_mirror()
-            candidate.tries = 0
-        elif move is Move.RETURN and self._kept is not None:
+    def _follow(self, candidate: Candidate, failure: Failure, decision: Decision) -> None:
+        if decision.step is NextStep.RETRY:
+            self._again, self._pause = candidate, decision.wait
+        elif decision.step is NextStep.LATER:
+            candidate.ready_at = self.plan.clock.monotonic() + decision.wait
+        elif decision.step is NextStep.NEXT:
+            self._candidates.finish_with(candidate, failure)
+        elif decision.step is NextStep.RETURN and self._kept is not None:
             self._over = True
-        elif move in (Move.FAIL, Move.RETURN):
-            self._fatal, self._over = verdict, True
+        else:
+            self._fatal, self._over = candidate, True
 
-    def _left(self, current: Candidate) -> Left:
-        candidates = self._candidates
-        others = candidates.others(current)
-        block = candidates.block(current)
-        return Left(
+    def _remaining(self, current: Candidate, failure: Failure) -> Remaining:
+        others = self._candidates.outside(current, failure)
+        now = self.plan.clock.monotonic()
+        found = (self._candidates.open_breaker(other) for other in others if other.ready_at <= now)
+        return Remaining(
             tries=current.tries,
             requests=self.plan.policy.max_attempts - self._requests,
-            healthy=any((closed := candidates.block(other)) is None or closed.soft for other in others),
+            healthy=any(breaker is None or breaker.soft for breaker in found),
             others=bool(others),
-            mirror=candidates.has_mirror,
-            reopens_in=0.0 if block is None or block.soft else block.seconds,
-            seconds=None if self._deadline is None else self._deadline - self.plan.clock(),
+            sole=len({candidate.route.served for candidate in self._candidates}) == 1,
+            opened=self._candidates.open_breaker(current) is not None,
+            refusals=self._refusals,
+            seconds=None if self._total is None else self._total.at - now,
+            elapsed=now - self._began,
         )
 
-    def _wait_for(self, blocked: list[tuple[Candidate, Block]]) -> Wait | None:
-        """Wait for whichever reopens first, if that fits; else the walk is over."""
-        if not blocked:
-            return None
-        soonest = min(blocked, key=lambda pair: pair[1].seconds)[1]
-        if self._fits(soonest):
-            self._waited += soonest.seconds
-            return Wait(soonest.seconds)
-        for candidate, block in blocked:
-            self._skip_blocked(candidate, block)
-        return None
+    def _report_passed(self, chosen: Candidate, ranked: list[tuple[Candidate, OpenBreaker | None]]) -> None:
+        """Note the routes that come before the chosen one in the user's order and were not asked in their turn."""
+        known = {id(candidate): breaker for candidate, breaker in ranked}
+        for candidate in self._candidates:
+            if candidate is chosen:
+                return
+            breaker = known.get(id(candidate))
+            if breaker is None or candidate.route.served == chosen.route.served:
+                continue
+            if reason := self._candidates.unfit(candidate):
+                self._skip(candidate, reason)
+            else:
+                self._skip(candidate, breaker.describe(), breaker)
 
-    def _fits(self, block: Block) -> bool:
-        # An empty account does not fill by waiting.
-        if block.failure.free_models_only:
-            return False
-        longest = self.plan.policy.max_retry_after
-        if self._deadline is None:
-            # A model that is not served will not be served in a minute: without a deadline that asks for patience,
-            # the error comes at once. A busy or failing one is waited for, and so is a probe under way.
-            lasting = block.failure.cooldown.fixed and not block.probing
-            return not lasting and self._waited + block.seconds <= longest
-        return block.seconds <= longest and self.fits(block.seconds)
-
-    def _skip_blocked(self, candidate: Candidate, block: Block) -> None:
-        if candidate.verdict is None:
-            # To a call that was not even sent, the streams that broke off before it are no interruption of its own.
-            seen = failures.UNSTEADY if block.failure.mid_stream else block.failure
-            failure = replace(seen, retry_after=_back_in(block))
-            candidate.verdict = replace(self._verdict(candidate, failure, block.evidence), asked=False)
-        until = "another call is trying it" if block.probing else f"{block.seconds:.3g} s more"
-        whose = "model" if block.target is Scope.MODEL else block.target.value
-        reason = f"The circuit breaker of the {whose} is open ({until})."
-        self._skip(candidate, block.failure.kind, reason, block.evidence)
-
-    def _skip(self, candidate: Candidate, kind: str, reason: str, evidence: Evidence | None = None) -> None:
-        if candidate.reported or candidate.tries:
+    def _skip(self, candidate: Candidate, reason: str, breaker: OpenBreaker | None = None) -> None:
+        if candidate.reported or candidate.tries or candidate.route.mirror:
             return
         candidate.reported = True
-        status, code = (evidence.status, evidence.code) if evidence else (None, None)
-        self._record(Attempt(candidate.model, "skipped", kind, status, code, reason=reason))
+        kind = breaker.failure.kind if breaker else "skipped"
+        status, code = (breaker.evidence.status, breaker.evidence.code) if breaker else (None, None)
+        self._record(self._attempt(candidate.route, "skipped", kind=kind, status=status, code=code, reason=reason))
+
+    def _attempt(self, route: Route, outcome: Any, **details: Any) -> Attempt:
+        return Attempt(route.model, outcome, base_url=route.mirror, hub=route.hub.name, api=route.api.name, **details)
 
     def _record(self, attempt: Attempt) -> None:
         self.trace.attempts.append(attempt)
@@ -322,50 +337,22 @@ class Walk:
         except Exception:  # an observer must not change what it observes
             logger.warning("on_attempt raised; the call goes on.", exc_info=True)
 
-    def _log_switch(self, last: Candidate, candidate: Candidate) -> None:
-        kind = last.verdict.failure.kind if last.verdict else "unknown"
-        logger.info("Going on from the model %r to %r: %s.", last.model, candidate.model, kind)
-
-    def _verdict(self, candidate: Candidate, failure: Failure, evidence: Evidence) -> Verdict:
-        return Verdict(candidate.model, self._candidates.keys(candidate)[0].base_url, failure, evidence)
-
     def _error(self) -> HubmixError:
-        if self._fatal is not None and len({verdict.model for verdict in self._verdicts}) <= 1:
-            return self._own_error(self._fatal)
-        if self._verdicts and all(verdict.evidence.cause == "html" for verdict in self._verdicts):
+        failed: list[Failed] = []
+        for candidate in self._candidates:  # one entry for each model and hub: a mirror is no model of its own
+            if candidate.failure and candidate.evidence:
+                failed = [one for one in failed if one[0].served != candidate.route.served]
+                failed.append((candidate.route, candidate.failure, candidate.evidence))
+        several = len({route.served for route in self.plan.routes}) > 1
+        route, failure, evidence = failed[-1]
+        # What is not the model's fault alone was not asked of the others, so it is told as with one model.
+        alone = self._fatal or not several or (failure.scope is not Scope.MODEL and not self._note)
+        if len(failed) == 1 and alone:
+            return route_error(failed[0], self.trace, self._note)
+        if all(evidence.cause == "html" for _, _, evidence in failed):
             # One page of HTML is a mishap; HTML from every model is a website, not an API.
-            return self._own_error(replace(self._verdicts[-1], failure=failures.ENDPOINT))
-        candidates = self._candidates.all
-        verdicts = [candidate.verdict for candidate in candidates if candidate.verdict]
-        if len(candidates) == 1:
-            return self._own_error(verdicts[-1].coming_back_in(self._retry_after()))
-        if len(verdicts) == 1 and verdicts[0].failure.larger_window_only and not self._note:
-            # The others were passed over for their windows: the request is at fault, as with one candidate.
-            return self._own_error(verdicts[0])
-        return all_failed(verdicts, self.trace, self.plan.suggest, self._retry_after(), self._note)
-
-    def _own_error(self, verdict: Verdict) -> HubmixError:
-        error = verdict.to_exception(self.plan.suggest, self._note)
-        error.attempts = self.trace.attempts
-        return error
-
-    def _retry_after(self) -> float | None:
-        """Seconds until the first candidate may be asked again; None where one may be at once, or never."""
-        waits: list[float | None] = []
-        for candidate in self._candidates.all:
-            if candidate.verdict:
-                # The breaker has heard what the hub asked for, and knows of earlier failures too.
-                block = self._candidates.block(candidate)
-                failure = candidate.verdict.failure
-                if block is None and failure.cooldown.counted and failure.retry_after is None:
-                    return None
-                waits.append(_back_in(block) if block else failure.retry_after)
-        return min((seconds for seconds in waits if seconds is not None), default=None)
-
-
-def _back_in(block: Block) -> float | None:
-    """Seconds after which another try makes sense; None where waiting mends nothing, as with a mistyped model ID."""
-    return None if block.failure.fault is Fault.REQUEST else block.seconds
+            return route_error((route, failures.ENDPOINT, evidence), self.trace, self._note)
+        return call_error(failed, self.trace, self._note)
 
 
 def _milliseconds(seconds: float) -> float:

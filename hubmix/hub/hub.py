@@ -11,7 +11,7 @@ from hubmix.batch import amap_rows, map_rows
 from hubmix.catalog import ModelCatalog
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.hub.calls import Calls
-from hubmix.hub.planning import Planning
+from hubmix.hub.planning import ConnectedHub
 from hubmix.transport.connection import Connection
 from hubmix.transport.endpoint import Endpoint, resolve_endpoint, resolve_key
 from hubmix.transport.get import Pages
@@ -130,10 +130,8 @@ class Hub:
             overrides=self._overrides,
             price_group=self._price_group,
         )
-        self._planning = Planning(self._connection, self._catalog)
-        self._plain_calls = Calls(
-            self._connection, self._planning, self._catalog, refresh_catalog=self._catalog_refresh
-        )
+        self._connected = ConnectedHub(self._connection, self._catalog)
+        self._plain_calls = Calls(self._connected, refresh_catalog=self._catalog_refresh)
 
     @property
     def _calls(self) -> Calls:
@@ -246,7 +244,7 @@ class Hub:
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
         """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""
-        return self._planning.candidates(model, options)
+        return self._connected.candidates(model, options)
 
     # ------------------------------------------------------------------------------------- embeddings and rerank
 
@@ -377,11 +375,11 @@ class Hub:
 
     def health(self) -> list[BreakerState]:
         """The state of the circuit breakers that concern this hub and key."""
-        return self._planning.health.snapshot()
+        return self._connected.breakers.snapshot()
 
     def reset_health(self) -> None:
         """Close every breaker of this hub and key: ask all models again at once."""
-        self._planning.health.reset()
+        self._connected.breakers.reset()
 
     # ------------------------------------------------------------------------------------------------- lifecycle
 

@@ -1,21 +1,28 @@
-"""The plan of a call: whom to ask, within which limits, and what the catalog knows of them.
+"""One hub as the routes of a call see it, and the plan of a call: which routes, and within which limits.
 
-No call waits for the catalog but one with ``fallbacks="auto"`` whose first model has failed while there is no list yet:
-the list is given a moment, and if in vain, only once.
+Calls never wait for the catalog, except with `fallbacks="auto"` when the first model failed and no list is cached: then
+up to 3 s, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from hubmix.errors import BadRequestError
-from hubmix.failover.breakers import HubHealth
+from hubmix.failover.breakers import HubBreakers
+from hubmix.failover.evidence import Evidence
+from hubmix.failover.limits import Limits
 from hubmix.failover.options import CallOptions
 from hubmix.failover.plan import Plan
-from hubmix.wire.api import Api
+from hubmix.failover.route import Route
+from hubmix.transport.answer import monotonic
+from hubmix.transport.exchange import Request
+from hubmix.wire.api import Api, BodyOptions, Payload, Reading
 from hubmix.wire.checks import check_headers
 from hubmix.wire.requirements import Requirements
 
@@ -23,116 +30,181 @@ if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
     from hubmix.transport.connection import Connection
 
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
-class Planning:
-    """Makes the plans of one hub's calls."""
+
+class ConnectedHub:
+    """One hub with its connection and catalog; a `hubmix.failover.route.RouteHub`.
+
+    Args:
+        connection: the way to the hub.
+        catalog: what the hub serves.
+    """
 
     def __init__(self, connection: Connection, catalog: ModelCatalog) -> None:
-        self._connection = connection
-        self._catalog = catalog
-        self._made_health: HubHealth | None = None
+        self.connection = connection
+        self.catalog = catalog
+        self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
+
+    @cached_property
+    def name(self) -> str:
+        """The host, with a port if it is not the scheme's own."""
+        url = urlsplit(self.connection.base_url)
+        host = url.hostname or self.connection.base_url
+        return host if url.port in (None, _DEFAULT_PORTS.get(url.scheme)) else f"{host}:{url.port}"
+
+    @cached_property
+    def base_urls(self) -> Sequence[str]:
+        """The base URL and its mirrors."""
+        return self.connection.endpoint.base_urls
 
     @property
-    def health(self) -> HubHealth:
-        """The breakers of this hub and key."""
-        if self._made_health is None:
-            mirrors = tuple(self._connection.endpoint.base_urls[1:])
-            self._made_health = HubHealth(self._connection.base_url, self._connection.key_id, mirrors)
-        return self._made_health
+    def own_error_types(self) -> frozenset[str]:
+        """The error types in which the hub speaks for itself."""
+        return self.connection.endpoint.preset.own_error_types
 
-    def candidates(self, model: str, options: CallOptions) -> list[str]:
-        """Whom a call would ask. Waits for the catalog, where ``fallbacks="auto"`` needs it."""
-        if self._to_be_asked(model, options):
-            self._catalog.find(model)
-        return self._known_candidates(model, options)
+    @cached_property
+    def breakers(self) -> HubBreakers:
+        """The circuit breakers of the hub and its key."""
+        # A client of the user's may go through a proxy that nobody else uses.
+        way = "" if self.connection.owns_clients else uuid.uuid4().hex
+        return HubBreakers(self.base_urls, self.connection.key_id, way)
 
-    def _to_be_asked(self, model: str, options: CallOptions) -> bool:
-        return options.fallbacks == "auto" and self._catalog.cached.find(model) is None
+    @cached_property
+    def spending_key(self) -> str:
+        """What running totals are kept under: this hub and this key."""
+        return self.connection.spending_key
 
-    def _known_candidates(self, model: str, options: CallOptions) -> list[str]:
-        chosen: list[str] = [model]
-        if options.fallbacks == "auto":
-            chosen += self._nearest(model, options.policy.max_price_ratio)
-        else:
-            chosen += options.fallbacks
-        return list(dict.fromkeys(chosen))
+    # -- what the catalog knows -------------------------------------------------------------------------------------
 
-    def _nearest(self, model: str, max_price_ratio: float) -> list[str]:
-        """The catalog's choice among what is known here and now; nobody, where that is nothing."""
-        return [info.id for info in self._catalog.nearest(model, max_price_ratio=max_price_ratio)]
-
-    def plan(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions, *, streaming: bool = False) -> Plan:
-        """The plan of a call. Raises where it cannot be sent at all."""
-        self._check(api, payload, options)
-        if not api.other_models:
-            options = replace(options, fallbacks=())
-        plan = self._plan(api, payload, options, streaming)
-        if self._to_be_asked(payload["model"], options):
-            plan.late, plan.alate = partial(self._late, payload, options), partial(self._alate, payload, options)
-        return plan
-
-    def _late(self, payload: Mapping[str, Any], options: CallOptions, seconds: float) -> list[str]:
-        self._catalog.warm(seconds)
-        return self._known_candidates(payload["model"], options)
-
-    async def _alate(self, payload: Mapping[str, Any], options: CallOptions, seconds: float) -> list[str]:
-        await self._catalog.awarm(seconds)
-        return self._known_candidates(payload["model"], options)
-
-    def _check(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions) -> None:
-        self._connection.require_key()
-        api.check(payload)
-        if options.headers:
-            check_headers(options.headers)
-        if not payload.get("model"):
-            raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
-
-    def _plan(self, api: Api[Any], payload: Mapping[str, Any], options: CallOptions, streaming: bool) -> Plan:
-        hub = self._connection
-        return Plan(
-            self._known_candidates(payload["model"], options),
-            policy=options.policy,
-            health=self.health,
-            endpoints=hub.endpoint.base_urls,
-            hub_types=hub.endpoint.preset.own_error_types,
-            timeout=options.timeout if options.timeout is not None else hub.timeout,
-            total_timeout=options.total_timeout,
-            streaming=streaming,
-            needs=lambda: api.requirements(payload),
-            lacks=self._lacks,
-            window=self._window,
-            is_free=self._is_free,
-            suggest=self._suggest,
-            on_attempt=options.on_attempt,
-        )
-
-    def _lacks(self, model: str, needs: Requirements) -> str | None:
-        """The catalog's explicit *no* to something the request needs; what it does not know is tried."""
-        info = self._catalog.cached.find(model)
+    def missing_capability(self, model: str, requirements: Requirements) -> str | None:
+        """Return what the catalog says the model cannot do; None if it can or if that is unknown."""
+        info = self.catalog.cached.find(model)
         if info is None:
             return None
         asked = (
-            # Of a tool that must be called no catalog says anything: its word on tools stands for both.
-            (needs.tools or needs.forced_tool, info.tools, "tools"),
-            (needs.images, info.vision, "images"),
-            (needs.audio, info.audio, "audio"),
-            (needs.files, info.pdf, "files"),
-            (needs.structured_output, info.structured_output, "structured output"),
+            # No catalog says anything of a tool that must be called: its word on tools stands for both.
+            (requirements.tools or requirements.forced_tool, info.tools, "tools"),
+            (requirements.images, info.vision, "images"),
+            (requirements.audio, info.audio, "audio"),
+            (requirements.files, info.pdf, "files"),
+            (requirements.structured_output, info.structured_output, "structured output"),
         )
         for needed, has, what in asked:
             if needed and has is False:
                 return f"The catalog says that it does not take {what}."
-        if info.context_window is not None and needs.tokens > info.context_window:
-            return f"Its context window of {info.context_window} tokens is too small for about {needs.tokens}."
+        window, tokens = info.context_window, requirements.tokens
+        if window is not None and tokens > window:
+            return f"Its context window of {window} tokens is too small for about {tokens}."
         return None
 
-    def _window(self, model: str) -> int | None:
-        info = self._catalog.cached.find(model)
+    def window(self, model: str) -> int | None:
+        """Return the context window in tokens; None if it is unknown."""
+        info = self.catalog.cached.find(model)
         return None if info is None else info.context_window
 
-    def _is_free(self, model: str) -> bool:
-        info = self._catalog.cached.find(model)
+    def is_free(self, model: str) -> bool:
+        """Return whether the catalog prices the model at 0."""
+        info = self.catalog.cached.find(model)
         return info is not None and info.free is True
 
-    def _suggest(self, model: str) -> tuple[str, ...]:
-        return self._catalog.cached.suggest(model)
+    def suggest(self, model: str) -> Sequence[str]:
+        """Return model IDs that are spelt like an unknown one."""
+        return self.catalog.cached.suggest(model)
+
+    def discover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
+        """Return the nearest models. Waits for the catalog for at most `timeout` seconds."""
+        self.catalog.warm(timeout)
+        return self._nearest(model, max_price_ratio)
+
+    async def adiscover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
+        """`discover_fallbacks`, for asyncio."""
+        await self.catalog.awarm(timeout)
+        return self._nearest(model, max_price_ratio)
+
+    def _nearest(self, model: str, max_price_ratio: float) -> list[str]:
+        """The catalog's choice among the models that are known now."""
+        return [info.id for info in self.catalog.nearest(model, max_price_ratio=max_price_ratio)]
+
+    # -- the plan of a call -----------------------------------------------------------------------------------------
+
+    def plan(self, api: Api[Any], payload: Payload, options: CallOptions, *, streaming: bool = False) -> Plan:
+        """Return the plan of a call. Raises `ConfigurationError` or `BadRequestError` if it cannot be sent at all."""
+        self.connection.require_key()
+        api.check(payload)
+        if options.headers:
+            check_headers(options.headers)
+        model = payload.get("model")
+        if not model:
+            raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
+        if not api.other_models:
+            options = replace(options, fallbacks=())
+        return Plan(
+            self._routes(api, model, options),
+            payload,
+            policy=options.policy,
+            timeout=options.timeout if options.timeout is not None else self.connection.timeout,
+            total_timeout=options.total_timeout,
+            streaming=streaming,
+            discover=self._is_to_discover(model, options),
+            on_attempt=options.on_attempt,
+        )
+
+    def candidates(self, model: str, options: CallOptions) -> list[str]:
+        """Return the models that a call would ask. Waits for the catalog if `fallbacks="auto"` needs it."""
+        if self._is_to_discover(model, options):
+            self.catalog.find(model)
+        return self._models(model, options)
+
+    def _is_to_discover(self, model: str, options: CallOptions) -> bool:
+        return options.fallbacks == "auto" and self.catalog.cached.find(model) is None
+
+    def _models(self, model: str, options: CallOptions) -> list[str]:
+        if options.fallbacks == "auto":
+            return list(dict.fromkeys([model, *self._nearest(model, options.policy.max_price_ratio)]))
+        return list(dict.fromkeys([model, *options.fallbacks]))
+
+    def _routes(self, api: Api[Any], model: str, options: CallOptions) -> list[Route]:
+        mirrors = (None, *self.base_urls[1:])
+        return [Route(name, self, api, mirror) for name in self._models(model, options) for mirror in mirrors]
+
+    # -- one request ------------------------------------------------------------------------------------------------
+
+    def request(self, route: Route, payload: Payload, options: CallOptions, *, stream: bool = False) -> Request:
+        """Return the request for one route of a call."""
+        preset = self.connection.endpoint.preset
+        model_id = self.catalog.cached.id(route.model)
+        body_options = BodyOptions(
+            route.model, model_id, preset.reasoning_replay, options.extra_body, stream, self.name
+        )
+        body = route.api.body(payload, body_options)
+        if route.model in self._no_stream_options:
+            body.pop("stream_options", None)
+        asked = {**payload, **options.extra_body} if options.extra_body else payload
+        return Request(f"{route.base_url}/{route.api.path}", body, Reading(route.api, asked), options.headers)
+
+    def amend(self, evidence: Evidence, route: Route, body: Mapping[str, Any]) -> Evidence:
+        """If the vendor refused `stream_options`, leave it out from now on and have the same route asked once more."""
+        said = f"{evidence.param} {evidence.message}"
+        if "stream_options" in body and evidence.status in (400, 422) and "stream_options" in said:
+            self._no_stream_options.add(route.model)
+            return replace(evidence, cause="stream_options")
+        return evidence
+
+    def client(self, limits: Limits) -> Any:
+        """Return the SDK's client for one attempt, once the rate limit allows it."""
+        limiter = self.connection.limiter()
+        if limiter is not None:
+            limiter.acquire(_left(limits))
+        return self.connection.pool.sync()
+
+    async def aclient(self, limits: Limits) -> Any:
+        """`client`, for asyncio."""
+        limiter = self.connection.limiter()
+        if limiter is not None:
+            await limiter.aacquire(_left(limits))
+        return await self.connection.pool.current()
+
+
+def _left(limits: Limits) -> float | None:
+    return None if limits.total is None else max(limits.total.at - monotonic(), 0.0)

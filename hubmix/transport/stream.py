@@ -10,19 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 from hubmix.failover.evidence import Evidence
-from hubmix.failover.plan import AttemptFailed, Limits
+from hubmix.failover.limits import Deadline, Limits
+from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, Events, UnreadableBodyError, decode
 from hubmix.transport.events import looks_like_events
 from hubmix.wire import AnswerError, Delta, Reply
-from hubmix.wire.api import Reading
+from hubmix.wire.api import Answered, Reading
 from hubmix.wire.values import as_delta
 
 logger = logging.getLogger(__name__)
 
-Clock = Callable[[], float]
 
-
-def read_body(body: bytes, answer: Answer, reading: Reading[Any], limits: Limits, started: float, clock: Clock) -> Any:
+def read_body(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answered:
     """Read a whole body, which can be a stream of events although none was asked for (QuantumNous/new-api#5230).
 
     Raises:
@@ -34,20 +33,21 @@ def read_body(body: bytes, answer: Answer, reading: Reading[Any], limits: Limits
         events = Events()
         [data] = (events.feed(body) + events.end())[:1] or [None]
         return _read_value(data, answer, reading)
-    incoming = Incoming(answer, reading, limits, started, clock)
-    incoming.take(body)
-    incoming.end()
-    return incoming.finish()[-1].final
+    state = StreamState(answer, reading, Limits(), Deadline(), lambda: 0.0)
+    state.take(body)
+    state.end()
+    reply: Answered = state.finish()[-1].final  # type: ignore[assignment]  # only chats have streams
+    return reply
 
 
-class Incoming:
+class StreamState:
     """Reads one stream.
 
     Args:
         answer: the open answer.
         reading: reads the chunks, as the API has them.
         limits: what the attempt may take.
-        started: when the attempt began (monotonic seconds).
+        deadline: by when the first content has to be there.
         clock: returns monotonic seconds.
     """
 
@@ -59,23 +59,22 @@ class Incoming:
         "_limits",
         "_reader",
         "_reading",
-        "_started",
         "committed",
         "deadline",
     )
 
-    def __init__(self, answer: Answer, reading: Reading[Any], limits: Limits, started: float, clock: Clock) -> None:
+    def __init__(
+        self, answer: Answer, reading: Reading[Any], limits: Limits, deadline: Deadline, clock: Callable[[], float]
+    ) -> None:
         self._answer = answer
         self._clock = clock
         self._events = Events()
         self._reading = reading
         self._reader = reading.stream()
         self._limits = limits
-        self._started = started
         self._failure: AttemptFailed | None = None
         self.committed = False
-        # Whoever sets no limit waits long, but not for ever: a stream that has begun is under no other watch.
-        self.deadline = limits.end(started, stream=True)
+        self.deadline = deadline
 
     @property
     def phase(self) -> str:
@@ -99,19 +98,15 @@ class Incoming:
         if deltas:
             self.committed = self.committed or any(delta.has_content for delta in deltas)
         if deltas and self.committed:
-            self.deadline = self._idle_deadline(now)
-        if now >= self.deadline and not self.done:
-            raise self.silence(now)
+            self.deadline = self._limits.silence(now)
+        if now >= self.deadline.at and not self.done:
+            raise self.silence()
         return deltas
 
     def passed_on(self) -> None:
         """The caller comes back for more. The time he took is not the hub's: its silence begins now."""
         if self.committed:
-            self.deadline = self._idle_deadline(self._clock())
-
-    def _idle_deadline(self, now: float) -> float:
-        idle = self._limits.idle
-        return self._limits.bounded(now + idle if idle is not None else float("inf"))
+            self.deadline = self._limits.silence(self._clock())
 
     def raise_failure(self) -> None:
         """Raise what went wrong in the bytes read last, once what came before it has been passed on."""
@@ -136,19 +131,17 @@ class Incoming:
     def _failed(self, evidence: Evidence) -> AttemptFailed:
         return AttemptFailed(evidence, self._reader.partial())
 
-    def silence(self, now: float) -> AttemptFailed:
+    def silence(self) -> AttemptFailed:
         """The failure of a stream that said nothing for too long."""
-        if self._limits.deadline is not None and now >= self._limits.deadline:
-            cause, words = "total_timeout", "The time given to the whole call was over."
-        elif self.committed:
-            cause, words = "idle_timeout", f"Nothing came for {self._limits.idle:g} s in the middle of the answer."
-        else:
-            cause, words = "first_token_timeout", f"No first word came within {now - self._started:.3g} s."
-        return self._failed(self._answer.evidence(cause, self.phase, words))
+        deadline, own = self.deadline, self.deadline.is_own(self._clock())
+        cause = deadline.cause
+        if cause == "read_timeout":
+            cause = "first_token_timeout"  # the head did come
+        return self._failed(self._answer.evidence(cause, self.phase, deadline.words, own=own))
 
     def broken(self, evidence: Evidence) -> AttemptFailed:
         """The failure of a stream whose connection broke."""
-        return self._failed(evidence)
+        return self.silence() if evidence.cause == "read_timeout" else self._failed(evidence)
 
     def end(self) -> list[Delta]:
         """Return the deltas of the last event, which the end of the bytes completes if no empty line does.
@@ -186,20 +179,22 @@ class Incoming:
         return [*([held_back] if held_back is not None else ()), Delta(final=reply)]
 
 
-def _read_document(body: bytes, answer: Answer, reading: Reading[Any]) -> Any:
+def _read_document(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answered:
     try:
         return _read_value(decode(answer, body), answer, reading)
     except UnreadableBodyError as error:
         raise AttemptFailed(answer.failure_of(error, "body")) from error
 
 
-def _read_value(data: Any, answer: Answer, reading: Reading[Any]) -> Any:
+def _read_value(data: Any, answer: Answer, reading: Reading[Answered]) -> Answered:
     try:
         reply = reading.whole(data)
     except AnswerError as error:
         raise AttemptFailed(answer.failure_of(error, "body")) from error
-    reply.request_id = answer.request_id
-    return judge(reply, answer, "body") if isinstance(reply, Reply) else reply
+    reply.request_id = answer.request_id  # type: ignore[attr-defined]  # every kind of reply has one
+    if isinstance(reply, Reply):
+        judge(reply, answer, "body")
+    return reply
 
 
 def _without_end(reply: Reply, answer: Answer, phase: str) -> Evidence:

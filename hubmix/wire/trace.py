@@ -29,6 +29,8 @@ class Attempt:
         latency_ms: milliseconds to the whole answer, or to the first content of a stream.
         first_token_ms: milliseconds to the first content of a stream, None for a whole answer.
         base_url: the base URL asked, where it was not the hub's first.
+        hub: the hub that was asked, as its host.
+        api: the API over which it was asked, such as "chat".
     """
 
     model: str
@@ -42,6 +44,8 @@ class Attempt:
     latency_ms: float | None = None
     first_token_ms: float | None = None
     base_url: str | None = None
+    hub: str | None = None
+    api: str | None = None
 
     def facts(self) -> str:
         """Kind, status, code and request id in one line, as far as they are known."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from tenacity import wait_exponential
 
 from hubmix import Hub
 from hubmix.embedded import EmbeddedHub
@@ -21,7 +22,7 @@ class SkippedTime:
         self.skipped = 0.0
         self.waits: list[float] = []
 
-    def clock(self) -> float:
+    def monotonic(self) -> float:
         return time.monotonic() + self.skipped
 
     def sleep(self, seconds: float) -> None:
@@ -35,9 +36,9 @@ class SkippedTime:
 @pytest.fixture(autouse=True)
 def skipped_time(monkeypatch: pytest.MonkeyPatch) -> SkippedTime:
     skip = SkippedTime()
-    times = {"clock": skip.clock, "sleep": skip.sleep, "async_sleep": skip.async_sleep, "random": lambda: 1.0}
-    monkeypatch.setattr("hubmix.hub.planning.Plan", partial(Plan, **times))
-    monkeypatch.setattr(REGISTRY, "clock", skip.clock)
+    monkeypatch.setattr("hubmix.hub.planning.Plan", partial(Plan, clock=skip))
+    monkeypatch.setattr(REGISTRY, "clock", skip.monotonic)
+    monkeypatch.setattr("hubmix.failover.policy._sdk_backoff", lambda: wait_exponential(multiplier=0.5, max=8))
     return skip
 
 

@@ -21,18 +21,20 @@ from hubmix.errors import (
     ServerError,
 )
 from hubmix.failover import failures
-from hubmix.failover.drivers import walk_async, walk_sync
+from hubmix.failover.drivers import run_async, run_sync
 from hubmix.failover.evidence import Evidence, Failure, Recovery
-from hubmix.failover.plan import AttemptFailed, Limits, Plan
+from hubmix.failover.limits import Deadline, Limits
+from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.policy import FailoverPolicy
+from hubmix.failover.route import Route
 from hubmix.wire.trace import Attempt, Trace
 from tests.support.failover_scripts import (
     BAD,
     DOWN,
+    FILTERED,
     LIMITED,
     OOPS,
     WALKERS,
-    WRONG_KEY,
     Walker,
     outcomes,
     said,
@@ -72,27 +74,21 @@ def test_no_wait_goes_beyond_the_total_timeout(walk: Walker, time: FakeTime) -> 
 
 
 class Late:
-    """Names of further candidates that take a second to come."""
+    """Names of further models that take a second to come."""
 
     def __init__(self, time: FakeTime, *models: str) -> None:
         self.time, self.models, self.asked = time, models, list[float]()
 
-    def sync(self, seconds: float) -> tuple[str, ...]:
+    def __call__(self, seconds: float) -> tuple[str, ...]:
         self.asked.append(seconds)
         self.time.now += 1
         return self.models
 
-    async def awaited(self, seconds: float) -> tuple[str, ...]:
-        await asyncio.sleep(0)
-        return self.sync(seconds)
-
     def plan(self, **details: Any) -> Plan:
-        return self.time.plan("a", late=self.sync, alate=self.awaited, **details)
+        return self.time.plan("a", discover=self, **details)
 
 
-def test_candidates_that_are_not_known_yet_are_asked_for_when_the_first_has_failed(
-    walk: Walker, time: FakeTime
-) -> None:
+def test_models_that_are_not_known_yet_are_asked_for_when_the_first_has_failed(walk: Walker, time: FakeTime) -> None:
     late = Late(time, "a", "b", "c")
     answer, trace = walk(late.plan(), script(a=DOWN, b=DOWN, c="hello"))
     assert (answer, late.asked) == ("hello", [3.0])
@@ -101,21 +97,21 @@ def test_candidates_that_are_not_known_yet_are_asked_for_when_the_first_has_fail
     assert [(attempt.latency_ms, attempt.waited_ms) for attempt in trace.attempts[:2]] == [(0.0, 0.0), (0.0, 1000.0)]
 
 
-def test_nobody_asks_for_further_candidates_where_they_would_not_help(walk: Walker, time: FakeTime) -> None:
+def test_further_models_are_not_looked_for_where_they_would_not_help(walk: Walker, time: FakeTime) -> None:
     late = Late(time, "a", "b")
     assert walk(late.plan(), script(a="hello"))[0] == "hello"
     with pytest.raises(HubmixError):
-        walk(late.plan(), script(a=BAD))
+        walk(late.plan(), script(a=FILTERED))
     assert late.asked == []
 
 
-def test_further_candidates_may_take_half_of_what_is_left_of_the_time(walk: Walker, time: FakeTime) -> None:
+def test_further_models_may_take_half_of_what_is_left_of_the_time(walk: Walker, time: FakeTime) -> None:
     late = Late(time, "a", "b")
     assert walk(late.plan(total_timeout=4), script(a=DOWN, b="hello"))[0] == "hello"
     assert late.asked == [2.0]
 
 
-def test_without_further_candidates_the_failure_stands(walk: Walker, time: FakeTime) -> None:
+def test_without_further_models_the_failure_stands(walk: Walker, time: FakeTime) -> None:
     with pytest.raises(ModelUnavailableError):
         walk(Late(time, "a").plan(), script(a=DOWN))
 
@@ -123,14 +119,14 @@ def test_without_further_candidates_the_failure_stands(walk: Walker, time: FakeT
 def test_the_total_timeout_is_handed_to_every_attempt_and_ends_the_walk(walk: Walker, time: FakeTime) -> None:
     play = script(a=DOWN, b=DOWN)
 
-    def slow(model: str, limits: Limits) -> str:
+    def slow(route: Route, limits: Limits) -> str:
         time.now += 6
-        return play(model, limits)
+        return play(route, limits)
 
     with pytest.raises(AllModelsFailedError, match="total_timeout=5 s ran out"):
-        walk(time.plan("a", "b", total_timeout=5), slow)  # type: ignore[arg-type]  # a plain function will do
+        walk(time.plan("a", "b", total_timeout=5), slow)
     assert play.asked == ["a"]
-    assert play.limits[0].deadline == 1005
+    assert play.limits[0].total == Deadline(1005, "total_timeout", 5)
 
 
 def test_a_deadline_reported_by_the_transport_is_final(walk: Walker, time: FakeTime) -> None:
@@ -148,31 +144,55 @@ def test_streams_get_their_own_limits(walk: Walker, time: FakeTime) -> None:
     assert trace.attempts[0].first_token_ms == trace.attempts[0].latency_ms == 0
 
 
-def test_if_all_are_open_the_earliest_that_fits_is_waited_for(walk: Walker, time: FakeTime) -> None:
+def test_open_breakers_go_to_the_back_the_soonest_to_close_first(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     for model, failure in (("a", failures.NO_CHANNEL), ("b", failures.RATE_MODEL)):
         health.record(model, failure, OOPS)
-    play = script(a="a", b="b")
-    answer, trace = walk(time.plan("a", "b", health=health), play)
-    assert (answer, time.waits) == ("b", [5.0])
+    answer, trace = walk(time.plan("a", "b", "c", health=health), script(a="a", b="b", c="c"))
+    assert outcomes(trace) == [("a", "skipped", "no_channel"), ("b", "skipped", "rate_model"), ("c", "ok", None)]
+    assert [attempt.reason for attempt in trace.attempts[:2]] == [
+        "The circuit breaker of the model is open (60 s more).",
+        "The circuit breaker of the model is open (5 s more).",
+    ]
+    answer, trace = walk(time.plan("a", "b", health=health), script(a="a", b="b"))
+    assert (answer, time.waits) == ("b", [])
     assert outcomes(trace) == [("a", "skipped", "no_channel"), ("b", "ok", None)]
 
 
-def test_a_model_whose_streams_only_lack_their_finish_reason_is_asked_before_anything_is_waited_for(
+def test_routes_whose_breakers_are_open_are_all_asked_before_a_call_fails(walk: Walker, time: FakeTime) -> None:
+    health = time.health()
+    for model in ("a", "b"):
+        health.record(model, failures.NO_CHANNEL, DOWN)
+    answer, trace = walk(time.plan("a", "b", health=health), script(a=DOWN, b="hello"))
+    assert (answer, time.waits) == ("hello", [])
+    assert outcomes(trace) == [("a", "error", "no_channel"), ("b", "ok", None)]
+
+
+@pytest.mark.parametrize(
+    "failure", [failures.NO_CHANNEL, failures.PERMISSION, failures.QUOTA, failures.CONNECT, failures.RATE_ACCOUNT]
+)
+def test_a_sole_route_is_asked_at_once_whatever_its_breakers_say(
+    walk: Walker, time: FakeTime, failure: Failure
+) -> None:
+    health = time.health()
+    for _ in range(5):
+        health.record("a", failure, DOWN)
+    assert health.open_for("a") > 0
+    answer, trace = walk(time.plan("a", health=health), script(a="hello"))
+    assert (answer, time.waits, outcomes(trace)) == ("hello", [], [("a", "ok", None)])
+
+
+def test_a_model_whose_streams_only_lack_their_finish_reason_is_asked_before_a_broken_one(
     walk: Walker, time: FakeTime
 ) -> None:
     health = time.health()
     unfinished = Evidence("no_finish", "committed", 200)
     health.record("a", failures.RATE_MODEL, OOPS)
-    for _ in range(3):
+    for _ in range(5):
         health.record("b", failures.INTERRUPTED, unfinished)
     answer, trace = walk(time.plan("a", "b", health=health, streaming=True), script(a="a", b="b"))
     assert (answer, time.waits) == ("b", [])
     assert outcomes(trace) == [("a", "skipped", "rate_model"), ("b", "ok", None)]
-    # What keeps a request from being sent for another reason, too, is waited for.
-    health.record("b", failures.RATE_ACCOUNT, LIMITED)
-    walk(time.plan("b", health=health, streaming=True), script(b="b"))
-    assert time.waits
 
 
 def test_a_model_that_is_asked_past_its_breaker_is_retried_like_any_other(walk: Walker, time: FakeTime) -> None:
@@ -182,9 +202,6 @@ def test_a_model_that_is_asked_past_its_breaker_is_retried_like_any_other(walk: 
     play = script(a=[OOPS, "a"])
     assert walk(time.plan("a", health=health, streaming=True), play)[0] == "a"
     assert (play.asked, time.waits) == (["a", "a"], [0.5])
-    play = script(a=OOPS, b="b")
-    assert walk(time.plan("a", "b", health=health, streaming=True), play)[0] == "b"
-    assert (play.asked, time.waits[1:]) == (["a", "a", "b"], [0.5])
 
 
 def test_a_free_model_that_is_asked_past_its_breaker_does_not_fill_the_account(walk: Walker, time: FakeTime) -> None:
@@ -198,85 +215,33 @@ def test_a_free_model_that_is_asked_past_its_breaker_does_not_fill_the_account(w
     assert [(state.target, state.kind) for state in health.snapshot()] == [("account", "quota")]
 
 
-def test_what_will_not_mend_itself_is_waited_for_only_where_a_deadline_asks_for_patience(
-    walk: Walker, time: FakeTime
-) -> None:
-    health = time.health()
-    health.record("a", failures.NO_CHANNEL, DOWN)
-    play = script(a="hello")
-    with pytest.raises(ModelUnavailableError):
-        walk(time.plan("a", health=health), play)
-    assert time.waits == []
-    assert walk(time.plan("a", health=health, total_timeout=90), play)[0] == "hello"
-    assert time.waits == [60.0]
-
-
-def test_a_call_that_is_not_sent_because_streams_broke_off_is_not_called_interrupted(
-    walk: Walker, time: FakeTime
-) -> None:
-    health = time.health()
-    for _ in range(3):
-        health.record("a", failures.INTERRUPTED, Evidence("cut", "committed"))
-    with pytest.raises(ServerError, match="broke off"):
-        walk(time.plan("a", health=health, total_timeout=3), script(a="never"))
-    assert walk(time.plan("a", health=health), script(a="hello"))[0] == "hello"
-    assert time.waits == [5.0]
-
-
-def test_nobody_is_told_to_come_back_with_a_mistyped_model(walk: Walker, time: FakeTime) -> None:
+def test_a_mistyped_model_has_no_time_to_come_back(walk: Walker, time: FakeTime) -> None:
     unknown = said(404, "no such model", type="invalid_request_error", code="model_not_found")
-    health = time.health()
-    for _ in range(2):  # asked, and then blocked by its breaker
-        with pytest.raises(ModelNotFoundError) as own:
-            walk(time.plan("gpt-99", health=health), script(**{"gpt-99": unknown}))
-        assert own.value.retry_after is None
-        assert "Come back" not in str(own.value)
-    health.record("b", failures.NO_CHANNEL, DOWN)
+    with pytest.raises(ModelNotFoundError) as own:
+        walk(time.plan("gpt-99"), script(**{"gpt-99": unknown}))
+    assert own.value.retry_after is None
+    assert "Come back" not in str(own.value)
+    busy = replace(LIMITED, headers={"retry-after": "90"})
     with pytest.raises(AllModelsFailedError) as both:
-        walk(time.plan("gpt-99", "b", health=health), script(**{"gpt-99": unknown, "b": "never"}))
-    assert both.value.retry_after == 60
+        walk(time.plan("gpt-99", "b"), script(**{"gpt-99": unknown, "b": busy}))
+    assert both.value.retry_after == 90
+    assert "Come back in 90 s." in str(both.value)
 
 
-def test_if_no_wait_fits_the_error_says_when_to_come_back(walk: Walker, time: FakeTime) -> None:
+def test_a_failure_of_a_request_that_began_before_the_breaker_opened_counts_for_nothing(
+    walk: Walker, time: FakeTime
+) -> None:
     health = time.health()
-    health.record("a", failures.CHANNEL_AUTH, WRONG_KEY)
-    health.record("b", failures.NO_CHANNEL, DOWN)
-    play = script(a="never", b="never")
-    with pytest.raises(ModelUnavailableError) as own:
-        walk(time.plan("a", health=health), play)
-    assert own.value.retry_after == 300
-    assert "reset_health" in str(own.value)
-    with pytest.raises(AllModelsFailedError) as caught:
-        walk(time.plan("a", "b", health=health, total_timeout=30), play)
-    assert caught.value.retry_after == 60
-    assert "Come back in 60 s." in str(caught.value)
-    assert outcomes(Trace("a", None, caught.value.attempts)) == [
-        ("a", "skipped", "channel_auth"),
-        ("b", "skipped", "no_channel"),
-    ]
-    assert play.asked == []
-
-
-def test_the_probe_of_another_call_is_looked_after_until_it_is_back(walk: Walker, time: FakeTime) -> None:
-    health = time.health()
-    health.record("a", failures.NO_CHANNEL, DOWN)
-    time.now += 60
-    probe = health.registry.enter(health.keys("a"))
-    play = script(a="hello")
-
-    def sleep(seconds: float) -> None:
-        time.now += seconds
-        time.waits.append(seconds)
-        if len(time.waits) == 3:
-            health.registry.succeeded(probe)  # type: ignore[arg-type]  # it is a permit
-
-    async def async_sleep(seconds: float) -> None:
-        sleep(seconds)
-
-    plan = time.plan("a", health=health)
-    plan.sleep, plan.async_sleep = sleep, async_sleep
-    assert walk(plan, play)[0] == "hello"
-    assert time.waits == [1.0, 1.0, 1.0]
+    stale = health.registry.enter(health.keys("a"))
+    time.now += 1
+    for _ in range(3):
+        health.record("a", failures.SERVER, OOPS)
+    time.now += 6
+    assert walk(time.plan("a", health=health), script(a="hello"))[0] == "hello"
+    for _ in range(5):
+        health.registry.failed(stale, failures.NO_CHANNEL, DOWN)
+    assert health.open_for("a") == 0
+    assert health.snapshot() == []
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
@@ -334,12 +299,12 @@ def test_nobody_is_told_to_wait_where_a_model_may_be_asked_at_once(walk: Walker,
     assert "Come back" not in str(caught.value)
 
 
-def test_the_error_never_says_to_come_back_while_the_breaker_is_open(walk: Walker, time: FakeTime) -> None:
+def test_the_error_says_to_come_back_when_the_hub_said(walk: Walker, time: FakeTime) -> None:
     busy = said(429, "slow down", type="requests", code="rate_limit_exceeded", headers={"retry-after": "2"})
     for models in (("a",), ("a", "b")):
         with pytest.raises(HubmixError) as caught:
             walk(time.plan(*models, policy=FailoverPolicy(max_retries=0)), script(a=busy, b=busy))
-        assert caught.value.retry_after == 5
+        assert caught.value.retry_after == 2
 
 
 @pytest.mark.parametrize("hook", ["classify", "on_attempt"])
@@ -350,29 +315,28 @@ def test_ctrl_c_in_a_hook_gives_the_probe_back(walk: Walker, time: FakeTime, hoo
     health = time.health()
     health.record("b", failures.NO_CHANNEL, DOWN)
     time.now += 60
-    if hook == "on_attempt":  # told that "a" is passed over, when the probe of "b" is already held
+    if hook == "on_attempt":  # told that "a" was passed over
         health.record("a", failures.NO_CHANNEL, DOWN)
         plan = time.plan("a", "b", health=health, on_attempt=interrupt)
     else:
         plan = time.plan("b", health=health, policy=FailoverPolicy(classify=interrupt))
     with pytest.raises(KeyboardInterrupt):
         walk(plan, script(b=OOPS))
-    assert health.registry.block(health.keys("b")) is None
+    assert health.open_for("b") == 0
 
 
-async def test_a_cancelled_wait_ends_the_walk(time: FakeTime) -> None:
+async def test_a_cancelled_wait_ends_the_run(time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     entered = asyncio.Event()
 
     async def for_ever(seconds: float) -> None:
         entered.set()
         await asyncio.sleep(3600)
 
-    async def attempt(model: str, limits: Limits) -> str:
+    async def attempt(route: Route, limits: Limits) -> str:
         raise AttemptFailed(OOPS)
 
-    plan = time.plan("a")
-    plan.async_sleep = for_ever
-    task = asyncio.create_task(walk_async(plan, attempt))
+    monkeypatch.setattr(time, "async_sleep", for_ever)
+    task = asyncio.create_task(run_async(time.plan("a"), attempt))
     await entered.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -385,13 +349,13 @@ def test_a_hundred_calls_send_one_probe_and_the_rest_to_the_fallback(time: FakeT
     time.now += 60
     asked: list[str] = []
 
-    async def attempt(model: str, limits: Limits) -> str:
-        asked.append(model)
+    async def attempt(route: Route, limits: Limits) -> str:
+        asked.append(route.model)
         await asyncio.sleep(0.01)
-        return model
+        return route.model
 
     async def calls() -> None:
-        await asyncio.gather(*(walk_async(time.plan("a", "b", health=health), attempt) for _ in range(100)))
+        await asyncio.gather(*(run_async(time.plan("a", "b", health=health), attempt) for _ in range(100)))
 
     asyncio.run(calls())
     assert (asked.count("a"), asked.count("b")) == (1, 99)
@@ -434,15 +398,15 @@ def test_a_switch_is_logged_once_without_secrets(
     with caplog.at_level(logging.INFO, logger="hubmix"):
         walk(time.plan("a", "b"), script(a=DOWN, b="hello"))
     switches = [record for record in caplog.records if record.levelno == logging.INFO]
-    assert [record.getMessage() for record in switches] == ["Going on from the model 'a' to 'b': no_channel."]
+    assert [record.getMessage() for record in switches] == ["Going on from the model 'a' to the model 'b': no_channel."]
 
 
-def test_a_plan_needs_a_model(time: FakeTime) -> None:
-    with pytest.raises(ValueError, match="at least one model"):
-        walk_sync(time.plan(), script())
+def test_a_plan_needs_a_route(time: FakeTime) -> None:
+    with pytest.raises(ValueError, match="at least one route"):
+        run_sync(time.plan(), script())
 
 
 def test_scope_is_told_on_every_error(time: FakeTime) -> None:
     with pytest.raises(HubmixError) as caught:
-        walk_sync(time.plan("a"), script(a=OOPS))
+        run_sync(time.plan("a"), script(a=OOPS))
     assert caught.value.scope is Scope.MODEL

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tenacity import stop_after_attempt, stop_before_delay, wait_fixed
 
 from hubmix.errors import ConfigurationError
 from hubmix.failover import failures
-from hubmix.failover.evidence import Failure
-from hubmix.failover.policy import FailoverPolicy, Left, Move, decide, read_policy
+from hubmix.failover.decide import Decision, NextStep, Remaining, decide, sdk_would_retry
+from hubmix.failover.evidence import Evidence, Failure
+from hubmix.failover.policy import FailoverPolicy, _retry_state, _sdk_backoff, read_policy
 from hubmix.wire.trace import Attempt, Trace
 from tests.support.failover_scripts import (
     DOWN,
@@ -39,51 +41,102 @@ POLICY = FailoverPolicy()
 
 
 @pytest.mark.parametrize(
-    ("failure", "left", "move"),
+    ("failure", "left", "step"),
     [
-        (failures.SERVER, Left(1, 5, healthy=True), Move.RETRY),
-        (failures.SERVER, Left(2, 4, healthy=True), Move.NEXT),
-        (failures.SERVER, Left(2, 4), Move.RETRY),
-        (failures.SERVER, Left(3, 3), Move.NEXT),
-        (failures.SERVER, Left(1, 0), Move.NEXT),
-        (failures.SERVER, Left(1, 5, healthy=True, reopens_in=5.0), Move.NEXT),
-        (failures.SERVER, Left(1, 5, reopens_in=5.0), Move.RETRY),
-        (failures.SERVER, Left(1, 5, seconds=0.4), Move.NEXT),
-        (failures.TIMEOUT, Left(1, 5), Move.NEXT),
-        (failures.RATE_MODEL, Left(1, 5, healthy=True, others=True), Move.LATER),
-        (failures.RATE_MODEL, Left(2, 4, healthy=True, others=True), Move.NEXT),
-        (failures.RATE_MODEL, Left(1, 5, others=True), Move.LATER),
-        (failures.RATE_MODEL, Left(3, 3, others=True), Move.NEXT),
-        (failures.RATE_MODEL, Left(1, 5, reopens_in=5.0), Move.RETRY),
-        (replace(failures.RATE_MODEL, retry_after=61.0), Left(1, 5), Move.NEXT),
-        (failures.RATE_ACCOUNT, Left(1, 5, healthy=True, mirror=True), Move.RETRY),
-        (failures.RATE_ACCOUNT, Left(3, 3, healthy=True, mirror=True), Move.FAIL),
-        (failures.CONNECT, Left(1, 5, mirror=True), Move.RETRY),
-        (failures.CONNECT, Left(2, 4, mirror=True), Move.MIRROR),
-        (failures.CONNECT, Left(1, 5, mirror=True, reopens_in=5.0), Move.MIRROR),
-        (failures.CONNECT, Left(3, 3, healthy=True), Move.FAIL),
-        (failures.QUOTA, Left(1, 5), Move.FAIL),
-        (failures.QUOTA, Left(1, 5, healthy=True), Move.NEXT),  # healthy: a free one
-        (failures.POLICY, Left(1, 5, healthy=True), Move.FAIL),
-        (failures.HUB_FILTER, Left(1, 5, healthy=True), Move.FAIL),
-        (failures.BAD_REQUEST, Left(1, 5, healthy=True), Move.FAIL),
-        (failures.CONTEXT, Left(1, 5, healthy=True), Move.NEXT),
-        (failures.LENGTH, Left(1, 5, healthy=True), Move.RETURN),
-        (failures.EMPTY, Left(2, 4, healthy=True), Move.NEXT),
+        (failures.SERVER, Remaining(1, 5, healthy=True, others=True), NextStep.RETRY),
+        (failures.SERVER, Remaining(2, 4, healthy=True, others=True), NextStep.NEXT),
+        (failures.SERVER, Remaining(2, 4), NextStep.RETRY),
+        (failures.SERVER, Remaining(3, 3), NextStep.NEXT),
+        (failures.SERVER, Remaining(1, 0), NextStep.NEXT),
+        (failures.SERVER, Remaining(1, 5, seconds=0.4), NextStep.NEXT),
+        (replace(failures.SERVER, retry_after=20.0), Remaining(1, 5, others=True), NextStep.LATER),
+        (failures.SERVER, Remaining(1, 5, healthy=True, others=True, opened=True), NextStep.NEXT),
+        (failures.SERVER, Remaining(1, 5, opened=True), NextStep.RETRY),
+        (failures.TIMEOUT, Remaining(1, 5, others=True), NextStep.NEXT),
+        (failures.TIMEOUT, Remaining(1, 5, sole=True), NextStep.RETRY),
+        (failures.RESET, Remaining(2, 4, others=True), NextStep.NEXT),
+        (failures.RESET, Remaining(2, 4, sole=True), NextStep.RETRY),
+        (failures.NO_CHANNEL, Remaining(1, 5, others=True), NextStep.NEXT),
+        (failures.NO_CHANNEL, Remaining(1, 5), NextStep.NEXT),
+        (failures.NO_CHANNEL, Remaining(1, 5, sole=True), NextStep.RETRY),
+        (failures.NOT_FOUND, Remaining(1, 5, sole=True), NextStep.NEXT),
+        (failures.RATE_MODEL, Remaining(1, 5, healthy=True, others=True), NextStep.LATER),
+        (failures.RATE_MODEL, Remaining(2, 4, healthy=True, others=True), NextStep.NEXT),
+        (failures.RATE_MODEL, Remaining(1, 5, others=True), NextStep.LATER),
+        (failures.RATE_MODEL, Remaining(3, 3, others=True), NextStep.NEXT),
+        (failures.RATE_MODEL, Remaining(1, 5), NextStep.RETRY),
+        (replace(failures.RATE_MODEL, retry_after=61.0), Remaining(1, 5, others=True), NextStep.NEXT),
+        (replace(failures.RATE_MODEL, retry_after=61.0), Remaining(1, 5, sole=True), NextStep.RETRY),
+        (failures.RATE_ACCOUNT, Remaining(1, 5), NextStep.RETRY),
+        (failures.RATE_ACCOUNT, Remaining(3, 3), NextStep.NEXT),
+        (failures.RATE_ACCOUNT, Remaining(1, 5, healthy=True, others=True), NextStep.LATER),  # another account
+        (failures.CONNECT, Remaining(1, 5, healthy=True, others=True), NextStep.RETRY),
+        (failures.CONNECT, Remaining(2, 4, healthy=True, others=True), NextStep.NEXT),
+        (failures.CONNECT, Remaining(3, 3), NextStep.NEXT),
+        (failures.AUTH, Remaining(1, 5), NextStep.FAIL),
+        (failures.AUTH, Remaining(1, 5, others=True), NextStep.NEXT),
+        (failures.QUOTA, Remaining(1, 5), NextStep.FAIL),
+        (failures.QUOTA, Remaining(1, 5, healthy=True, others=True), NextStep.NEXT),  # a free one, or another account
+        (failures.POLICY, Remaining(1, 5, healthy=True, others=True), NextStep.FAIL),
+        (failures.HUB_FILTER, Remaining(1, 5, healthy=True, others=True), NextStep.FAIL),
+        (failures.BAD_REQUEST, Remaining(1, 5, healthy=True, others=True), NextStep.FAIL),
+        (failures.CONTEXT, Remaining(1, 5, healthy=True, others=True), NextStep.NEXT),
+        (failures.LENGTH, Remaining(1, 5, healthy=True, others=True), NextStep.RETURN),
+        (failures.EMPTY, Remaining(2, 4, healthy=True, others=True), NextStep.NEXT),
     ],
 )
-def test_the_decision(failure: Failure, left: Left, move: Move) -> None:
-    assert decide(failure, POLICY, left).move is move
+def test_the_decision(failure: Failure, left: Remaining, step: NextStep) -> None:
+    assert decide(failure, POLICY, left).step is step
 
 
-def test_backoff_is_full_jitter_over_a_doubled_wait() -> None:
-    def wait(tries: int, jitter: float) -> float:
-        policy = FailoverPolicy(max_retries=10, max_attempts=20)
-        return decide(failures.SERVER, policy, Left(tries, 20), jitter).wait
+def test_what_the_sdk_does_not_repeat_is_not_repeated() -> None:
+    assert decide(failures.NO_CHANNEL, POLICY, Remaining(1, 5, sole=True), repeatable=False).step is NextStep.NEXT
+    assert decide(failures.RESET, POLICY, Remaining(2, 4, sole=True), repeatable=False).step is NextStep.NEXT
 
-    assert [wait(tries, 1.0) for tries in range(1, 7)] == [0.5, 1, 2, 4, 8, 8]
-    assert wait(3, 0.0) == 0
-    assert wait(3, 0.25) == 0.5
+
+def test_a_second_unknown_refusal_ends_the_call() -> None:
+    unknown = replace(failures.CAPABILITY, ask_one_more=True)
+    assert decide(unknown, POLICY, Remaining(1, 5, others=True, refusals=1)).step is NextStep.NEXT
+    assert decide(unknown, POLICY, Remaining(1, 4, others=True, refusals=2)).step is NextStep.FAIL
+
+
+@pytest.mark.parametrize(
+    ("evidence", "again"),
+    [
+        (Evidence("status", "body", status=503), True),
+        (Evidence("status", "body", status=429), True),
+        (Evidence("status", "body", status=403), False),
+        (Evidence("status", "body", status=500, headers={"x-should-retry": "false"}), False),
+        (Evidence("status", "body", status=400, headers={"x-should-retry": "true"}), True),
+        (Evidence("error_body", "body", status=200, code="503"), False),
+        (Evidence("reset", "open"), True),
+        (Evidence("read_timeout", "open"), True),
+        (Evidence("dns", "connect"), True),
+        (Evidence("html", "body", status=200), False),
+    ],
+)
+def test_what_the_sdk_would_send_again(evidence: Evidence, again: bool) -> None:
+    assert sdk_would_retry(evidence) is again
+
+
+def test_backoff_is_full_jitter_over_a_doubled_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: (low, high))
+    policy = FailoverPolicy(wait=None)
+    assert [_sdk_backoff()(_retry_state(tries)) for tries in range(1, 7)] == [
+        (0, high) for high in (0.5, 1, 2, 4, 8, 8)
+    ]
+    monkeypatch.undo()
+    assert 0 <= policy.backoff(3) <= 2
+
+
+def test_a_wait_and_a_stop_of_tenacity_decide() -> None:
+    policy = FailoverPolicy(max_retries=10, max_attempts=20, wait=wait_fixed(3), stop=stop_before_delay(10))
+    assert decide(failures.SERVER, policy, Remaining(1, 19, elapsed=1.0)) == Decision(NextStep.RETRY, 3)
+    assert decide(failures.SERVER, policy, Remaining(1, 19, elapsed=8.0)).step is NextStep.NEXT
+    # What the hub asks for comes first.
+    assert decide(replace(failures.SERVER, retry_after=5.0), policy, Remaining(1, 19)).wait == 5
+    one = FailoverPolicy(max_retries=10, stop=stop_after_attempt(2))
+    assert [decide(failures.SERVER, one, Remaining(made, 6 - made)).step for made in (1, 2)] == ["retry", "next"]
 
 
 @pytest.mark.parametrize(

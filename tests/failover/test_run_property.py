@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from hubmix.errors import AllModelsFailedError, HubmixError
 from hubmix.failover.evidence import Evidence
-from hubmix.failover.plan import AttemptFailed, Limits, Plan
+from hubmix.failover.limits import Limits
+from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.policy import FailoverPolicy
+from hubmix.failover.route import Route
 from hubmix.wire.trace import Attempt
 from tests.support.failover_scripts import (
     BAD,
@@ -72,7 +74,7 @@ def _one_call(walker: Walker, plan: Plan, time: FakeTime, lines: list[Any]) -> C
     left = list(lines)
     sent = 0
 
-    def attempt(model: str, limits: Limits) -> str:
+    def attempt(route: Route, limits: Limits) -> str:
         nonlocal sent
         sent += 1
         line = left.pop(0) if len(left) > 1 else left[0]
@@ -82,7 +84,7 @@ def _one_call(walker: Walker, plan: Plan, time: FakeTime, lines: list[Any]) -> C
 
     before = time.now
     try:
-        answer, trace = walker(plan, attempt)  # type: ignore[arg-type]  # a plain function will do
+        answer, trace = walker(plan, attempt)
     except HubmixError as error:
         return Call(sent, error.attempts, None, error, time.now - before)
     assert trace.served is not None
@@ -133,7 +135,7 @@ def test_whatever_comes_there_is_one_outcome_and_every_request_is_told(
         details: dict[str, Any] = {"policy": policy, "endpoints": endpoints, "streaming": streaming}
         told.append([])
         for _ in range(2):
-            plan = time.plan(*names, health=health, total_timeout=total, random=time.random.random, **details)
+            plan = time.plan(*names, health=health, total_timeout=total, **details)
             call = _one_call(walker, plan, time, lines)
             _hold_together(call, models)
             assert call.sent <= policy.max_attempts

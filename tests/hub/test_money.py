@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from hubmix import CallOptions, Hub, HubmixError, ModelUnavailableError, RateLimitedError, StreamInterruptedError
+from hubmix import (
+    CallOptions,
+    FailoverPolicy,
+    Hub,
+    HubmixError,
+    ModelUnavailableError,
+    RateLimitedError,
+    StreamInterruptedError,
+)
 from hubmix.embedded import EmbeddedHub, Fault, refused_url
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
@@ -215,7 +223,7 @@ def test_auto_asks_for_the_list_when_the_first_model_has_failed(way: str) -> Non
 def test_auto_waits_for_a_slow_list_only_after_a_failure_a_moment_and_once(
     monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    auto = CallOptions(fallbacks="auto")
+    auto = CallOptions(fallbacks="auto", policy=FailoverPolicy(max_retries=0))
     with EmbeddedHub() as server, Hub(base_url=server.base_url, api_key=server.api_key) as hub:
         for path in LISTS:
             server.fault(path, Fault.stall(), times=None)
@@ -223,7 +231,7 @@ def test_auto_waits_for_a_slow_list_only_after_a_failure_a_moment_and_once(
         assert ask(hub, way, auto).served == PRICED
         assert [request.path for request in server.requests if request.path in LISTS] == []
         for patience in (0.02, 60.0):  # nobody waits a second time
-            monkeypatch.setattr("hubmix.failover.run._PATIENCE", patience)
+            monkeypatch.setattr("hubmix.failover.run._DISCOVERY", patience)
             server.fault(PRICED, "model_not_found")
             with pytest.raises(ModelUnavailableError):
                 ask(hub, way, auto)

@@ -14,11 +14,10 @@ import pytest
 
 from hubmix import CallOptions, CapabilityError, FailoverPolicy, Hub, HubTimeoutError, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
-from hubmix.failover.plan import Limits
+from hubmix.failover.limits import Limits
 from hubmix.transport.deadlines import WATCHDOG
 from hubmix.transport.pool import Lanes
-from hubmix.transport.stream import Incoming
-from hubmix.wire import Delta, Reply, StreamReader
+from hubmix.wire import Delta, Reply
 from tests.hub.conftest import MODEL, OTHER
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me something long."}]}
@@ -102,10 +101,10 @@ def test_a_slow_middle_is_not_the_first_tokens_business(hub: Hub, server: Embedd
     assert either(hub, way, PAYLOAD, options(first_token_timeout=SHORT, idle_timeout=5.0)).finish_reason == "stop"
 
 
-def test_a_stream_without_any_limit_is_not_waited_for_for_ever() -> None:
-    answer: Any = None
-    assert Incoming(answer, StreamReader(), Limits(), 7.0, lambda: 7.0).deadline == 607.0
-    assert Incoming(answer, StreamReader(), Limits(first_token=5.0), 7.0, lambda: 7.0).deadline == 12.0
+def test_a_stream_without_any_limit_ends_after_the_default_timeout() -> None:
+    assert Limits().answer(7.0, stream=True).at == 607.0
+    assert Limits(first_token=5.0).answer(7.0, stream=True).at == 12.0
+    assert Limits(first_token=5.0).answer(7.0, stream=False).at == 607.0
 
 
 def test_nobody_watches_the_hub_while_the_caller_holds_a_delta(hub: Hub) -> None:

@@ -15,12 +15,12 @@ import pytest
 
 from hubmix import FailoverPolicy, Hub
 from hubmix.errors import HubTimeoutError
+from hubmix.failover.limits import Deadline, Limits
 from hubmix.failover.options import CallOptions
-from hubmix.failover.plan import Limits
 from hubmix.transport.answer import Answer
-from hubmix.transport.bodies import body_sync
 from hubmix.transport.deadlines import WATCHDOG
-from hubmix.transport.exchange import http_timeout
+from hubmix.transport.exchange import Attempt
+from hubmix.transport.exchange_sync import read_bytes
 from tests.hub.conftest import MODEL
 
 PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
@@ -95,12 +95,12 @@ def test_a_silence_in_a_body_has_only_the_time_that_is_left() -> None:
         request=SimpleNamespace(extensions={"timeout": timeouts}), iter_bytes=lambda: iter([b"{}"]), close=lambda: None
     )
     answer = Answer(response, 200, "application/json", None, {})
-    started = time.monotonic() - 9
-    assert body_sync(answer, Limits(timeout=10.0), started, stream=False) == b"{}"
+    attempt = Attempt(Limits(total=Deadline(time.monotonic() + 1, "total_timeout", 10)), stream=False)
+    assert read_bytes(answer, attempt) == b"{}"
     assert timeouts["read"] <= 1
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_unreachable_hub_is_noticed_before_the_time_of_the_attempt_is_over(stream: bool) -> None:
-    timeout = http_timeout(Limits(timeout=5.0), stream=stream)
-    assert timeout.connect < timeout.read == 5.0
+    timeout = Attempt(Limits(timeout=5.0), stream=stream).http_timeout()
+    assert timeout.connect < timeout.read == pytest.approx(5.0)

@@ -1,4 +1,4 @@
-"""Scripts for walks: what an attempt can see, an attempt function that plays it, and both drivers behind one name."""
+"""Scripts for runs: what an attempt can see, a send function that plays it, and both drivers behind one name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hubmix.failover.drivers import walk_async, walk_sync
+from hubmix.failover.drivers import run_async, run_sync
 from hubmix.failover.evidence import Evidence
-from hubmix.failover.plan import AttemptFailed, Limits, Plan
+from hubmix.failover.limits import Limits
+from hubmix.failover.plan import AttemptFailed, Plan
+from hubmix.failover.route import Route
 from hubmix.wire.trace import Trace
 
 BOTH = ("https://hub.example/v1", "https://mirror.example/v1")
@@ -37,7 +39,7 @@ WEBSITE = Evidence("html", "body", status=200)
 
 @dataclass
 class Script:
-    """An attempt function that plays what is written for each model; the last line is played for ever."""
+    """A send function that plays what is written for each model; the last line is played again and again."""
 
     lines: dict[str, list[Any]]
 
@@ -45,8 +47,9 @@ class Script:
         self.asked: list[str] = []
         self.limits: list[Limits] = []
 
-    def __call__(self, model: str, limits: Limits) -> str:
-        self.asked.append(model if limits.base_url is None else f"{model}@{limits.base_url}")
+    def __call__(self, route: Route, limits: Limits) -> str:
+        model = route.model
+        self.asked.append(model if route.mirror is None else f"{model}@{route.mirror}")
         self.limits.append(limits)
         lines = self.lines[model]
         line = lines.pop(0) if len(lines) > 1 else lines[0]
@@ -61,18 +64,24 @@ def script(**lines: Any) -> Script:
     return Script({name: line if isinstance(line, list) else [line] for name, line in lines.items()})
 
 
-Walker = Callable[[Plan, Script], tuple[str, Trace]]
+Walker = Callable[[Plan, Any], tuple[str, Trace]]
 
 
-def run_async(plan: Plan, play: Script) -> tuple[str, Trace]:
-    async def attempt(model: str, limits: Limits) -> str:
+def _run_sync(plan: Plan, play: Callable[[Route, Limits], str]) -> tuple[str, Trace]:
+    answer, run = run_sync(plan, play)
+    return answer, run.trace
+
+
+def _run_async(plan: Plan, play: Callable[[Route, Limits], str]) -> tuple[str, Trace]:
+    async def send(route: Route, limits: Limits) -> str:
         await asyncio.sleep(0)
-        return play(model, limits)
+        return play(route, limits)
 
-    return asyncio.run(walk_async(plan, attempt))
+    answer, run = asyncio.run(run_async(plan, send))
+    return answer, run.trace
 
 
-WALKERS: dict[str, Walker] = {"sync": walk_sync, "async": run_async}
+WALKERS: dict[str, Walker] = {"sync": _run_sync, "async": _run_async}
 
 
 def outcomes(trace: Trace) -> list[tuple[str, str, str | None]]:

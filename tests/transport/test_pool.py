@@ -52,7 +52,7 @@ class Road:
     def __init__(self) -> None:
         self.time = FakeTime()
         self.pools: list[Pool] = []
-        self.lanes = Lanes(self._make, clock=self.time.clock)
+        self.lanes = Lanes(self._make, clock=self.time.monotonic)
 
     def _make(self) -> Pool:
         self.pools.append(Pool())

@@ -1,0 +1,85 @@
+"""The time that a call and each of its attempts may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
+CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
+_SHORT = CONNECT_TIMEOUT  # a limit below it says more about the caller than about the hub
+
+_WORDS = {
+    "total_timeout": "The time given to the whole call was over.",
+    "read_timeout": "No answer came within {seconds:.3g} s.",
+    "first_token_timeout": "No first word came within {seconds:.3g} s.",
+    "idle_timeout": "Nothing came for {seconds:.3g} s in the middle of the answer.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When something has to be over, and which limit says so.
+
+    Args:
+        at: on the monotonic clock.
+        cause: the limit, as a cause of `Evidence`.
+        seconds: the limit as it was set.
+    """
+
+    at: float = float("inf")
+    cause: str = "idle_timeout"
+    seconds: float = float("inf")
+
+    def left(self, now: float) -> float:
+        """Seconds that are left, at least a millisecond: HTTP libraries take 0 for no limit."""
+        return max(self.at - now, 0.001)
+
+    def passed(self, now: float) -> bool:
+        """Whether it is over, or so nearly that a timer may have rung early."""
+        return now >= self.at - 0.01
+
+    def earlier(self, other: Deadline | None) -> Deadline:
+        """Return the one that comes first."""
+        return other if other is not None and other.at < self.at else self
+
+    @property
+    def words(self) -> str:
+        """What happened, in a sentence."""
+        return _WORDS[self.cause].format(seconds=self.seconds)
+
+    def is_own(self, now: float) -> bool:
+        """Whether passing it says nothing about the hub: it was short, or this process noticed it late."""
+        short = self.seconds < _SHORT and self.cause in ("read_timeout", "first_token_timeout")
+        return short or now - self.at > self.seconds / 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one attempt, in seconds; None is no limit.
+
+    Args:
+        timeout: for the whole answer, or the silence before the first content of a stream; None is the default.
+        first_token: the wait for the first content of a stream.
+        idle: the longest silence inside a stream.
+        total: when the whole call has to be over.
+    """
+
+    timeout: float | None = None
+    first_token: float | None = None
+    idle: float | None = None
+    total: Deadline | None = None
+
+    def answer(self, started: float, *, stream: bool) -> Deadline:
+        """By when a whole answer, or the first content of a stream, has to be there."""
+        seconds = self.timeout or DEFAULT_TIMEOUT
+        first = stream and self.first_token is not None and self.first_token < seconds
+        if first and self.first_token is not None:
+            seconds = self.first_token
+        cause = "first_token_timeout" if first else "read_timeout"
+        return Deadline(started + seconds, cause, seconds).earlier(self.total)
+
+    def silence(self, now: float) -> Deadline:
+        """By when the next content of a stream has to be there."""
+        if self.idle is None:
+            return Deadline().earlier(self.total)
+        return Deadline(now + self.idle, "idle_timeout", self.idle).earlier(self.total)

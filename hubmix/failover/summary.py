@@ -1,0 +1,91 @@
+"""The error of a call that failed: the route's own, or one that lists every attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hubmix.errors import AllModelsFailedError, HubmixError
+from hubmix.failover.decide import LASTING
+from hubmix.failover.evidence import Evidence, Failure
+from hubmix.failover.report import fault_of, to_exception
+from hubmix.failover.route import Route
+from hubmix.wire.trace import Attempt, Trace
+
+Failed = tuple[Route, Failure, Evidence]
+"""A route, and why it gave no answer."""
+
+
+def route_error(failed: Failed, trace: Trace, note: str = "", partial: Any = None) -> HubmixError:
+    """Return the exception of one route, with every attempt of the call."""
+    route, failure, evidence = failed
+    error = to_exception(
+        failure,
+        evidence,
+        model=route.model,
+        base_url=route.base_url,
+        partial=partial,
+        suggestions=route.hub.suggest(route.model) if failure.suggests else (),
+        note=note,
+    )
+    error.attempts = trace.attempts
+    return error
+
+
+def call_error(failed: Sequence[Failed], trace: Trace, note: str = "") -> AllModelsFailedError:
+    """Return the error of a call in which several routes gave no answer.
+
+    Args:
+        failed: the routes that were asked, each with its last failure.
+        trace: every attempt.
+        note: a sentence on why the call ended.
+    """
+    errors = [route_error(one, Trace(one[0].model)) for one in failed]
+    last = errors[-1]
+    retry_after = _retry_after([failure for _, failure, _ in failed])
+    details: dict[str, Any] = {
+        "kind": "all_failed",
+        "scope": last.scope,
+        "status": last.status,
+        "code": last.code,
+        "model": trace.requested,
+        "base_url": last.base_url,
+        "request_id": last.request_id,
+        "hub_message": last.hub_message,
+        "retry_after": retry_after,
+        "body": last.body,
+    }
+    message = _in_words(failed, trace, retry_after, note)
+    return AllModelsFailedError(message, errors, attempts=trace.attempts, **details)
+
+
+def _retry_after(failures: Sequence[Failure]) -> float | None:
+    """Seconds until the first route may be asked again; None if one may be at once, or if waiting mends nothing."""
+    waits = [failure.retry_after for failure in failures if failure.throttled or failure.fault not in LASTING]
+    known = [seconds for seconds in waits if seconds is not None]
+    return min(known) if known and len(known) == len(waits) else None
+
+
+def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None, note: str) -> str:
+    asked = sum(attempt.outcome == "error" for attempt in trace.attempts)
+    requests = "1 request was" if asked == 1 else f"{asked} requests were"
+    lines = [f"No model answered the call for {trace.requested!r}; {requests} made."]
+    if note:
+        lines.append(note)
+    several = len({attempt.hub for attempt in trace.attempts}) > 1
+    lines += [f"  {number}. {_attempt(attempt, several)}" for number, attempt in enumerate(trace.attempts, 1)]
+    advised: set[tuple[str, str]] = set()
+    for route, failure, _ in failed:
+        advice = f"{fault_of(failure)} {failure.hint}"
+        if (route.hub.name if several else "", advice) not in advised:
+            advised.add((route.hub.name if several else "", advice))
+            lines.append(f"{route.model!r}{f' at {route.hub.name}' if several else ''}: {advice}")
+    if retry_after is not None:
+        lines.append(f"Come back in {retry_after:.3g} s.")
+    return "\n".join(lines)
+
+
+def _attempt(attempt: Attempt, several: bool) -> str:
+    outcome = "skipped, " if attempt.outcome == "skipped" else ""
+    where = f" at {attempt.hub}" if several else ""
+    return f"{attempt.model!r}{where}: {outcome}{attempt.facts()}. {attempt.reason or ''}".rstrip()

@@ -1,0 +1,156 @@
+"""One attempt over one route, in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+
+from hubmix._compat import http
+from hubmix.failover.evidence import Evidence
+from hubmix.failover.limits import Limits
+from hubmix.failover.plan import AttemptFailed
+from hubmix.transport.answer import Answer, monotonic
+from hubmix.transport.closing import Owned, release_in_loop
+from hubmix.transport.exchange import (
+    DRAIN,
+    Attempt,
+    Opened,
+    Request,
+    read_evidence,
+    request_options,
+)
+from hubmix.transport.stream import StreamState, read_body
+from hubmix.wire import Delta
+from hubmix.wire.api import Answered, Reading
+
+
+async def whole_async(client: Any, request: Request, limits: Limits, reading: Reading[Answered]) -> Answered:
+    """One attempt at a whole answer."""
+    attempt = Attempt(limits, stream=False)
+    answer = await _open(client, request, attempt)
+    return read_body(await _read_bytes(answer, attempt), answer, reading)
+
+
+async def stream_async(client: Any, request: Request, limits: Limits, reading: Reading[Any]) -> Opened[Owned[Delta]]:
+    """One attempt at a stream: its first delta with content (or its end), and the rest."""
+    attempt = Attempt(limits, stream=True)
+    answer = await _open(client, request, attempt)
+    state = StreamState(answer, reading, limits, attempt.deadline, monotonic)
+    return await _commit(answer, Owned(_deltas(answer, state, answer.response.aiter_bytes())))
+
+
+async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
+    """Send one request and wait for the head of its answer."""
+    import openai
+
+    timeout = attempt.http_timeout()
+    # Not every backend lets the limit on reads change between headers and body (aiohttp's does not), and none limits
+    # them together: the wait for the headers is timed here, and so are the pieces that follow.
+    wait = anyio.move_on_after(timeout.read)
+    if attempt.stream:
+        timeout.read = None
+    try:
+        with wait:
+            response = await client.post(
+                request.url,
+                body=request.body,
+                cast_to=http().Response,
+                options=request_options(request, timeout),
+                stream=True,
+                stream_cls=openai.AsyncStream[Any],
+            )
+    except Exception as error:
+        failure = attempt.opening_failure(error, request.body)
+        if failure is None:
+            raise
+        raise failure from error
+    if wait.cancelled_caught:
+        raise AttemptFailed(attempt.late(Evidence(cause="read_timeout", phase="open")))
+    return Answer.of(response)
+
+
+async def _read_bytes(answer: Answer, attempt: Attempt) -> bytes:
+    """The body of an answer whose head has come; closes the response."""
+    response, parts = answer.response, []
+    wait = anyio.move_on_after(attempt.deadline.left(monotonic()))
+    try:
+        with wait:
+            async for piece in response.aiter_bytes():
+                parts.append(piece)
+    except http().RequestError as error:
+        evidence = read_evidence(error, answer)
+        raise AttemptFailed(attempt.late(evidence) if evidence.cause == "read_timeout" else evidence) from error
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+    if wait.cancelled_caught:
+        raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
+    return b"".join(parts)
+
+
+async def _commit(answer: Answer, deltas: Owned[Delta]) -> Opened[Owned[Delta]]:
+    buffered: list[Delta] = []
+    try:
+        async for delta in deltas:
+            buffered.append(delta)
+            if delta.has_content or delta.final is not None:
+                break
+    except BaseException:
+        await deltas.aclose()
+        raise
+    return Opened(buffered, deltas, answer.request_id)
+
+
+async def _deltas(answer: Answer, state: StreamState, pieces: AsyncIterator[bytes]) -> AsyncGenerator[Delta, None]:
+    response = answer.response
+    loop = asyncio.get_running_loop()
+    left = False
+    try:
+        while not state.done:
+            piece = await _next_piece(pieces, state)
+            if piece is None:
+                break
+            if deltas := state.take(piece):
+                for delta in deltas:
+                    yield delta
+                state.passed_on()
+            state.raise_failure()
+        for delta in state.end():
+            yield delta
+        for delta in state.finish():
+            yield delta
+        await _drain(pieces)
+    except http().RequestError as error:
+        raise state.broken(read_evidence(error, answer, state.phase)) from error
+    except GeneratorExit:
+        left = sys.get_asyncgen_hooks().finalizer is None
+        raise
+    finally:
+        if left:
+            release_in_loop(loop, response, pieces)
+        else:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+
+
+async def _next_piece(pieces: AsyncIterator[bytes], state: StreamState) -> bytes | None:
+    """The next bytes, None at the end; a silence that lasts beyond the deadline is a failure."""
+    with anyio.move_on_after(state.deadline.left(monotonic())) as scope:
+        try:
+            return await pieces.__anext__()
+        except StopAsyncIteration:
+            return None
+    if scope.cancelled_caught:
+        raise state.silence()
+    return None
+
+
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    with anyio.move_on_after(DRAIN), suppress(http().RequestError):
+        async for _ in pieces:
+            pass
