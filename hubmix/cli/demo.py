@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hubmix._text import plain
 from hubmix.cli import screen
 from hubmix.errors import HubmixError
 from hubmix.failover.options import CallOptions
@@ -202,7 +203,7 @@ def main() -> int:
                         part(cast)
             screen.line("\n== Spent")
             note = "" if spending.complete else " (some prices are unknown)"
-            screen.line(f"{spending.calls} calls, {spending.tokens} tokens, ${spending.total}{note}")
+            screen.line(f"{spending.calls} calls, {spending.tokens} tokens, ${plain(spending.known)}{note}")
     except HubmixError as error:
         screen.line(f"\nThe demo stopped: {error}")
         return 1

@@ -70,7 +70,7 @@ class Session:
         if spent.calls and not self._quiet:
             answers = "1 answer" if spent.calls == 1 else f"{spent.calls} answers"
             more = "" if spent.complete else " and calls of unknown price"
-            screen.note(f"{answers}, {spent.tokens:,} tokens, USD {plain(spent.total)}{more}")
+            screen.note(f"{answers}, {spent.tokens:,} tokens, USD {plain(spent.known)}{more}")
 
     def _turn(self) -> bool:
         """One line of the user's, and what follows from it; False at the end."""

@@ -23,6 +23,7 @@ SILENT_NOTE = "this hub does not say what is left on a key"
 # New API and one-api give this sum for a key without a limit, whatever the account holds, an empty one too.
 _UNLIMITED = Decimal(100_000_000)
 _QUOTA_PER_USD = Decimal(500_000)
+_MILLIONTH = Decimal("0.000001")
 _ABSENT = frozenset({301, 302, 307, 308, 404, 405, 410, 501})
 
 
@@ -135,7 +136,7 @@ def read_remain(payload: Any, unit: Unit) -> Balance | None:
         return None
     if left >= _UNLIMITED:
         return Balance(unlimited=True, note=UNLIMITED_NOTE)
-    return Balance(remaining=tidy(left / unit.per_usd))
+    return Balance(remaining=_usd(left / unit.per_usd))
 
 
 def read_token_usage(payload: Any, unit: Unit) -> Balance | None:
@@ -144,11 +145,11 @@ def read_token_usage(payload: Any, unit: Unit) -> Balance | None:
     granted, used, left = (_signed(data.get(f"total_{name}")) for name in ("granted", "used", "available"))
     if left is None:
         return None
-    spent = None if used is None else tidy(used / unit.quota_per_usd)
+    spent = None if used is None else _usd(used / unit.quota_per_usd)
     if data.get("unlimited_quota") is True:
         return Balance(used=spent, unlimited=True, note=UNLIMITED_NOTE)
-    total = None if granted is None else tidy(granted / unit.quota_per_usd)
-    return Balance(remaining=tidy(left / unit.quota_per_usd), granted=total, used=spent)
+    total = None if granted is None else _usd(granted / unit.quota_per_usd)
+    return Balance(remaining=_usd(left / unit.quota_per_usd), granted=total, used=spent)
 
 
 def read_subscription(subscription: Any, usage: Any, unit: Unit) -> Balance | None:
@@ -162,13 +163,13 @@ def read_subscription(subscription: Any, usage: Any, unit: Unit) -> Balance | No
     if granted is None:
         return None
     hundredfold = _signed(_mapping(usage).get("total_usage"))
-    used = None if hundredfold is None else tidy(hundredfold / 100 / unit.per_usd)
+    used = None if hundredfold is None else _usd(hundredfold / 100 / unit.per_usd)
     if granted >= _UNLIMITED:
         return Balance(used=used, unlimited=True, note=UNLIMITED_NOTE)
-    total = tidy(granted / unit.per_usd)
+    total = _usd(granted / unit.per_usd)
     if used is None:
         return Balance(granted=total, note="the hub says what was granted, not what was used")
-    return Balance(remaining=tidy(total - used), granted=total, used=used)
+    return Balance(remaining=_usd(total - used), granted=total, used=used)
 
 
 # The ways: each asks and reads, and returns None where this hub has no such page.
@@ -227,6 +228,11 @@ def _json(answer: Fetched) -> Any:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
+
+
+def _usd(amount: Decimal) -> Decimal:
+    """Return USD to a millionth: what is finer comes from the hub's floats. A quota unit is 0.000002 USD."""
+    return tidy(amount.quantize(_MILLIONTH))
 
 
 def _signed(value: Any) -> Decimal | None:

@@ -1,15 +1,14 @@
 """What calls cost together: a running total for each hub, and blocks of code that count their own calls.
 
-A block counts the calls of its context: of its thread, of the asyncio tasks started in it, and of threads that were
-started with a copy of the context, as LangChain's, LlamaIndex's and `asyncio.to_thread`'s are. Blocks nest; each counts
-what happens inside the inner ones too.
+A block counts the calls of its context: of its thread, of asyncio tasks started in it, and of threads that were started
+with a copy of the context, as LangChain's, LlamaIndex's and `asyncio.to_thread`'s are. Blocks nest; each counts the
+calls inside the inner ones too.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,28 +22,54 @@ from hubmix.wire.values import Cost
 
 @dataclass(frozen=True, slots=True)
 class ModelSpending:
-    """The calls that one model answered: how many, their tokens, and what they cost in USD as far as that is known."""
+    """The calls that one model answered.
+
+    Attributes:
+        calls: how many.
+        input_tokens, output_tokens: their tokens.
+        known: USD, as far as the prices are known.
+        complete: False if the cost of some call is not known.
+    """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    total: Decimal = Decimal(0)
+    known: Decimal = Decimal(0)
     complete: bool = True
 
+    @property
+    def total(self) -> Decimal | None:
+        """USD; None if the cost of some call is not known."""
+        return self.known if self.complete else None
+
     def plus(self, usage: Usage | None, cost: Cost | None) -> ModelSpending:
-        """The same after one more call."""
-        known = cost is not None and cost.complete and cost.total is not None
+        """Return the same after one more call."""
+        amount = cost.total if cost is not None and cost.complete else None
         return ModelSpending(
             calls=self.calls + 1,
             input_tokens=self.input_tokens + (usage.input_tokens if usage else 0),
             output_tokens=self.output_tokens + (usage.output_tokens if usage else 0),
-            total=self.total + (cost.total if known and cost is not None and cost.total is not None else 0),
-            complete=self.complete and known,
+            known=self.known + (amount or 0),
+            complete=self.complete and amount is not None,
         )
+
+    def __add__(self, other: ModelSpending) -> ModelSpending:
+        return ModelSpending(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.known + other.known,
+            self.complete and other.complete,
+        )
+
+    def __str__(self) -> str:
+        return plain(self.known) + ("" if self.complete else " + unknown")
 
 
 class Spending:
     """What calls cost. Thread-safe; reading it while calls go on gives the state at that moment.
+
+    Where a price is unknown, `total` is None and `known` is the sum of what is known.
 
     Example:
         ```python
@@ -71,47 +96,59 @@ class Spending:
             return dict(self._models)
 
     @property
-    def by_model(self) -> dict[str, Decimal]:
-        """USD for each model, as far as known."""
+    def by_model(self) -> dict[str, Decimal | None]:
+        """USD for each model; None if the cost of some call of it is not known."""
         return {model: spent.total for model, spent in self.models.items()}
 
     @property
-    def total(self) -> Decimal:
-        """USD, as far as known: where `complete` is False, what was really charged is more."""
-        return sum((spent.total for spent in self.models.values()), Decimal(0))
+    def together(self) -> ModelSpending:
+        """All models as one."""
+        return sum(self.models.values(), ModelSpending())
+
+    @property
+    def total(self) -> Decimal | None:
+        """USD; None if the cost of some call is not known. `known` is the sum of the others."""
+        return self.together.total
+
+    @property
+    def known(self) -> Decimal:
+        """USD, as far as known: if `complete` is False, what was charged is more."""
+        return self.together.known
 
     @property
     def calls(self) -> int:
         """How many calls were answered, to the end or in part."""
-        return sum(spent.calls for spent in self.models.values())
+        return self.together.calls
 
     @property
     def input_tokens(self) -> int:
         """Tokens sent, cached ones included."""
-        return sum(spent.input_tokens for spent in self.models.values())
+        return self.together.input_tokens
 
     @property
     def output_tokens(self) -> int:
         """Tokens received, reasoning included."""
-        return sum(spent.output_tokens for spent in self.models.values())
+        return self.together.output_tokens
 
     @property
     def tokens(self) -> int:
         """Tokens sent and received."""
-        return sum(spent.input_tokens + spent.output_tokens for spent in self.models.values())
+        together = self.together
+        return together.input_tokens + together.output_tokens
 
     @property
     def complete(self) -> bool:
-        """False where the cost of some call is not known, such as a stream that was left or cut off before its end."""
-        return all(spent.complete for spent in self.models.values())
+        """False if the cost of some call is not known, such as that of a stream that was cut off."""
+        return self.together.complete
 
     def __repr__(self) -> str:
-        rest = "" if self.complete else ", and some calls of unknown price"
-        calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
-        return f"<Spending USD {plain(self.total)}{rest}; {calls}, {self.tokens:,} tokens>"
+        together = self.together
+        rest = "" if together.complete else ", and some calls of unknown price"
+        calls = f"{together.calls:,} call{'' if together.calls == 1 else 's'}"
+        return f"<Spending USD {plain(together.known)}{rest}; {calls}, {self.tokens:,} tokens>"
 
     def _repr_html_(self) -> str:
-        return _html(self.models)
+        return _html(self)
 
     def __getstate__(self) -> dict[str, ModelSpending]:
         return self.models
@@ -122,7 +159,7 @@ class Spending:
 
 
 class HubSpending(Spending):
-    """What `hub.spending()` returns: the hub's total in this process so far, and with `with`, a block of its own.
+    """The hub's total in this process so far, and with `with`, a block of its own.
 
     The block is a new `Spending` each time; the same object may be entered several times, nested and in many threads.
     """
@@ -161,7 +198,7 @@ _totals: dict[str, HubSpending] = {}
 
 
 def spending(hub_key: str) -> HubSpending:
-    """The running total of a hub in this process. `hub_key` names the hub and the key, without being the key."""
+    """Return the running total of a hub in this process. `hub_key` names hub and key, without being the key."""
     # setdefault is one step: of two threads that come at once, both get the same.
     return _totals.get(hub_key) or _totals.setdefault(hub_key, HubSpending())
 
@@ -172,7 +209,7 @@ def record(hub_key: str, model: str, usage: Usage | None, cost: Cost | None) -> 
     Args:
         hub_key: the hub and the key, as for `spending`.
         model: the id that answered.
-        usage: its tokens, where the hub gave them.
+        usage: its tokens, if the hub gave them.
         cost: what the catalog says it cost; None counts as unknown.
     """
     hub = spending(hub_key)
@@ -183,7 +220,7 @@ def record(hub_key: str, model: str, usage: Usage | None, cost: Cost | None) -> 
 
 
 def _after_fork() -> None:
-    # A lock that another thread held in the parent would stay locked here for ever; the child's own spending is new.
+    # A lock that another thread held in the parent would stay locked here; the child's own spending is new.
     _totals.clear()
 
 
@@ -193,18 +230,10 @@ if hasattr(os, "register_at_fork"):
 _HEADINGS = ("model", "calls", "input tokens", "output tokens", "USD")
 
 
-def _html(models: Mapping[str, ModelSpending]) -> str:
-    total = ModelSpending(
-        calls=sum(spent.calls for spent in models.values()),
-        input_tokens=sum(spent.input_tokens for spent in models.values()),
-        output_tokens=sum(spent.output_tokens for spent in models.values()),
-        total=sum((spent.total for spent in models.values()), Decimal(0)),
-        complete=all(spent.complete for spent in models.values()),
-    )
-    rows = [_row(name, spent) for name, spent in (*models.items(), ("total", total))]
+def _html(spending: Spending) -> str:
+    rows = [_row(name, spent) for name, spent in (*spending.models.items(), ("total", spending.together))]
     return table(_HEADINGS, rows, numeric=range(1, len(_HEADINGS)), total=True)
 
 
 def _row(name: str, spent: ModelSpending) -> tuple[str, ...]:
-    amount = plain(spent.total) + ("" if spent.complete else " + unknown")
-    return name, f"{spent.calls:,}", f"{spent.input_tokens:,}", f"{spent.output_tokens:,}", amount
+    return name, f"{spent.calls:,}", f"{spent.input_tokens:,}", f"{spent.output_tokens:,}", str(spent)

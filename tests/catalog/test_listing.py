@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from hubmix import _compat
 from hubmix.catalog import ModelInfo, ModelList, Pricing, cells
-from hubmix.catalog import display as display_module
 from hubmix.catalog.listing import LeftOut, select
 from hubmix.catalog.models import CatalogInfo, age_text
 from hubmix.catalog.readers import read_aihubmix
@@ -197,7 +197,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(display_module, "import_module", missing)
+    monkeypatch.setattr(_compat, "import_module", missing)
     with pytest.raises(ImportError, match=r"pip install \"hubmix\[notebook\]\""):
         ALL.to_pandas()
     with pytest.raises(ImportError, match="matplotlib"):

@@ -18,6 +18,7 @@ from hubmix.hub.balance import (
     Unit,
     abalance,
     balance,
+    read_remain,
     read_subscription,
     read_unit,
 )
@@ -176,3 +177,17 @@ def test_it_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(found)) == found
     assert json.loads(json.dumps(found.to_dict()))["remaining"] == 1.5
     assert "&lt;" in Balance(note="<b>")._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("subscription", "used", "left"),
+    [(5, 0.13999999999999999, "4.9986"), (0.5, 0.012000000000000002, "0.49988"), ("0.3", 10.000000000000002, "0.2")],
+)
+def test_balance_shows_no_float_noise(subscription: Any, used: float, left: str) -> None:
+    found = read_subscription({"soft_limit_usd": subscription}, {"total_usage": used}, Unit())
+    assert str(found.remaining) == left
+
+
+def test_other_currency_is_shown_to_a_millionth() -> None:
+    found = read_remain({"total_usage": 10}, Unit(per_usd=Decimal("7.3")))
+    assert str(found.remaining) == "1.369863"
