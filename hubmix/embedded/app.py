@@ -23,6 +23,7 @@ from hubmix.embedded.faults import HEADER, Fault, FaultQueue
 from hubmix.embedded.http import STREAM_TYPE, Response, json_response
 from hubmix.embedded.http import send as put_on_the_wire
 from hubmix.embedded.models import EmbeddedModel, Registry
+from hubmix.embedded.responses.answer import answer_responses
 from hubmix.embedded.streams import on_the_wire
 
 _SECRET_HEADERS = frozenset(
@@ -30,9 +31,12 @@ _SECRET_HEADERS = frozenset(
 )
 _MODEL_PATHS: Mapping[str, Callable[[ModelCall], Answered]] = {
     "/v1/chat/completions": answer_chat,
+    "/v1/responses": answer_responses,
     "/v1/embeddings": vectors.answer_embeddings,
     "/v1/rerank": vectors.answer_rerank,
 }
+MAX_REQUESTS = 10_000  # kept for tests to look at; a hub that serves for days must not fill the memory
+MAX_STORED = 1_000  # responses and their items
 _ANSWER_FAULTS = frozenset({"status", "vendor", "error"})
 
 
@@ -106,6 +110,7 @@ class HubApp:
         self.faults = faults
         self.settings = settings
         self.requests: list[RecordedRequest] = []
+        self.memory: dict[str, Any] = {}
         self.closing: asyncio.Event | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,6 +123,7 @@ class HubApp:
             return
         call = _read(request, body, self.dialect.new_request_id())
         self.requests.append(_record(request, call))
+        del self.requests[:-MAX_REQUESTS]
         response = self.response(call)
         if response.status != 301:  # the router redirects before anything else has seen the request
             response = response.with_headers(self.dialect.headers(call.request_id))
@@ -198,12 +204,16 @@ class HubApp:
             return self._answer(call, model, fault, late if late in self.dialect.own else None)
         except RefusedError as refused:
             if refused.by == "vendor":
-                return self._vendor(call, 400, refused.vendor_body)
+                return self._vendor(call, refused.status, refused.vendor_body)
             return self._own(refused.case, call, message=refused.message, model=call.model)
 
     def _answer(self, call: _Call, model: EmbeddedModel, fault: Fault | None, no_money: str | None) -> Response:
-        asked = ModelCall(self.dialect, model, call.body, call.key or "", call.request_id, fault, self.settings)
+        asked = ModelCall(
+            self.dialect, model, call.body, call.key or "", call.request_id, fault, self.settings, self.memory
+        )
         response, usage = _MODEL_PATHS[call.path](asked)
+        for name in list(self.memory)[:-MAX_STORED]:
+            del self.memory[name]
         if no_money is not None:
             return self._own(no_money, call, model=call.model)
         price, output, _ = model.price

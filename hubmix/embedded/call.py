@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hubmix.embedded.dialects import Dialect
@@ -25,7 +26,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A model, what it is asked, and what goes wrong."""
+    """A model, what it is asked, and what goes wrong.
+
+    Args:
+        memory: what the vendor has stored: the messages of responses by their id, and the ids of items.
+        now: Unix time.
+    """
 
     dialect: Dialect
     model: EmbeddedModel
@@ -34,3 +40,5 @@ class ModelCall:
     request_id: str
     fault: Fault | None = None
     settings: Settings = Settings()
+    memory: MutableMapping[str, Any] = field(default_factory=dict)
+    now: int = field(default_factory=lambda: int(time.time()))

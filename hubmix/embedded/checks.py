@@ -16,7 +16,8 @@ class RefusedError(Exception):
     """The request is not answered.
 
     Args:
-        by: ``hub`` (its own `case`, with the message as its words) or ``vendor`` (an error object of OpenAI).
+        by: `hub` (its own `case`, with the message as its words) or `vendor` (an error object of OpenAI).
+        status: of a vendor's refusal.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class RefusedError(Exception):
         case: str = "invalid_request",
         param: str | None = None,
         code: str | None = None,
+        status: int = 400,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -34,6 +36,7 @@ class RefusedError(Exception):
         self.case = case
         self.param = param
         self.code = code
+        self.status = status
 
     @property
     def vendor_body(self) -> dict[str, Any]:

@@ -209,6 +209,14 @@ _NEW_API: dict[str, Own] = {
     "sensitive_words": Own(500, "user sensitive words detected", code="sensitive_words_detected", relay=True),
     "gemini_blocked_prompt": Own(400, "request blocked by Gemini API: SAFETY", code="prompt_blocked", relay=True),
     "vendor_unreachable": Own(500, "upstream error: do request failed", code="do_request_failed", relay=True),
+    "api_not_served": Own(500, "not implemented", code="convert_request_failed", relay=True),
+    "model_price_error": Own(
+        400,
+        "模型 {model} 的价格未配置；Model {model} price not configured. Configure the model price in System Settings.",
+        code="model_price_error",
+        relay=True,
+    ),
+    "key_group_gone": Own(403, "无权访问 dear 分组", "无权访问 dear 分组"),
 }
 
 _DIAL = (
@@ -244,6 +252,7 @@ def _one_api(english: Mapping[str, str]) -> dict[str, Own]:
         "invalid_query": Own(400, "{message}", code="invalid_query", relay=True),
         "sensitive_words": Own(400, "user sensitive words detected", code="sensitive_words_detected", relay=True),
         "vendor_unreachable": Own(500, _DIAL, code="do_request_failed", relay=True),
+        "api_not_served": Own(500, "not implemented", code="convert_request_failed", relay=True),
     }  # fmt: skip
     for case, message in english.items():
         old = rows[case]
@@ -284,17 +293,18 @@ def _aihubmix() -> dict[str, Own]:
 
 _REMAIN = ("/dashboard/billing/remain", "/v1/dashboard/billing/remain")
 _COMMON = {"/v1/models", "/v1/chat/completions", "/v1/embeddings", "/api/status"}
+_NEWER = {*_COMMON, "/v1/responses", "/v1/rerank"}
 
 DIALECTS: Mapping[str, Dialect] = {
     "new-api": Dialect(
         "new-api", "New API", "new_api_error", _NEW_API,
         version="v0.0.0", always_labels=False, counts_usage=True, asks_usage=True, english=True,
-        paths=frozenset({*_COMMON, "/v1/rerank", "/api/pricing", "/api/usage/token", "/api/usage/token/"}),
+        paths=frozenset({*_NEWER, "/api/pricing", "/api/usage/token", "/api/usage/token/"}),
     ),
     "one-api": Dialect("one-api", "One API", "one_api_error", _one_api_as_measured(), paths=frozenset(_COMMON)),
     "aihubmix": Dialect(
         "aihubmix", "AIHubMix", "Aihubmix_api_error", _aihubmix(),
         id_headers=("X-Request-Id", "x-aihubmix-request-id"), id_label="tid",
-        paths=frozenset({*_COMMON, "/v1/rerank", "/api/v1/models", *_REMAIN}),
+        paths=frozenset({*_NEWER, "/api/v1/models", *_REMAIN}),
     ),
 }  # fmt: skip

@@ -27,6 +27,7 @@ class EmbeddedModel:
         price: USD per million tokens: input, output and cache read.
         owner: The vendor named in ``owned_by``.
         dimensions: Of an embedding.
+        apis: on which the model is served, the one that suits it best first: `chat`, `responses`, `messages`.
     """
 
     id: str
@@ -40,6 +41,7 @@ class EmbeddedModel:
     price: tuple[float, float, float] = (0.15, 0.6, 0.075)
     owner: str = "embedded"
     dimensions: int = 256
+    apis: tuple[str, ...] = ("chat", "responses")
 
     @property
     def takes_tools(self) -> bool:

@@ -14,7 +14,6 @@ from hubmix.embedded.models import EmbeddedModel, Registry
 
 CREATED = 1626777600  # the constant that every measured hub reports: never a date to sort by
 
-_ENDPOINTS = {"llm": "openai", "embedding": "openai", "rerank": "jina-rerank"}
 _PERMISSION = {
     "id": "modelperm-embedded", "object": "model_permission", "created": CREATED, "allow_create_engine": True,
     "allow_sampling": True, "allow_logprobs": True, "allow_search_indices": False, "allow_view": True,
@@ -33,9 +32,18 @@ def models(dialect: Dialect, registry: Registry) -> Response:
 def _model(dialect: Dialect, model: EmbeddedModel) -> dict[str, Any]:
     entry = {"id": model.id, "object": "model", "created": CREATED, "owned_by": model.owner}
     if dialect.name == "new-api":
-        return {**entry, "supported_endpoint_types": [_ENDPOINTS[model.kind]]}
+        return {**entry, "supported_endpoint_types": _endpoint_types(model)}
     known = model.owner != "custom"
     return {**entry, "permission": [_PERMISSION] if known else None, "root": model.id, "parent": None}
+
+
+def _endpoint_types(model: EmbeddedModel) -> list[str]:
+    """Return New API's list: it names the Responses API only for models that are served on nothing else."""
+    if model.kind != "llm":
+        return ["jina-rerank" if model.kind == "rerank" else "openai"]
+    if model.apis[0] == "messages":
+        return ["anthropic", "openai"]
+    return ["openai"] if "chat" in model.apis else ["openai-response"]
 
 
 def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Response:
@@ -65,7 +73,10 @@ def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: st
 def _catalog_entry(model: EmbeddedModel) -> dict[str, Any]:
     price, output, cached = model.price
     pricing = {"input": price, "output": output, **({"cache_read": cached} if cached else {})}
-    endpoints = {"llm": "chat_completions", "embedding": "embeddings", "rerank": "rerank"}[model.kind]
+    names = {"chat": "chat_completions", "responses": "responses", "messages": "claude_api"}
+    endpoints = {"embedding": "embeddings", "rerank": "rerank"}.get(model.kind) or ",".join(
+        names[api] for api in model.apis
+    )
     return {
         "model_id": model.id,
         "model_name": model.id,
@@ -131,7 +142,7 @@ def _priced(model: EmbeddedModel) -> dict[str, Any]:
     }
     if cached:
         entry["cache_ratio"] = cached / price
-    return {**entry, "enable_groups": ["default"], "supported_endpoint_types": [_ENDPOINTS[model.kind]]}
+    return {**entry, "enable_groups": ["default"], "supported_endpoint_types": _endpoint_types(model)}
 
 
 def subscription(account: Account) -> Response:

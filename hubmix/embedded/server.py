@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
 
@@ -106,6 +107,8 @@ class EmbeddedHub:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        if not _is_loopback(host):
+            raise ValueError(f"the embedded hub listens on loopback only, and {host!r} is not: its key is no secret")
         if dialect not in DIALECTS:
             raise ValueError(f"no dialect {dialect!r}; there are: {', '.join(DIALECTS)}")
         self.dialect = dialect
@@ -153,6 +156,7 @@ class EmbeddedHub:
     def clear(self) -> None:
         """Forget the requests, the waiting faults, the spending and the rate limits' counts."""
         self._app.requests.clear()
+        self._app.memory.clear()
         self.faults.clear()
         self.accounts.clear()
 
@@ -204,6 +208,13 @@ class EmbeddedHub:
     def __repr__(self) -> str:
         state = self.base_url if self._thread is not None else "closed"
         return f"EmbeddedHub({self.dialect!r}, {state})"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _config(app: Any) -> uvicorn.Config:

@@ -37,11 +37,11 @@ class Situation:
     rate_limit: int | None = None
 
 
-def _fault(*faults: Fault | str, **by_dialect: tuple[Fault | str, ...]) -> Situation:
+def fault(*faults: Fault | str, **by_dialect: tuple[Fault | str, ...]) -> Situation:
     return Situation(faults=faults, by_dialect={name.replace("_", "-"): value for name, value in by_dialect.items()})
 
 
-def _named(names: str, situation: Situation) -> dict[str, Situation]:
+def named(names: str, situation: Situation) -> dict[str, Situation]:
     return dict.fromkeys(names.split(), situation)
 
 
@@ -49,12 +49,12 @@ _PLAIN = Situation()
 _UNKNOWN = Situation(key="unknown")
 _NO_KEY = Situation(key=None)
 _EMPTY = Situation(key="empty")
-_CUT = _fault(Fault.cut(_WORDS))
+_CUT = fault(Fault.cut(_WORDS))
 _NO_REFUSAL = {"refusal": "the scripted vendor left the key out of this answer"}
 _OWN_COUNTS = {"prompt_cache": "DeepSeek's own counts, which only this one answer had"}
 
 SITUATIONS: Mapping[str, Situation] = {
-    **_named(
+    **named(
         """ok ok_stream ok_history wrong_role tools tools_turn tools_stream json_schema logprobs logprobs_stream
             server_retry_429 ok_stream_keepalive stream_no_done ok_stream_no_usage_asked reasoning_stream
             messages_empty messages_missing max_tokens_huge max_tokens_negative wrong_type model_missing not_json
@@ -65,9 +65,9 @@ SITUATIONS: Mapping[str, Situation] = {
             chat_get base_without_v1 responses_api""",
         _PLAIN,
     ),
-    **_named("bad_key billing_bad_key models_bad_key", _UNKNOWN),
-    **_named("no_key models_no_key", _NO_KEY),
-    **_named("account_empty account_empty_stream account_short account_empty_balance account_empty_models", _EMPTY),
+    **named("bad_key billing_bad_key models_bad_key", _UNKNOWN),
+    **named("no_key models_no_key", _NO_KEY),
+    **named("account_empty account_empty_stream account_short account_empty_balance account_empty_models", _EMPTY),
     "account_banned": Situation(key="banned"),
     "key_disabled": Situation(key="disabled"),
     "key_expired": Situation(key="expired"),
@@ -88,10 +88,10 @@ SITUATIONS: Mapping[str, Situation] = {
             "supported_endpoint.": "no Anthropic, no Gemini",
         }
     ),
-    "channel_auto_off": _fault("channel_auth", "channel_auth", "model_not_found", "model_not_found"),
-    "server_retry": _fault(one_api=("server_retry_all_fail",)),
+    "channel_auto_off": fault("channel_auth", "channel_auth", "model_not_found", "model_not_found"),
+    "server_retry": fault(one_api=("server_retry_all_fail",)),
     **{
-        case: _fault(case)
+        case: fault(case)
         for case in (
             *(
                 "vendor_400_context",
@@ -115,14 +115,14 @@ SITUATIONS: Mapping[str, Situation] = {
             *("gemini_400", "gemini_429"),
         )
     },
-    "gemini_blocked_prompt": _fault(
+    "gemini_blocked_prompt": fault(
         "gemini_blocked_prompt",
         one_api=(Fault.error_event(body={"message": "No candidates returned", "type": "server_error"}, code=500),),
     ),
-    "vendor_200_error": _fault(Fault.error_event(body={"message": "Upstream is busy", "type": None, "code": "busy"})),
-    "vendor_200_no_choices": _fault("only_usage"),
+    "vendor_200_error": fault(Fault.error_event(body={"message": "Upstream is busy", "type": None, "code": "busy"})),
+    "vendor_200_no_choices": fault("only_usage"),
     "vendor_200_no_usage": Situation(faults=("usage:absent",), differs=_NO_REFUSAL),
-    "vendor_200_null_content": _fault("empty_answer"),
+    "vendor_200_null_content": fault("empty_answer"),
     "vendor_200_filtered": Situation(model="filter", differs=_NO_REFUSAL),
     "vendor_200_length": Situation(model={"max_output": 2}, differs=_NO_REFUSAL),
     "n_two": Situation(differs=_NO_REFUSAL),
@@ -134,38 +134,44 @@ SITUATIONS: Mapping[str, Situation] = {
         differs={"tool_calls": "the scripted vendor left one of two cities; the rule asks for it"}
     ),
     "models": Situation(differs={"supported_endpoint_types[]": "recorded before the gateway had filled them in"}),
-    "ok_stream_no_usage_given": _fault("usage:absent"),
-    "ok_stream_usage_in_last": _fault("usage:in_last"),
-    "ok_stream_usage_in_last_not_asked": _fault("usage:in_last"),
-    **_named("stream_cut_mid stream_done_early stream_ends_early stream_stalls server_retry_stream_cut", _CUT),
-    "stream_cut_before_first": _fault(Fault.cut(1)),
-    "stream_cut_after_finish": _fault(Fault.cut(1_000)),
-    "stream_empty": _fault("only_usage", one_api=("only_done",)),
-    "stream_only_done": _fault("only_usage", one_api=("only_done",)),
-    "stream_json_instead": _fault(
+    "ok_stream_no_usage_given": fault("usage:absent"),
+    "ok_stream_usage_in_last": fault("usage:in_last"),
+    "ok_stream_usage_in_last_not_asked": fault("usage:in_last"),
+    **named("stream_cut_mid stream_done_early stream_ends_early stream_stalls server_retry_stream_cut", _CUT),
+    "stream_cut_before_first": fault(Fault.cut(1)),
+    "stream_cut_after_finish": fault(Fault.cut(1_000)),
+    "stream_empty": fault("only_usage", one_api=("only_done",)),
+    "stream_only_done": fault("only_usage", one_api=("only_done",)),
+    "stream_json_instead": fault(
         "only_usage",
         one_api=(Fault.answer(200, {"error": {"message": "", "type": "upstream_error", "param": "200", "code": ""}}),),
     ),
-    "stream_error_first": _fault(Fault.error_event(0, code=502)),
-    "stream_error_mid": _fault(Fault.error_event(_WORDS)),
-    "stream_error_event": _fault(Fault.error_event(4)),
-    "stream_garbled_line": _fault(Fault.garbled_line(4)),
+    "stream_error_first": fault(Fault.error_event(0, code=502)),
+    "stream_error_mid": fault(Fault.error_event(_WORDS)),
+    "stream_error_event": fault(Fault.error_event(4)),
+    "stream_garbled_line": fault(Fault.garbled_line(4)),
     "stream_filtered": Situation(model="filter"),
     "stream_length": Situation(model={"max_output": 4}),
-    "stream_pings": _fault("pings:3"),
-    "stream_pings_before_headers": _fault(Fault.slow(0.01, every=0.005)),
-    "stream_pings_then_error": _fault(
+    "stream_pings": fault("pings:3"),
+    "stream_pings_before_headers": fault(Fault.slow(0.01, every=0.005)),
+    "stream_pings_then_error": fault(
         Fault.error_event(
             style="bare", seconds=0.01, every=0.005, body={"message": "", "type": "", "param": "", "code": ""}
         )
     ),
-    "stream_silent": _fault(Fault("only_usage", seconds=0.01, every=0.005)),
+    "stream_silent": fault(Fault("only_usage", seconds=0.01, every=0.005)),
+    **named("models_endpoint_types models_group_auto models_group_dear models_group_vip", _PLAIN),
+    **named(
+        """billing_group_auto billing_group_default billing_group_dear billing_group_vip billing_tiered_leftover
+            billing_tiered_only""",
+        Situation(differs={**_NO_REFUSAL, "_tokens_details": "the scripted vendor counted no details"}),
+    ),
     "tools_cut": Situation(faults=(Fault.cut(2),), differs=_NO_REFUSAL),
     "tools_truncated": Situation(model={"max_output": 7}, differs=_NO_REFUSAL),
 }
 # What one dialect does otherwise.
 SPECIAL: Mapping[tuple[str, str], Situation] = {
-    ("one-api", "ok_stream_no_usage_asked"): _fault("usage:unasked"),
+    ("one-api", "ok_stream_no_usage_asked"): fault("usage:unasked"),
 }
 
 _ANTHROPIC = "Anthropic's wire is behind: the embedded hub has a vendor of the OpenAI wire behind it"
@@ -183,7 +189,8 @@ ELSEWHERE: Mapping[str, str] = {
     "reasoning_details": _OPENROUTER,
     "reasoning_details_stream": _OPENROUTER,
     "ok_extras": "the scripted vendor answered text although the request forces a call; a rule makes the call",
-    "new-api/responses_api": "the Responses API is not served by the embedded hub in any dialect",
+    "new-api/responses_api": "an old recording, whose vendor answered a chat completion",
+    "pricing_2026": "prices by expressions, and groups beside those of every New API",
     "one-api/embeddings_missing": "the scripted vendor answered a chat completion; OpenAI refuses a missing input",
 }
 
@@ -211,5 +218,6 @@ AIHUBMIX: Mapping[str, str] = {
     **dict.fromkeys(["stream_error_first", "stream_error_mid", "stream_error_event"], _EVENT),
     "api_models": "the catalog is AIHubMix's own page",
     "models_no_key": "the list of models is public",
+    "responses_api": "the Responses API is served",
     "key_short": "AIHubMix checks the price of the answer before it asks for one",
 }

@@ -30,7 +30,9 @@ def answer(call: ModelCall) -> Answered:
     """
     request = read_chat(call.body)
     prompt = prompt_tokens(request)
-    _refuse_what_the_model_cannot(call.dialect, call.model, request, prompt)
+    if "chat" not in call.model.apis:
+        raise _wrong_api(call)
+    refuse_what_the_model_cannot(call, request, prompt)
     answers = [respond(call.model, request, choice) for choice in range(request.n)]
     counts = usage(prompt, answers)
     envelope = _envelope(call.dialect, call.model, call.body)
@@ -58,7 +60,17 @@ def _envelope(dialect: Dialect, model: EmbeddedModel, body: Mapping[str, Any]) -
     return Envelope(f"chatcmpl-{salt[:12]}", int(time.time()), model.id, style, salt)
 
 
-def _refuse_what_the_model_cannot(dialect: Dialect, model: EmbeddedModel, request: ChatRequest, prompt: int) -> None:
+def _wrong_api(call: ModelCall) -> RefusedError:
+    if call.dialect.name == "aihubmix":
+        words = "This model is only supported in v1/responses and not in v1/chat/completions."
+    else:
+        words = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+    return RefusedError(words, by="vendor", param="model", status=404)
+
+
+def refuse_what_the_model_cannot(call: ModelCall, request: ChatRequest, prompt: int) -> None:
+    """Refuse another kind of model, tools it does not take, and a prompt that is too long."""
+    dialect, model = call.dialect, call.model
     if model.kind != "llm":
         raise RefusedError(f"The model `{model.id}` does not support chat completions.", by="vendor", param="model")
     if request.tools and not model.takes_tools:

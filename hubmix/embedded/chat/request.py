@@ -120,11 +120,12 @@ def _check_types(body: Mapping[str, Any]) -> None:
 
 def _wrong_type(name: str, value: Any, kind: str) -> RefusedError:
     return RefusedError(
-        f"json: cannot unmarshal {_go(value)} into Go struct field GeneralOpenAIRequest.{name} of type {kind}"
+        f"json: cannot unmarshal {go_kind(value)} into Go struct field GeneralOpenAIRequest.{name} of type {kind}"
     )
 
 
-def _go(value: Any) -> str:
+def go_kind(value: Any) -> str:
+    """Return what Go calls the kind of a JSON value."""
     return _GO_KINDS.get(type(value), "value")
 
 
@@ -302,7 +303,7 @@ def _check_content(message: Message, index: int) -> None:
             "invalid_type",
         )
     for position, part in enumerate(content if isinstance(content, list) else ()):
-        kind = part.get("type") if isinstance(part, dict) else _go(part)
+        kind = part.get("type") if isinstance(part, dict) else go_kind(part)
         if kind not in _PARTS or not isinstance(part.get(kind), str if kind in ("text", "refusal") else dict):
             supported = ", ".join(f"'{name}'" for name in _PARTS)
             where = f"messages[{index}].content[{position}].type"

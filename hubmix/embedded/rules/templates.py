@@ -48,7 +48,7 @@ def keys_in(text: str) -> tuple[Mapping[str, Any], str] | None:
 
 def react(messages: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the next step of LlamaIndex's ReAct protocol; None for a prompt that does not explain it."""
-    system = text_of(messages[0].get("content"))
+    system = "".join(text_of(message.get("content")) for message in messages[:1])
     tools = [Tool(m[1].strip(), m[2], json_object(m[3])) for m in _TOOL.finditer(system)]
     question, results, action = "", list[ToolResult](), None
     for message in messages[1:] if tools else ():
