@@ -260,9 +260,10 @@ def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
 
     if isinstance(error, openai.APIStatusError):
         return status_evidence(error.response)
-    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    lost = isinstance(error, openai.APIConnectionError)
+    cause = (error.__cause__ or error) if lost else error
     library = http()
-    if cause is None or not isinstance(cause, _http_errors()):
+    if not lost and not isinstance(cause, transport_errors()):
         return None
     name = type(cause).__name__
     if name in ("ConnectTimeout", "PoolTimeout"):
@@ -272,12 +273,19 @@ def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
         return Evidence(cause="read_timeout", phase=phase, message=_words(cause))
     if name == "DecodingError":
         return Evidence(cause="undecodable", phase=phase, message=_words(cause))
-    if name in ("ConnectError", "ProxyError", "UnsupportedProtocol"):
+    if name == "ProxyError":
+        return Evidence(cause="proxy", phase="connect", message=_words(cause), own=True)
+    if phase == "open" and (name in ("ConnectError", "UnsupportedProtocol") or not isinstance(cause, _http_errors())):
         return Evidence(cause=_connect_cause(cause), phase="connect", message=_words(cause))
     return Evidence(cause="reset" if phase == "open" else "cut", phase=phase, message=_words(cause))
 
 
-def _http_errors() -> tuple[type[BaseException], ...]:
+def transport_errors() -> tuple[type[Exception], ...]:
+    """Return what a connection can fail with: the HTTP libraries' errors, and those of a transport of the user's."""
+    return (*_http_errors(), OSError)
+
+
+def _http_errors() -> tuple[type[Exception], ...]:
     """The request errors of every HTTP library that may be in play: the SDK's, and that of a client of the user's."""
     import sys
 
@@ -303,6 +311,8 @@ def _connect_cause(error: BaseException) -> str:
     text = str(error).lower()
     if "name or service" in text or "nodename" in text or "getaddrinfo" in text or "name resolution" in text:
         return "dns"
+    if isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
+        return "reset"
     return "tls" if "ssl" in text or "certificate" in text else "refused"
 
 

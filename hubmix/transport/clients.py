@@ -22,6 +22,7 @@ import anyio
 
 from hubmix._compat import http
 from hubmix.errors import ConfigurationError
+from hubmix.transport.bounded import bounded
 from hubmix.transport.endpoint import is_loopback
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ class ClientPool:
             if self._sync is None:
                 import openai
 
-                inner = self._user_sync or openai.DefaultHttpxClient(
-                    follow_redirects=False, limits=_limits(), trust_env=not self.local
+                inner = self._user_sync or bounded(
+                    openai.DefaultHttpxClient(follow_redirects=False, limits=_limits(), trust_env=not self.local)
                 )
                 self._sync = openai.OpenAI(http_client=inner, **self._arguments(waits=True))
             return self._sync

@@ -82,14 +82,20 @@ class Attempt:
         """What a failure before the head of the answer means; None if it is a fault of the program."""
         evidence = failure_evidence(error, "open")
         if evidence is None:
-            return unsendable(error, body)
-        if evidence.cause == "read_timeout":
+            problem = unsendable(error, body)
+            if problem is not None or not isinstance(error, ValueError):
+                return problem
+            evidence = Evidence("refused", "connect", message=str(error))  # of a transport of the user's
+        # A connection that breaks when the time is over was ended by it, or came too late anyway.
+        if evidence.cause == "read_timeout" or (evidence.phase == "open" and self.deadline.passed(monotonic())):
             evidence = self.late(evidence)
         elif evidence.cause in ("connect_timeout", "pool_timeout"):
             # A limit that the caller made short, or that this process noticed late, was not the hub's doing.
             limit = min(CONNECT_TIMEOUT, 0.8 * self.deadline.left(self.started))
             waited = monotonic() - self.started
-            if limit < CONNECT_TIMEOUT or waited > 1.1 * 2 * limit:
+            # A full pool has words of its own, and never counts.
+            short = limit < CONNECT_TIMEOUT and evidence.cause == "connect_timeout"
+            if short or waited > 1.1 * 2 * limit:
                 evidence = replace(evidence, cause="own_delay", own=True)
         return AttemptFailed(evidence)
 

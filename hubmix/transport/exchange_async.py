@@ -14,7 +14,7 @@ from hubmix._compat import http
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
-from hubmix.transport.answer import Answer, monotonic
+from hubmix.transport.answer import Answer, monotonic, transport_errors
 from hubmix.transport.closing import Owned, release_in_loop
 from hubmix.transport.exchange import (
     DRAIN,
@@ -82,7 +82,7 @@ async def _read_bytes(answer: Answer, attempt: Attempt) -> bytes:
         with wait:
             async for piece in response.aiter_bytes():
                 parts.append(piece)
-    except http().RequestError as error:
+    except transport_errors() as error:
         evidence = read_evidence(error, answer)
         raise AttemptFailed(attempt.late(evidence) if evidence.cause == "read_timeout" else evidence) from error
     finally:
@@ -125,7 +125,7 @@ async def _deltas(answer: Answer, state: StreamState, pieces: AsyncIterator[byte
         for delta in state.finish():
             yield delta
         await _drain(pieces)
-    except http().RequestError as error:
+    except transport_errors() as error:
         raise state.broken(read_evidence(error, answer, state.phase)) from error
     except GeneratorExit:
         left = sys.get_asyncgen_hooks().finalizer is None
@@ -151,6 +151,6 @@ async def _next_piece(pieces: AsyncIterator[bytes], state: StreamState) -> bytes
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:
-    with anyio.move_on_after(DRAIN), suppress(http().RequestError):
+    with anyio.move_on_after(DRAIN), suppress(*transport_errors()):
         async for _ in pieces:
             pass

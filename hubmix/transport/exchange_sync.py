@@ -9,7 +9,8 @@ from typing import Any
 from hubmix._compat import http
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
-from hubmix.transport.answer import Answer, monotonic
+from hubmix.transport.answer import Answer, monotonic, transport_errors
+from hubmix.transport.bounded import reading_until
 from hubmix.transport.closing import release_elsewhere
 from hubmix.transport.deadlines import WATCHDOG, Watch, socket_shutdown
 from hubmix.transport.exchange import (
@@ -50,14 +51,15 @@ def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     import openai
 
     try:
-        response = client.post(
-            request.url,
-            body=request.body,
-            cast_to=http().Response,
-            options=request_options(request, attempt.http_timeout()),
-            stream=True,
-            stream_cls=openai.Stream[Any],
-        )
+        with reading_until(attempt.deadline.at):
+            response = client.post(
+                request.url,
+                body=request.body,
+                cast_to=http().Response,
+                options=request_options(request, attempt.http_timeout()),
+                stream=True,
+                stream_cls=openai.Stream[Any],
+            )
     except Exception as error:
         failure = attempt.opening_failure(error, request.body)
         if failure is None:
@@ -88,7 +90,7 @@ def read_bytes(answer: Answer, attempt: Attempt) -> bytes:
                 watch = _watched(response, end)
         if watch is not None and watch.expired:  # which a body without a length takes for its end
             raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
-    except http().RequestError as error:
+    except transport_errors() as error:
         evidence = read_evidence(error, answer)
         if (watch is not None and watch.expired) or evidence.cause == "read_timeout":
             evidence = attempt.late(evidence)
@@ -144,7 +146,7 @@ def _deltas(answer: Answer, state: StreamState, pieces: Iterator[bytes]) -> Gene
         yield from state.end()
         yield from state.finish()
         _drain(pieces, watch)
-    except http().RequestError as error:
+    except transport_errors() as error:
         if watch is not None and watch.expired:
             raise state.silence() from error
         raise state.broken(read_evidence(error, answer, state.phase)) from error
@@ -162,6 +164,6 @@ def _drain(pieces: Any, watch: Watch | None) -> None:
     if watch is None:
         return
     watch.deadline = monotonic() + DRAIN
-    with suppress(http().RequestError):  # the answer is whole; only the connection is lost
+    with suppress(*transport_errors()):  # the answer is whole; only the connection is lost
         for _ in pieces:
             pass

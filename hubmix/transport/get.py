@@ -10,8 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 from hubmix._compat import http
 from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.classify import classify
+from hubmix.failover.evidence import Evidence
 from hubmix.failover.report import to_exception
-from hubmix.transport.answer import failure_evidence, secrets_of
+from hubmix.transport.answer import failure_evidence, monotonic, secrets_of
+from hubmix.transport.bounded import reading_until, waiting_for
 
 if TYPE_CHECKING:
     from hubmix.transport.connection import Connection
@@ -137,7 +139,8 @@ class Pages:
         import openai
 
         try:
-            return _fetched(self._connection.pool.sync().get(url, **options))
+            with reading_until(monotonic() + timeout):
+                return _fetched(self._connection.pool.sync().get(url, **options))
         except openai.APIStatusError as error:
             return _fetched(error.response)
         except openai.APIConnectionError as error:
@@ -158,7 +161,9 @@ class Pages:
 
         client = await self._connection.pool.current()
         try:
-            return _fetched(await client.get(url, **options))
+            with waiting_for(timeout):
+                return _fetched(await client.get(url, **options))
+            unreachable = self._silent(timeout)
         except openai.APIStatusError as error:
             return _fetched(error.response)
         except openai.APIConnectionError as error:
@@ -197,6 +202,12 @@ class Pages:
         evidence = failure_evidence(error, "open")
         if evidence is None:
             raise error
+        return self._error(evidence)
+
+    def _silent(self, timeout: float) -> HubmixError:
+        return self._error(Evidence("read_timeout", "open", message=f"No answer came within {timeout:.3g} s."))
+
+    def _error(self, evidence: Evidence) -> HubmixError:
         failure = classify(evidence, self._connection.endpoint.preset.own_error_types)
         return to_exception(failure, evidence, model="", base_url=self._connection.base_url)
 

@@ -27,22 +27,22 @@ PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
 SHORT = 0.15
 
 
-# The SDK reads the body of an error status itself; in sync code nobody holds the connection meanwhile.
 CASES = [
-    ("200 OK", False, "sync"),
-    ("200 OK", False, "async"),
-    ("200 OK", True, "sync"),
-    ("200 OK", True, "async"),
-    ("500 Oops", False, "async"),
+    (head, stream, way)
+    for head in ("200 OK", "500 Oops", "no end")
+    for stream in (False, True)
+    for way in ("sync", "async")
 ]
 
 
 @pytest.fixture
 def dripping(status: str) -> Iterator[str]:
-    """A hub that sends the head of its answer, and then a byte now and then for ever."""
+    """A hub that sends the head of its answer or a part of it, and then a byte now and then without end."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    if status == "no end":
+        head = "HTTP/1.1 200 OK\r\nX-Slow: "
 
     def serve() -> None:
         with listener, listener.accept()[0] as connection:
@@ -66,7 +66,7 @@ def dripping(status: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(("status", "stream", "way"), CASES)
 @pytest.mark.parametrize("limit", ["timeout", "total_timeout"])
-def test_a_body_that_comes_byte_by_byte_is_ended(dripping: str, stream: bool, way: str, limit: str) -> None:
+def test_an_answer_that_comes_byte_by_byte_is_ended(dripping: str, stream: bool, way: str, limit: str) -> None:
     asked = CallOptions(**{limit: SHORT}, policy=FailoverPolicy(max_retries=0))
 
     def call(hub: Hub) -> None:

@@ -1,0 +1,101 @@
+"""Reads that end by a moment, however many bytes still come.
+
+The HTTP libraries limit each read by itself: a head, or the body of an error, that comes byte by byte outlasts every
+timeout. What they read from is replaced here by streams that also know when the thread's request has to be over.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import anyio
+
+
+class _Until(threading.local):
+    at = float("inf")
+
+
+_UNTIL = _Until()
+
+
+@contextmanager
+def reading_until(at: float) -> Iterator[None]:
+    """End every read of this thread over a `bounded` client by a moment (monotonic seconds)."""
+    before, _UNTIL.at = _UNTIL.at, at
+    try:
+        yield
+    finally:
+        _UNTIL.at = before
+
+
+@contextmanager
+def waiting_for(seconds: float) -> Iterator[None]:
+    """Leave what is awaited inside after so many seconds; what follows the block then runs."""
+    with anyio.move_on_after(seconds):
+        yield
+
+
+def bounded(client: Any) -> Any:
+    """Let a sync HTTP client of ours go by `reading_until`.
+
+    httpx gives no public way to the network backend of its transports. If a version of it keeps the backend elsewhere,
+    the client works without this bound.
+    """
+    for transport in (client._transport, *client._mounts.values()):
+        pool: Any = getattr(transport, "_pool", None)
+        backend = getattr(pool, "_network_backend", None)
+        if backend is not None and not isinstance(backend, _Backend):
+            pool._network_backend = _Backend(backend)
+    return client
+
+
+def _bounded(timeout: float | None) -> float | None:
+    left = _UNTIL.at - monotonic()
+    if left == float("inf"):
+        return timeout
+    left = max(left, 0.001)  # 0 would mean: do not block
+    return left if timeout is None else min(timeout, left)
+
+
+class _Backend:
+    """A network backend of httpcore whose streams are `_Stream`s."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _Stream:
+        return _Stream(self._backend.connect_tcp(host, port, timeout=_bounded(timeout), **options))
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> _Stream:
+        return _Stream(self._backend.connect_unix_socket(path, timeout=_bounded(timeout), **options))
+
+    def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
+
+
+class _Stream:
+    """A network stream of httpcore."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+        return self._stream.read(max_bytes, _bounded(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _bounded(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
