@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from hubmix.wire.arguments import Arguments, ArgumentsText, arguments_text, check_arguments
 from hubmix.wire.values import ToolCall, ToolCallDelta
 
 LEGACY = "function_call"
 """The index of the call in the field `function_call`."""
+
+Cut = Literal["last", "any"]
 
 _CALL = frozenset({"id", "index", "type", "function", "custom"})
 
@@ -99,27 +101,29 @@ class Calls:
     def fill(self, entries: list[Any], answer_id: str | None) -> list[ToolCallDelta]:
         """Read the calls of a whole message behind its pieces: they only add what is missing."""
         deltas: list[ToolCallDelta | None] = []
-        known = [(call.name, call.read()) for call in self._calls]
+        known = [(call.name, call.args or call.arguments) for call in self.read(answer_id)]
         for position, raw in enumerate(entry for entry in entries if isinstance(entry, dict)):
-            alone = Calls()
+            alone = Calls(self._only_tool)
             alone.take(raw, answer_id)
-            if position >= len(known) or known[position] != (alone._calls[0].name, alone._calls[0].read()):
-                deltas.append(self.take({**raw, "index": raw.get("id") or f"whole {position}"}, answer_id))
+            said = [(call.name, call.args or call.arguments) for call in alone.read(answer_id)]
+            if position < len(known) and said == [known[position]]:
+                continue
+            deltas.append(self.take({**raw, "index": raw.get("id") or f"whole {position}"}, answer_id))
         return [delta for delta in deltas if delta is not None]
 
     # ---------------------------------------------------------------------------------------------------- what it is
 
-    def read(self, answer_id: str | None, *, cut: bool = False, whole: bool = False) -> list[ToolCall]:
+    def read(self, answer_id: str | None, *, cut: Cut | None = None, whole: bool = False) -> list[ToolCall]:
         """Return the calls as they are now, those passed on first.
 
         Args:
             answer_id: the id of the answer, for calls without one.
-            cut: the answer ended at its token limit, and its last call perhaps before its arguments.
+            cut: which calls may have ended before their arguments; None for an answer that came to its end.
             whole: the answer did not come as a stream, so `{}` may be a gateway's word for no arguments.
         """
         return [settled.made for settled in self._settled(answer_id, cut, whole)]
 
-    def close(self, answer_id: str | None, *, cut: bool = False) -> list[ToolCallDelta]:
+    def close(self, answer_id: str | None, *, cut: Cut | None = None) -> list[ToolCallDelta]:
         """Return what has not been passed on, once the answer is known to be whole."""
         deltas: list[ToolCallDelta] = []
         for made, call, number in self._settled(answer_id, cut, False):
@@ -129,7 +133,7 @@ class Calls:
                 deltas.append(ToolCallDelta(made.index, None, None, rest))
         return deltas
 
-    def _settled(self, answer_id: str | None, cut: bool, whole: bool) -> list[_Settled]:
+    def _settled(self, answer_id: str | None, cut: Cut | None, whole: bool) -> list[_Settled]:
         found = _together([(call, call.read()) for call in self._calls])
         known = {(call.name, each.text) for call, texts in found for each in texts if call.kind != "legacy"}
         found = [
@@ -146,8 +150,9 @@ class Calls:
             _Settled(self._tool_call(call, number, each, position, answer_id), call, number)
             for position, (call, number, each) in enumerate(numbered)
         ]
-        if cut and found:
-            _mark_cut(made, found[-1][0], whole)
+        for settled in made if cut else ():
+            if (cut == "any" or settled.call is found[-1][0]) and settled.lacks_arguments(whole or cut == "any"):
+                never_began(settled.made)
         return made
 
     def _tool_call(self, call: _Call, number: int, found: Arguments, position: int, answer_id: str | None) -> ToolCall:
@@ -228,6 +233,9 @@ class _Settled(NamedTuple):
     call: _Call
     number: int
 
+    def lacks_arguments(self, empty_is_none: bool) -> bool:
+        return not self.call.has_arguments or (empty_is_none and self.made.arguments.strip() == "{}")
+
 
 def _together(found: list[tuple[_Call, list[Arguments]]]) -> list[tuple[_Call, list[Arguments]]]:
     """Give arguments that came without id and name to the one call that lacks them, if both make an object."""
@@ -240,12 +248,6 @@ def _together(found: list[tuple[_Call, list[Arguments]]]) -> list[tuple[_Call, l
     if len(joined) != 1 or joined[0].args is None:
         return found
     return [(call, joined if call is lacking[0] else texts) for call, texts in found if call is not lost[0]]
-
-
-def _mark_cut(made: list[_Settled], last: _Call, whole: bool) -> None:
-    cut = next((each.made for each in made if each.call is last), None)
-    if cut is not None and (not last.has_arguments or (whole and cut.arguments.strip() == "{}")):
-        never_began(cut)
 
 
 def make_call(

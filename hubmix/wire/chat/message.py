@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hubmix.wire.chat.calls import LEGACY, Calls
+from hubmix.wire.chat.calls import LEGACY, Calls, Cut
 from hubmix.wire.chat.details import Details
 from hubmix.wire.fields import REASONING_FIELDS, chunk_usage, names_failure, read_content, read_finish_reason
 from hubmix.wire.values import Delta, Reply, ToolCallDelta, Usage
@@ -51,8 +51,10 @@ class Message:
         "_notes",
         "_other",
         "_own_reasoning",
+        "_repeated",
         "_streamed",
         "_twins",
+        "_went_on",
         "calls",
         "details",
         "has_deltas",
@@ -71,13 +73,15 @@ class Message:
         self.calls = Calls(only_tool)
         self.details = Details()
         self._own_reasoning: str | None = None  # the field whose reasoning is passed on
-        self._twins: set[str] = set()  # fields that carry the same reasoning beside it
+        self._twins: set[str] = set()  # fields that carry the same reasoning in the same chunks
+        self._repeated: dict[str, int] = {}  # how much of it other fields have repeated, in characters
         self._audio: dict[str, Any] = {}
         self._audio_parts: dict[str, list[str]] = {}
         self._images: list[Any] = []
         self._logprobs: dict[str, Any] = {}
         self._notes: set[str] = set()  # annotations, as text
         self._other: list[Any] = []  # parts of the content of no known kind
+        self._went_on = False  # words were repeated behind the finish reason
         self.has_deltas = False  # a piece of the answer has arrived
 
     @property
@@ -143,9 +147,13 @@ class Message:
             grew = self._read_whole(message, out) or grew
         if grew:
             self.reply.finish_reason = self.reply.native_finish_reason = None
-        if finish and self.reply.finish_reason is None:
+            self._went_on = False
+        elif self.reply.finish_reason and _has_words(delta):  # a repetition: the stream went on, perhaps to another end
+            self._went_on = True
+        if finish and (self.reply.finish_reason is None or self._went_on):
             self.reply.finish_reason, self.reply.native_finish_reason = finish, native
-        self._keep_logprobs(choice.get("logprobs"), out, again=bool(message) and self.has_deltas)
+            self._went_on = False
+        self._keep_logprobs(choice.get("logprobs"), out, again=bool(message and not delta and self.has_deltas))
         self._keep_extra(choice, _CHOICE)
 
     def _keep_logprobs(self, logprobs: Any, out: Delta, *, again: bool) -> None:
@@ -204,10 +212,24 @@ class Message:
         text = worded.pop(own, "") if own else ""
         if text:
             self._twins |= worded.keys()
-        elif own:  # another field goes on, or repeats all of it
-            alone = next((text for name, text in worded.items() if name not in self._twins and text.strip()), "")
-            text = _missing(self.reasoning, alone, strict=False)
+        elif own:
+            text = self._unheard({name: text for name, text in worded.items() if name not in self._twins})
         self._think(text, out)
+
+    def _unheard(self, worded: Mapping[str, str]) -> str:
+        """Return what another field says that was not said yet: it repeats the reasoning a chunk later, or goes on."""
+        for name, text in worded.items():
+            if len(self.reasoning) > 1:
+                self.reasoning[:] = ["".join(self.reasoning)]
+            whole, place = self.reasoning[0], self._repeated.get(name, 0)
+            if whole.startswith(text, place):
+                self._repeated[name] = place + len(text)
+            elif text.strip():
+                known = len(whole) - place if text.startswith(whole[place:]) else 0
+                self._repeated[self._own_reasoning or ""] = len(whole)
+                self._own_reasoning = name
+                return text[known:]
+        return ""
 
     def _read_audio(self, audio: Any, out: Delta) -> None:
         if not isinstance(audio, dict):
@@ -243,29 +265,41 @@ class Message:
         Source: MiniMax ends its streams with it (songquanpeng/one-api#2406). Without deltas before it, messages are
         increments or snapshots.
         """
-        if not self.has_content:
-            return self._read_message(message, out)
-        strict = self.has_deltas
         content, refusal = read_content(message.get("content")), message.get("refusal")
+        if not self.has_content or not (self.has_deltas or self._begins_again(content.text)):
+            return self._read_message(message, out)
         thoughts = next((t for name in REASONING_FIELDS if isinstance(t := message.get(name), str) and t.strip()), "")
-        self._think(_missing(self.reasoning, thoughts or content.thinking, strict=strict), out)
+        self._think(_missing(self.reasoning, thoughts or content.thinking), out)
         refusal = refusal if isinstance(refusal, str) else content.refusal
-        self._say(_missing(self.text, content.text, strict=strict), _missing(self.refusal, refusal, strict=strict), out)
+        self._say(_missing(self.text, content.text), _missing(self.refusal, refusal), out)
         rest = {key: value for key, value in message.items() if key not in ("content", "refusal", *REASONING_FIELDS)}
         for name, known in (("reasoning_details", self.details), ("audio", self._audio), ("images", self._images)):
             if known:
                 rest.pop(name, None)
-        if strict and self.calls:
+        if self.calls:
             calls = rest.pop("tool_calls", None)
             rest.pop("function_call", None)
-            out.tool_calls = self.calls.fill(calls, self.reply.id) if isinstance(calls, list) else ()
+            if isinstance(calls, list):
+                out.tool_calls = [*out.tool_calls, *self.calls.fill(calls, self.reply.id)]
         return self._read_message(rest, out)
+
+    def _begins_again(self, text: str) -> bool:
+        return bool(self.text) and text.startswith("".join(self.text))
 
     # ----------------------------------------------------------------------------------------------------- the reply
 
+    @property
+    def _cut(self) -> Cut | None:
+        """Which calls may have ended before their arguments: the last at a token limit, any without an end."""
+        finish = self.reply.finish_reason
+        word = self.reply.native_finish_reason or finish
+        if self._streamed and (finish is None or names_failure(word)):
+            return "any"
+        return "last" if finish == "length" else None
+
     def close(self) -> Delta | None:
         """Return what has been read and not passed on: the parts of calls whose meaning only the end tells."""
-        calls: list[ToolCallDelta] = self.calls.close(self.reply.id, cut=self.reply.finish_reason == "length")
+        calls: list[ToolCallDelta] = self.calls.close(self.reply.id, cut=self._cut)
         return Delta(tool_calls=calls) if calls else None
 
     def read(self) -> Reply:
@@ -277,7 +311,7 @@ class Message:
         reply.images = self._images or None
         reply.audio = {**self._audio, **{key: "".join(parts) for key, parts in self._audio_parts.items()}} or None
         reply.logprobs = dict(self._logprobs) or None
-        reply.tool_calls = self.calls.read(reply.id, cut=reply.finish_reason == "length", whole=not self._streamed)
+        reply.tool_calls = self.calls.read(reply.id, cut=self._cut, whole=not self._streamed)
         reply.incomplete = names_failure(reply.native_finish_reason or reply.finish_reason)
         if self._other:
             reply.extra["content_parts"] = list(self._other)
@@ -294,12 +328,14 @@ def read_envelope(reply: Reply, data: Mapping[str, Any]) -> None:
         reply.created = data["created"]
 
 
-def _missing(said: list[str], whole: str, *, strict: bool) -> str:
-    """Return what a whole text adds to its pieces; if it is not their whole, all of it unless `strict`."""
+def _missing(said: list[str], whole: str) -> str:
+    """Return what a whole text adds to its pieces; nothing if it is not their whole."""
     before = "".join(said)
-    if whole.startswith(before):
-        return whole[len(before) :]
-    return "" if strict else whole
+    return whole[len(before) :] if whole.startswith(before) else ""
+
+
+def _has_words(delta: Mapping[str, Any]) -> bool:
+    return any(delta.get(name) for name in ("content", "reasoning_details", *REASONING_FIELDS))
 
 
 def _listed(details: Any) -> list[Any] | None:
