@@ -26,6 +26,7 @@ class CallOptions:
         extra_body: Fields merged last into the body, for a vendor's own parameters.
         api: the API to ask over; "auto" lets the catalog and earlier refusals choose for each model.
         on_attempt: Told of every failed or skipped attempt as it happens.
+        budget: a `hubmix.Budget` that the call is held to, in addition to the hub's own.
 
     Raises:
         ConfigurationError: If a time is not above 0, ``fallbacks`` is a single name, or a value is of another type.
@@ -39,6 +40,7 @@ class CallOptions:
     extra_body: Mapping[str, Any] | None = None
     api: ApiName = "auto"
     on_attempt: Callable[[Attempt], None] | None = None
+    budget: object = None
 
     def __post_init__(self) -> None:
         if isinstance(self.fallbacks, str):

@@ -170,6 +170,11 @@ class Reservation:
         self._estimate = estimate
         self._entries: list[tuple[Ledger, str, str]] = []
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether settling may wait for a store outside this process."""
+        return any(not isinstance(ledger, MemoryLedger) for ledger, _, _ in self._entries)
+
     def settle(self, cost: Decimal | None, model: str) -> None:
         """Count what the call cost; None counts what was reserved."""
         self._close(self._estimate.total if cost is None else cost, model)
@@ -192,6 +197,19 @@ class Reservation:
     def __del__(self) -> None:
         if self._entries:
             self.keep_input()
+
+
+def check_budget(budget: object) -> tuple[Budget, ...]:
+    """Return the budget that was given, or nothing.
+
+    Raises:
+        ConfigurationError: it is no `Budget`.
+    """
+    if budget is None:
+        return ()
+    if not isinstance(budget, Budget):
+        raise ConfigurationError(f'budget must be a Budget, such as Budget("5.00"), not {budget!r}.')
+    return (budget,)
 
 
 def reserve(budgets: Iterable[Budget], estimate: Estimate, *, seconds: float) -> Reservation:

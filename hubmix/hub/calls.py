@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from hubmix.failover.drivers import run_async, run_sync
 from hubmix.failover.plan import AttemptFailed
 from hubmix.hub import spending
+from hubmix.hub.charging import Charging
 from hubmix.transport.exchange import Opened
 from hubmix.transport.exchange_async import stream_async, whole_async
 from hubmix.transport.exchange_sync import stream_sync, whole_sync
@@ -43,111 +45,133 @@ class Calls:
 
     def whole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """Ask for one whole answer."""
+        charging = Charging(payload, options)
 
         def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
-            client, request = hub.client(limits), hub.request(route, payload, options)
-            reply: Answered = whole_sync(client, request, limits, request.reading)
-            return reply
+            with charging.attempt(hub, route, limits):
+                client, request = hub.client(limits), hub.request(route, payload, options)
+                reply: Answered = whole_sync(client, request, limits, request.reading)
+                return reply
 
         reply, run = run_sync(self._hub.plan(api, payload, options), send)
-        self._complete(reply, run)
+        self._complete(reply, run, charging)
+        charging.settle()
         return reply
 
     async def awhole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """`whole`, for asyncio."""
+        charging = Charging(payload, options)
 
         async def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
-            client, request = await hub.aclient(limits), hub.request(route, payload, options)
-            reply: Answered = await whole_async(client, request, limits, request.reading)
-            return reply
+            await charging.areserve(hub, route, limits)
+            with charging.watched(route):
+                client, request = await hub.aclient(limits), hub.request(route, payload, options)
+                reply: Answered = await whole_async(client, request, limits, request.reading)
+                return reply
 
         reply, run = await run_async(self._hub.plan(api, payload, options), send)
-        self._complete(reply, run)
+        self._complete(reply, run, charging)
+        await charging.asettle()
         return reply
 
     # -- streams ----------------------------------------------------------------------------------------------------
 
     def stream(self, api: Api[Any], payload: Payload, options: CallOptions) -> Generator[Delta, None, None]:
         """Ask for an answer in pieces."""
+        charging = Charging(payload, options)
 
         def send(route: Route, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             hub = _hub_of(route)
-            client, request = hub.client(limits), hub.request(route, payload, options, stream=True)
-            try:
-                return stream_sync(client, request, limits, request.reading)
-            except AttemptFailed as failed:
-                failed.evidence = hub.amend(failed.evidence, route, request.body)
-                raise
+            with charging.attempt(hub, route, limits):
+                client, request = hub.client(limits), hub.request(route, payload, options, stream=True)
+                try:
+                    return stream_sync(client, request, limits, request.reading)
+                except AttemptFailed as failed:
+                    failed.evidence = hub.amend(failed.evidence, route, request.body)
+                    raise
 
         opened, run = run_sync(self._hub.plan(api, payload, options, streaming=True), send)
         if isinstance(opened, Reply):  # an empty answer, and no route had a better one
-            yield Delta(final=self._complete(opened, run))
+            final = Delta(final=self._complete(opened, run, charging))
+            charging.settle()
+            yield final
             return
         broken: AttemptFailed | None = None
         delta = Delta()
         with closing(opened.rest) as rest:
             try:
-                for delta in opened.begun:
-                    yield self._pass_on(delta, run)
-                for delta in rest:
-                    yield self._pass_on(delta, run)
+                for delta in chain(opened.begun, rest):
+                    if delta.final is not None:
+                        self._end(delta.final, run, charging)
+                        charging.settle()
+                    yield delta
             except AttemptFailed as failed:
                 broken = failed
             finally:
-                _count_unfinished(delta, run)
+                _count_unfinished(delta, run, charging)
         if broken is not None:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise _interrupted(broken, run)
 
     async def astream(self, api: Api[Any], payload: Payload, options: CallOptions) -> AsyncGenerator[Delta, None]:
         """`stream`, for asyncio."""
+        charging = Charging(payload, options)
 
         async def send(route: Route, limits: Limits) -> Opened[Owned[Delta]]:
             hub = _hub_of(route)
-            client, request = await hub.aclient(limits), hub.request(route, payload, options, stream=True)
-            try:
-                return await stream_async(client, request, limits, request.reading)
-            except AttemptFailed as failed:
-                failed.evidence = hub.amend(failed.evidence, route, request.body)
-                raise
+            await charging.areserve(hub, route, limits)
+            with charging.watched(route):
+                client, request = await hub.aclient(limits), hub.request(route, payload, options, stream=True)
+                try:
+                    return await stream_async(client, request, limits, request.reading)
+                except AttemptFailed as failed:
+                    failed.evidence = hub.amend(failed.evidence, route, request.body)
+                    raise
 
         opened, run = await run_async(self._hub.plan(api, payload, options, streaming=True), send)
         if isinstance(opened, Reply):
-            yield Delta(final=self._complete(opened, run))
+            final = Delta(final=self._complete(opened, run, charging))
+            await charging.asettle()
+            yield final
             return
         broken: AttemptFailed | None = None
         delta = Delta()
         async with aclosing(opened.rest) as rest:
             try:
                 for delta in opened.begun:
-                    yield self._pass_on(delta, run)
+                    if delta.final is not None:
+                        self._end(delta.final, run, charging)
+                        await charging.asettle()
+                    yield delta
                 async for delta in rest:
-                    yield self._pass_on(delta, run)
+                    if delta.final is not None:
+                        self._end(delta.final, run, charging)
+                        await charging.asettle()
+                    yield delta
             except AttemptFailed as failed:
                 broken = failed
             finally:
-                _count_unfinished(delta, run)
+                _count_unfinished(delta, run, charging)
         if broken is not None:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise _interrupted(broken, run)
 
-    def _pass_on(self, delta: Delta, run: FailoverRun) -> Delta:
-        if delta.final is not None:
-            run.ended(incomplete=delta.final.incomplete)
-            self._complete(delta.final, run)
-        return delta
+    def _end(self, reply: Reply, run: FailoverRun, charging: Charging) -> None:
+        run.ended(incomplete=reply.incomplete)
+        self._complete(reply, run, charging)
 
     # -- the answer -------------------------------------------------------------------------------------------------
 
-    def _complete(self, reply: Any, run: FailoverRun) -> Any:
+    def _complete(self, reply: Any, run: FailoverRun, charging: Charging) -> Any:
         route = run.served
         hub = _hub_of(route)
         cost = hub.catalog.cached.cost(route.model, reply.usage)  # a price by the call needs no usage
         if isinstance(reply, Reply):
             reply.trace, reply.served, reply.cost = run.trace, route.model, cost
         spending.record(hub.spending_key, route.model, reply.usage, cost)
+        charging.owe(route, cost)
         if self._refresh_catalog:
             hub.catalog.warm()
         return reply
@@ -159,7 +183,8 @@ def _interrupted(failed: AttemptFailed, run: FailoverRun) -> HubmixError:
     return run.interrupted(failed)
 
 
-def _count_unfinished(last: Delta, run: FailoverRun) -> None:
+def _count_unfinished(last: Delta, run: FailoverRun, charging: Charging) -> None:
     """Count a stream that was left or cut off: hubs bill what they sent, and count it in the last piece."""
     if last.final is None:
         spending.record(_hub_of(run.served).spending_key, run.served.model, None, None)
+        charging.broke_off(run.served)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from hubmix._html import table
 from hubmix.batch import amap_rows, map_rows
 from hubmix.catalog import ModelCatalog
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
+from hubmix.hub.budget import Budget, check_budget
 from hubmix.hub.calls import Calls
 from hubmix.hub.planning import ConnectedHub
 from hubmix.transport.connection import Connection
@@ -19,6 +20,7 @@ from hubmix.wire.apis import CHAT, EMBEDDINGS, RERANK
 from hubmix.wire.checks import check_headers
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from types import TracebackType
 
     from pydantic import SecretStr
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from hubmix.failover.breakers import BreakerState
     from hubmix.hub.balance import Balance
     from hubmix.hub.compare import Comparison
-    from hubmix.hub.spending import HubSpending
+    from hubmix.hub.spending import HubSpending, LimitedSpending
     from hubmix.transport.clients import ClientPool
     from hubmix.transport.endpoint import KeyProvider
     from hubmix.transport.get import Fetched
@@ -67,6 +69,7 @@ class Hub:
             `HUBMIX_ALLOW_HTTP`.
         price_group: The group of a New API or one-hub gateway whose ratio the key is billed with, such as `"vip"`.
             Without it, a cost has no total where the usable groups have different ratios.
+        budget: What the calls through this hub may cost together; see `hubmix.Budget`.
 
     Raises:
         ConfigurationError: If the name, the URL or the key cannot be used.
@@ -98,6 +101,7 @@ class Hub:
         catalog_refresh: bool | None = None,
         allow_http: bool | None = None,
         price_group: str | None = None,
+        budget: Budget | None = None,
     ) -> None:
         endpoint = resolve_endpoint(preset, base_url, os.environ, allow_http=allow_http)
         self._connection = Connection(
@@ -115,6 +119,7 @@ class Hub:
         self._catalog_refresh = catalog_refresh
         self._aliases = dict(aliases or {})
         self._price_group = price_group
+        self._budgets = check_budget(budget)
         self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
         self._prepare()
 
@@ -130,7 +135,7 @@ class Hub:
             overrides=self._overrides,
             price_group=self._price_group,
         )
-        self._connected = ConnectedHub(self._connection, self._catalog)
+        self._connected = ConnectedHub(self._connection, self._catalog, self._budgets)
         self._plain_calls = Calls(self._connected, refresh_catalog=self._catalog_refresh)
 
     @property
@@ -367,11 +372,23 @@ class Hub:
         self.require_key()
         return await abalance(self._pages, dialect=self.endpoint.preset.balance, base_url=self.base_url)
 
-    def spending(self) -> HubSpending:
-        """What calls through this hub cost: ``with hub.spending() as s: …`` counts those made inside."""
-        from hubmix.hub.spending import spending
+    @overload
+    def spending(self) -> HubSpending: ...
 
-        return spending(self._connection.spending_key)
+    @overload
+    def spending(self, limit: str | Decimal | float) -> LimitedSpending: ...
+
+    def spending(self, limit: str | Decimal | float | None = None) -> HubSpending | LimitedSpending:
+        """Return what calls through this hub cost; `with hub.spending() as spent:` counts those made inside.
+
+        Args:
+            limit: USD that the calls of the block may cost together. The call that would pass it raises
+                `BudgetExceededError` before anything is sent.
+        """
+        from hubmix.hub.spending import LimitedSpending, spending
+
+        total = spending(self._connection.spending_key)
+        return total if limit is None else LimitedSpending(total, limit)
 
     def health(self) -> list[BreakerState]:
         """The state of the circuit breakers that concern this hub and key."""
@@ -406,7 +423,7 @@ class Hub:
         await self.aclose()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides", "_price_group")
+        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides", "_price_group", "_budgets")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
+    from hubmix.hub.budget import Budget
     from hubmix.transport.connection import Connection
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -39,11 +40,13 @@ class ConnectedHub:
     Args:
         connection: the way to the hub.
         catalog: what the hub serves.
+        budgets: what every call through the hub is held to.
     """
 
-    def __init__(self, connection: Connection, catalog: ModelCatalog) -> None:
+    def __init__(self, connection: Connection, catalog: ModelCatalog, budgets: tuple[Budget, ...] = ()) -> None:
         self.connection = connection
         self.catalog = catalog
+        self.budgets = budgets
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
 
     @cached_property

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from hubmix._html import table
 from hubmix._text import plain
+from hubmix.hub.budget import Budget
 from hubmix.wire import Usage
 from hubmix.wire.values import Cost
 
@@ -79,7 +80,9 @@ class Spending:
         ```
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget
+        """What the block may spend, if it was given a limit."""
         self._models: dict[str, ModelSpending] = {}
         # Reentrant: a stream that nobody holds any more is counted wherever the garbage collector finds it.
         self._lock = threading.RLock()
@@ -164,12 +167,10 @@ class HubSpending(Spending):
     The block is a new `Spending` each time; the same object may be entered several times, nested and in many threads.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._pid = os.getpid()
-
     def __enter__(self) -> Spending:
-        block = Spending()
+        return self._enter(Spending())
+
+    def _enter(self, block: Spending) -> Spending:
         _blocks.set((*_blocks.get(), (self, block)))
         return block
 
@@ -193,6 +194,36 @@ class HubSpending(Spending):
         self.__exit__(kind, error, trace)
 
 
+class LimitedSpending:
+    """What `hub.spending(limit=…)` returns: a block that may spend so much. Each use has the whole limit.
+
+    Args:
+        hub: the hub's total.
+        limit: USD.
+    """
+
+    def __init__(self, hub: HubSpending, limit: str | Decimal | float) -> None:
+        self._hub = hub
+        self._limit = limit
+        Budget(limit)  # refuses what is no amount, here and not when the block begins
+
+    def __enter__(self) -> Spending:
+        return self._hub._enter(Spending(Budget.private(self._limit)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hub.__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> Spending:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
 _blocks: ContextVar[tuple[tuple[HubSpending, Spending], ...]] = ContextVar("hubmix_spending", default=())
 _totals: dict[str, HubSpending] = {}
 
@@ -201,6 +232,15 @@ def spending(hub_key: str) -> HubSpending:
     """Return the running total of a hub in this process. `hub_key` names hub and key, without being the key."""
     # setdefault is one step: of two threads that come at once, both get the same.
     return _totals.get(hub_key) or _totals.setdefault(hub_key, HubSpending())
+
+
+def budgets(hub_key: str) -> tuple[Budget, ...]:
+    """The budgets of the blocks around the caller that are of this hub."""
+    blocks = _blocks.get()
+    if not blocks:
+        return ()
+    hub = spending(hub_key)
+    return tuple(block.budget for owner, block in blocks if owner is hub and block.budget is not None)
 
 
 def record(hub_key: str, model: str, usage: Usage | None, cost: Cost | None) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
 
 from hubmix.failover.policy import FailoverPolicy
+from hubmix.hub.budget import Budget
 from hubmix.hub.hub import Hub
 from hubmix.hub.registry import resolve_hub
 from hubmix.plugin.construct import construct
@@ -150,6 +151,8 @@ class HubFields(BaseModel):
 class CallFields(BaseModel):
     """How calls are made. A single call may say each of these differently."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     timeout: Seconds | None = Field(
         default=None,
         description="Seconds for one attempt, or an `httpx.Timeout` or tuple, whose limit for reads counts. "
@@ -164,6 +167,9 @@ class CallFields(BaseModel):
     )
     failover: FailoverPolicy | None = Field(
         default=None, description="A `FailoverPolicy` for everything else about retries and fallbacks."
+    )
+    budget: Budget | None = Field(
+        default=None, exclude=True, description="A `hubmix.Budget` that the calls are held to, in USD."
     )
     extra_body: dict[str, Any] | None = Field(
         default=None,

@@ -190,6 +190,7 @@ def _options(
         headers=call.get("headers"),
         extra_body=joined_body(extra_body, call.get("extra_body")),
         api=_choose("api", call, own) or "auto",
+        budget=_choose("budget", call, own),
         on_attempt=on_attempt,
     )
 
@@ -205,6 +206,7 @@ def plain_options(own: Mapping[str, Any]) -> CallOptions:
         timeout=own["timeout"],
         total_timeout=own["total_timeout"],
         extra_body=own["extra_body"],
+        budget=own["budget"],
     )
 
 

@@ -6,7 +6,7 @@ All functions are pure. `apis` has the rows. A new endpoint is one folder in `wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from hubmix.errors import ConfigurationError
@@ -99,7 +99,7 @@ class Api(Generic[Answered]):
     stream: Callable[[Payload], StreamReader] | None = None
     check: Callable[[Payload], None] = check_chat
     requirements: Callable[[Payload], Requirements] = requirements_of
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
     key_header: str | None = None
     other_models: bool = True
 

@@ -67,7 +67,7 @@ MESSAGES = Api(
     messages_body,
     _read_message,
     stream=_stream_message,
-    headers={"anthropic-version": "2023-06-01"},
+    headers=(("anthropic-version", "2023-06-01"),),
     # Gateways read either this header or `Authorization`, depending on the channel.
     key_header="x-api-key",
 )

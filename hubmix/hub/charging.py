@@ -1,0 +1,165 @@
+"""What one call reserves in the budgets that apply to it, and how it settles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from hubmix.failover.limits import DEFAULT_TIMEOUT
+from hubmix.failover.plan import AttemptFailed
+from hubmix.hub import spending
+from hubmix.hub.budget import Budget, Estimate, Reservation, check_budget, reserve
+from hubmix.wire.requirements import estimate_tokens
+
+if TYPE_CHECKING:
+    from hubmix.catalog import ModelInfo
+    from hubmix.failover.evidence import Evidence
+    from hubmix.failover.limits import Limits
+    from hubmix.failover.options import CallOptions
+    from hubmix.failover.route import Route
+    from hubmix.hub.planning import ConnectedHub
+    from hubmix.wire.api import Payload
+    from hubmix.wire.values import Cost
+
+_LONGEST_ANSWER = 4096  # tokens, if neither the call nor the catalog says how long an answer may be
+_CATALOG_PATIENCE = 3.0  # seconds for the prices, once: two answers of a healthy hub
+_EXPIRY = 60.0  # seconds after the call's own limit
+_MILLION = Decimal(1_000_000)
+# A request that broke off this way may have been worked on, and billed.
+_MAYBE_BILLED = frozenset({"read_timeout", "first_token_timeout", "idle_timeout", "total_timeout", "cut", "no_finish"})
+
+
+class Charging:
+    """What one call holds in its budgets.
+
+    Args:
+        payload: the call's payload.
+        options: its options.
+    """
+
+    __slots__ = ("_held", "_options", "_owed", "_payload")
+
+    def __init__(self, payload: Payload, options: CallOptions) -> None:
+        self._payload = payload
+        self._options = options
+        self._held: dict[Route, Reservation] = {}
+        self._owed: tuple[Reservation, Decimal | None, str] | None = None
+
+    @contextmanager
+    def attempt(self, hub: ConnectedHub, route: Route, limits: Limits) -> Iterator[None]:
+        """One request: reserve before it; if it fails, count its prompt or nothing.
+
+        Raises:
+            BudgetExceededError: a budget has no room.
+        """
+        budgets = self._budgets(hub)
+        if budgets:
+            if hub.catalog.cached.find(route.model) is None:
+                hub.catalog.warm(_CATALOG_PATIENCE)
+            self._reserve(budgets, hub, route, limits)
+        with self.watched(route):
+            yield
+
+    async def areserve(self, hub: ConnectedHub, route: Route, limits: Limits) -> None:
+        """Reserve for one request, for asyncio; `watched` goes around the request itself."""
+        budgets = self._budgets(hub)
+        if not budgets:
+            return
+        if hub.catalog.cached.find(route.model) is None:
+            await hub.catalog.awarm(_CATALOG_PATIENCE)
+        if any(budget.store for budget in budgets):
+            await asyncio.to_thread(self._reserve, budgets, hub, route, limits)
+        else:
+            self._reserve(budgets, hub, route, limits)
+
+    @contextmanager
+    def watched(self, route: Route) -> Iterator[None]:
+        """One request: if it fails, its prompt counts if the hub may have billed it."""
+        try:
+            yield
+        except AttemptFailed as failed:
+            held = self._held.pop(route, None)
+            if held is not None:
+                (held.keep_input if _may_be_billed(failed.evidence) else held.release)()
+            raise
+        except BaseException:
+            self.broke_off(route)
+            raise
+
+    def owe(self, route: Route, cost: Cost | None) -> None:
+        """Note the cost for `settle`; an unknown one counts as what was reserved."""
+        if (held := self._held.pop(route, None)) is not None:
+            self._owed = (held, cost.total if cost is not None and cost.complete else None, route.model)
+
+    def settle(self) -> None:
+        """Count what the call cost."""
+        if self._owed is not None:
+            (held, cost, model), self._owed = self._owed, None
+            held.settle(cost, model)
+
+    async def asettle(self) -> None:
+        """`settle`, for asyncio; a store outside this process is asked in a thread."""
+        if self._owed is not None and self._owed[0].is_shared:
+            await asyncio.to_thread(self.settle)
+        else:
+            self.settle()
+
+    def broke_off(self, route: Route) -> None:
+        """Count the prompt of a call that was cancelled or left."""
+        if (held := self._held.pop(route, None)) is not None:
+            held.keep_input()
+
+    def _budgets(self, hub: ConnectedHub) -> tuple[Budget, ...]:
+        return (*check_budget(self._options.budget), *hub.budgets, *spending.budgets(hub.spending_key))
+
+    def _reserve(self, budgets: tuple[Budget, ...], hub: ConnectedHub, route: Route, limits: Limits) -> None:
+        info = hub.catalog.cached.find(route.model)
+        estimate = estimate_of(route.model, info, self._payload, self._options.extra_body, chat=bool(route.api.stream))
+        seconds = (limits.timeout or DEFAULT_TIMEOUT) + _EXPIRY
+        self._held[route] = reserve(budgets, estimate, seconds=seconds)
+
+
+def estimate_of(
+    model: str,
+    info: ModelInfo | None,
+    payload: Payload,
+    extra_body: Mapping[str, Any] | None = None,
+    *,
+    chat: bool = True,
+) -> Estimate:
+    """Return the most that a request can cost at the catalog's prices.
+
+    Args:
+        model: the model ID.
+        info: what the catalog knows of it.
+        payload: the request.
+        extra_body: fields that are merged into its body.
+        chat: whether the answer has output tokens to pay for.
+    """
+    pricing = info.pricing if info else None
+    if pricing is None or not pricing.known:
+        return Estimate(model, None)
+    if pricing.per_call is not None:
+        return Estimate(model, pricing.per_call)
+    if pricing.input is None or (chat and pricing.output is None):
+        return Estimate(model, None)
+    prompt = pricing.input * estimate_tokens(payload) / _MILLION
+    if not chat or pricing.output is None:
+        return Estimate(model, prompt)
+    longest = _longest_answer({**payload, **(extra_body or {})}, info)
+    return Estimate(model, prompt, pricing.output * longest / _MILLION, pricing.output)
+
+
+def _longest_answer(body: Mapping[str, Any], info: ModelInfo | None) -> int:
+    given = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
+    known = info.max_output_tokens if info else None
+    longest = given if isinstance(given, int) else known or _LONGEST_ANSWER
+    choices = body.get("n")
+    return longest * choices if isinstance(choices, int) and choices > 1 else longest
+
+
+def _may_be_billed(evidence: Evidence) -> bool:
+    return evidence.cause in _MAYBE_BILLED or (evidence.cause == "reset" and evidence.phase != "connect")
