@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from hubmix.embedded import EmbeddedHub
+from tests.support.processes import Child, run_command
 
 pytest.importorskip("typer", reason="needs the extra cli")
 
@@ -62,17 +63,12 @@ def hubmix(server: EmbeddedHub, capsys: pytest.CaptureFixture[str], monkeypatch:
 def process(server: EmbeddedHub) -> Command:
     """Run the command in a process of its own, as a shell does."""
 
-    def call(*arguments: str, stdin: str | None = None, **variables: str) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "hubmix", *arguments],
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            # What is typed and read here is UTF-8, whatever the locale of whoever runs the tests.
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", **variables},
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+    def call(*arguments: str, stdin: str | bytes | None = None, **variables: str) -> Done:
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin.encode() if isinstance(stdin, str) else stdin or b"")
+            given.seek(0)
+            child = Child(run_command, *arguments, stdin=given.fileno(), env={**os.environ, **variables})
+            out, err = child.communicate()
+        return Done(child.wait(), out.decode(), err.decode())
 
     return call

@@ -13,6 +13,7 @@ import pytest
 
 from hubmix.embedded import EmbeddedHub
 from tests.cli.conftest import Command
+from tests.support.processes import Child, run_command
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 HUBMIX = [sys.executable, "-m", "hubmix"]
@@ -44,24 +45,19 @@ def test_a_terminal_that_knows_no_unicode_gets_question_marks(process: Command) 
 @pytest.mark.parametrize("command", [["models"], ["chat", "go", "-m", "embedded/lorem:20000"]])
 def test_a_reader_that_has_seen_enough(server: EmbeddedHub, command: list[str]) -> None:
     read, write = os.pipe()
-    running = subprocess.Popen([*HUBMIX, *command], stdout=write, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    os.close(write)
     os.close(read)
-    _, said = running.communicate(timeout=60)
+    running = Child(run_command, *command, stdout=write)
+    os.close(write)
+    _, said = running.communicate()
     assert running.returncode == 141
     assert b"Traceback" not in said
     assert b"BrokenPipe" not in said
 
 
-def begin(hub: EmbeddedHub, *arguments: str) -> subprocess.Popen[bytes]:
+def begin(hub: EmbeddedHub, *arguments: str) -> Child:
     """The command at work on a hub, with pipes for what it says."""
-    return subprocess.Popen(
-        [*HUBMIX, *arguments, "--base-url", hub.base_url],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "HUBMIX_API_KEY": hub.api_key},
-    )
+    env = {**os.environ, "HUBMIX_API_KEY": hub.api_key}
+    return Child(run_command, *arguments, "--base-url", hub.base_url, env=env)
 
 
 @posix
@@ -71,24 +67,18 @@ def test_ctrl_c_in_the_middle_of_an_answer() -> None:
         assert running.stdout is not None
         assert running.stdout.read(5) == b"lorem"
         running.send_signal(signal.SIGINT)
-        started = time.monotonic()
-        out, said = running.communicate(timeout=30)
+        out, said = running.communicate()
     assert running.returncode == 130
     assert out.endswith(b"\n")
+    assert out.count(b"lorem") < 5000 / 8  # the text has eight words
     assert said.strip() == b"stopped"
-    assert time.monotonic() - started < 10
 
 
 @posix
 def test_the_embedded_hub_serves_until_it_is_stopped() -> None:
-    running = subprocess.Popen(
-        [*HUBMIX, "serve-embedded", "--port", "0", "--model", "gpt-4o", "--fault", "embedded/echo=503"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = Child(run_command, "serve-embedded", "--port", "0", "--model", "gpt-4o", "--fault", "embedded/echo=503")
     assert running.stdout is not None
-    base_url, key = running.stdout.readline().split()
+    base_url, key = running.stdout.readline().decode().split()
     from hubmix import Hub, HubmixError
 
     hub = Hub(base_url=base_url, api_key=key)
@@ -98,9 +88,9 @@ def test_the_embedded_hub_serves_until_it_is_stopped() -> None:
         hub.chat({"model": "embedded/echo", **question})
     hub.close()
     running.send_signal(signal.SIGINT)
-    out, said = running.communicate(timeout=30)
-    assert (running.returncode, out) == (0, "")
-    assert f"export HUBMIX_BASE_URL={base_url} HUBMIX_API_KEY={key}" in said
+    out, said = running.communicate()
+    assert (running.returncode, out) == (0, b"")
+    assert f"export HUBMIX_BASE_URL={base_url} HUBMIX_API_KEY={key}" in said.decode()
 
 
 def test_a_port_that_is_taken(process: Command, server: EmbeddedHub) -> None:
@@ -150,7 +140,7 @@ def test_ctrl_c_while_the_compared_models_are_silent() -> None:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             running.send_signal(signal.SIGINT)
-            out, said = running.communicate(timeout=30)
+            out, said = running.communicate()
         finally:
             running.kill()
     assert (running.returncode, out, said.strip()) == (130, b"", b"stopped")
@@ -161,12 +151,11 @@ def test_ctrl_c_while_the_compared_models_are_silent() -> None:
 @pytest.mark.parametrize("command", [["models"], ["chat", "Hello", "-m", "embedded/echo"]])
 def test_a_full_disk_is_a_message(server: EmbeddedHub, command: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [*HUBMIX, *command], stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60, text=True
-        )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: The output cannot be written: ")
-    assert "Traceback" not in done.stderr
+        running = Child(run_command, *command, stdout=full.fileno())
+    _, said = running.communicate()
+    assert running.returncode == 1
+    assert said.startswith(b"error: The output cannot be written: ")
+    assert b"Traceback" not in said
 
 
 @posix
@@ -179,13 +168,7 @@ def test_a_closed_stream_leads_nowhere(server: EmbeddedHub, closed: str) -> None
 
 
 @posix
-def test_piped_bytes_that_are_no_text_are_refused(server: EmbeddedHub) -> None:
-    done = subprocess.run(
-        [*HUBMIX, "chat", "-m", "embedded/echo"],
-        input=b"\xff\xfe\x01",
-        capture_output=True,
-        timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:surrogateescape"},
-    )
-    assert done.returncode == 2
-    assert b"is not text" in done.stderr
+def test_piped_bytes_that_are_no_text_are_refused(process: Command) -> None:
+    done = process("chat", "-m", "embedded/echo", stdin=b"\xff\xfe\x01", PYTHONIOENCODING="utf-8:surrogateescape")
+    assert done.code == 2
+    assert "is not text" in done.err

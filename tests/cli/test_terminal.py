@@ -6,8 +6,6 @@ import os
 import re
 import select
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from hubmix.embedded import EmbeddedHub
+from tests.support.processes import Child, run_command
 
 fcntl = pytest.importorskip("fcntl", reason="needs a pseudo-terminal")
 pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
@@ -30,21 +29,9 @@ class Terminal:
         self._screen, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
-        def lead() -> None:
-            # Ctrl-C on the terminal reaches only the processes whose terminal it is.
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
         variables = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "hubmix", *arguments],
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            env={**variables, "TERM": "xterm-256color"},
-            preexec_fn=lead,
-            close_fds=True,
-        )
+        env = {**variables, "TERM": "xterm-256color"}
+        self._process = Child(run_command, *arguments, stdin=inner, stdout=inner, stderr=inner, env=env, terminal=True)
         os.close(inner)
         self.raw = ""
 
