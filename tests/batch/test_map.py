@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -37,6 +36,7 @@ from hubmix.batch.resume import cost_from_dict, error_from_dict, error_to_dict
 from hubmix.embedded import EmbeddedHub
 from hubmix.errors import Scope, ServerError
 from hubmix.wire.values import Cost
+from tests.support.processes import Child
 
 ECHO = "embedded/echo"
 ONCE = CallOptions(policy=FailoverPolicy(max_retries=0))
@@ -516,12 +516,9 @@ def test_the_file_holds_no_key(hub: Hub, server: EmbeddedHub, tmp_path: Path) ->
     assert server.api_key not in file.read_text()
 
 
-KILLED = """
-import sys
-from hubmix import Hub
-hub = Hub(base_url=sys.argv[1], api_key="sk-embedded")
-hub.map(map(str, range(1_000_000)), model="embedded/echo", concurrency=2, resume=sys.argv[2])
-"""
+def map_a_million(base_url: str, file: Path) -> None:
+    hub = Hub(base_url=base_url, api_key="sk-embedded")
+    hub.map(map(str, range(1_000_000)), model="embedded/echo", concurrency=2, resume=file)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process by a signal")
@@ -529,18 +526,16 @@ hub.map(map(str, range(1_000_000)), model="embedded/echo", concurrency=2, resume
 def test_a_killed_run_goes_on_where_it_stopped(server: EmbeddedHub, tmp_path: Path, how: str) -> None:
     server.clear()
     file = tmp_path / "answers.jsonl"
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, server.base_url, str(file)], stderr=subprocess.PIPE, text=True
-    )
+    process = Child(map_a_million, server.base_url, file)
     deadline = time.monotonic() + 60
     while not file.exists() or file.read_bytes().count(b"\n") < 10:
-        assert process.poll() is None, process.communicate()[1]
+        assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(getattr(signal, how))
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate()
     assert process.returncode != 0
-    assert "KeyboardInterrupt" in said if how == "SIGINT" else not said
+    assert b"KeyboardInterrupt" in said if how == "SIGINT" else not said
     done = {line["index"] for line in map(json.loads, file.read_bytes().split(b"\n")[:-1])}
     assert 10 <= len(done) < 1_000_000
     server.clear()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from hubmix.catalog import ModelCatalog, store
+from hubmix.catalog.snapshot import document_of
+from hubmix.catalog.sources import SOURCES
 from hubmix.errors import CatalogError, HubConnectionError
 from tests.catalog.test_catalog import AIHUBMIX, BASE, MODELS, Later, catalog
-from tests.support.catalog_fakes import ROOT, FakeClock, FakeFetch, ids_answer, ok, sample, thousand
+from tests.support.catalog_fakes import FakeClock, FakeFetch, ids_answer, ok, sample, thousand
+from tests.support.processes import warm
 
 
 def offline(cache: Path, **settings: Any) -> ModelCatalog:
@@ -193,59 +194,27 @@ def test_odd_text_survives_the_disk(tmp_path: Path) -> None:
     assert again.cached.find("说中文的模型").owner == "月之暗面"
 
 
-WORKER = """
-import json, sys
-from pathlib import Path
-from hubmix.catalog import store
-from hubmix.catalog.snapshot import document_of
-from hubmix.catalog.sources import SOURCES
-from tests.support.catalog_fakes import thousand
-
-path, number = Path(sys.argv[1]), int(sys.argv[2])
-payload = thousand()
-for item in payload["data"]:
-    item["desc"] = f"written by {number}" + "." * (50 * number)
-document = document_of(SOURCES["aihubmix"], payload, None, 1.0)
-print("ready", flush=True)
-sys.stdin.readline()
-whole = torn = 0
-for _ in range(5):
-    store.save(path, "http://hub/v1", {"aihubmix": document})
-    documents, note = store.load(path, "http://hub/v1", 2.0)
-    entries = documents["aihubmix"].entries if documents else {}
-    authors = {entry["description"].rstrip(".") for entry in entries.values()}
-    if note is None and len(authors) == 1 and len(entries) == 1000:
-        whole += 1
-    else:
-        torn += 1
-print(json.dumps([whole, torn]))
-"""
+def write_and_read(path: Path, number: int, together: Barrier) -> tuple[int, int]:
+    """Save a document of this number five times; return how many of the files read back were whole, and torn."""
+    payload = thousand()
+    for item in payload["data"]:
+        item["desc"] = f"written by {number}" + "." * (50 * number)
+    document = document_of(SOURCES["aihubmix"], payload, None, 1.0)
+    together.wait()
+    whole = 0
+    for _ in range(5):
+        store.save(path, "http://hub/v1", {"aihubmix": document})
+        documents, note = store.load(path, "http://hub/v1", 2.0)
+        entries = documents["aihubmix"].entries if documents else {}
+        authors = {entry["description"].rstrip(".") for entry in entries.values()}
+        whole += note is None and len(authors) == 1 and len(entries) == 1000
+    return whole, 5 - whole
 
 
 def test_ten_processes_at_once_never_see_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "catalog.json"
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(path), str(number)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(10)
-    ]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    results = [json.loads(worker.communicate(timeout=60)[0]) for worker in _started(workers)]
-    assert results == [[5, 0]] * 10
+    with warm().Manager() as manager, warm().Pool(10) as pool:
+        together = manager.Barrier(10)
+        results = pool.starmap(write_and_read, [(path, number, together) for number in range(10)], chunksize=1)
+    assert results == [(5, 0)] * 10
     assert [found.name for found in path.parent.iterdir()] == ["catalog.json"]
-
-
-def _started(workers: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
-    # All are told before anybody is waited for.
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    return workers

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import snippets
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     shown = [block.code for block in snippets.of_page("docs/how-to/testing.md") if block.language == "python"]
     (tmp_path / "test_shown.py").write_text("\n\n".join(shown), "utf-8")

@@ -101,6 +101,7 @@ def test_one_whole_answer_or_one_error_with_every_attempt(
     assert threading.active_count() <= threads + 1  # the loop's own worker thread may stay
 
 
+@pytest.mark.slow
 async def test_a_thousand_streams_with_faults_all_end_and_leave_nothing_behind(
     server: EmbeddedHub, whole: dict[str, str]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import pickle
 import sys
 from typing import Any
@@ -32,6 +31,7 @@ from hubmix.failover.evidence import Evidence
 from hubmix.failover.failures import NOT_FOUND
 from hubmix.failover.report import to_exception
 from hubmix.wire.trace import Attempt
+from tests.support.processes import warm
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -128,7 +128,7 @@ def _failure(status: int) -> tuple[Any, Evidence]:
 
 
 def test_an_error_of_a_worker_process_arrives_whole() -> None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(AllModelsFailedError) as caught:
+    with warm().Pool(1) as pool, pytest.raises(AllModelsFailedError) as caught:
         pool.map(_raise_in_worker, [0])
     assert caught.value.exceptions[0].request_id == "r"
     assert caught.value.exceptions[0].scope is Scope.MODEL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 import random
 import threading
@@ -17,6 +16,7 @@ from hubmix.errors import BudgetExceededError, ConfigurationError, HubConnection
 from hubmix.hub import budget as module
 from hubmix.hub.budget import Budget, Estimate, reserve
 from hubmix.hub.ledger import MemoryLedger, SQLiteLedger
+from tests.support.processes import warm
 
 CALL = Estimate("a", Decimal("0.01"), Decimal("0.04"), Decimal(10))
 
@@ -147,7 +147,7 @@ def _spend(store: str, name: str, calls: int) -> int:
 def test_limit_holds_across_processes(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     store = f"sqlite:///{tmp_path}/budget.db" if kind == "sqlite" else request.getfixturevalue("redis_url")
     name = uuid.uuid4().hex
-    with multiprocessing.get_context("spawn").Pool(8) as pool:
+    with warm().Pool(8) as pool:
         done = pool.starmap(_spend, [(store, name, 5)] * 8)
     assert sum(done) == 10
     assert Budget("0.5", store=store, name=name).left == 0

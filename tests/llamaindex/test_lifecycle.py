@@ -27,6 +27,7 @@ from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.errors import HubmixError, ServerError, StreamInterruptedError
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 from tests.llamaindex.conftest import chats, until
+from tests.support.processes import warm
 
 Make = Callable[..., Hubmix]
 MESSAGES = [ChatMessage(role="user", content="What is a kiwi? Context: The kiwi is a bird.")]
@@ -132,6 +133,13 @@ def within_limit(work: Callable[[], Any]) -> Any:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+@pytest.fixture
+def warm_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LlamaIndex starts its workers with "spawn"; a warm process saves the imports and pickles the same things."""
+    monkeypatch.setattr("llama_index.core.ingestion.pipeline.multiprocessing.get_context", lambda method: warm())
+
+
+@pytest.mark.usefixtures("warm_workers")
 def test_ingestion_with_two_workers(embedding: HubmixEmbedding) -> None:
     pipeline = IngestionPipeline(transformations=[SentenceSplitter(chunk_size=64, chunk_overlap=0), embedding])
     documents = [Document(text=f"Document {n} is short.") for n in range(4)]
@@ -140,6 +148,7 @@ def test_ingestion_with_two_workers(embedding: HubmixEmbedding) -> None:
     assert all(len(node.embedding) == 256 for node in nodes)
 
 
+@pytest.mark.usefixtures("warm_workers")
 def test_an_error_inside_a_worker_surfaces(server: EmbeddedHub) -> None:
     server.fault("embedded/embed", Fault.answer(500), times=None)
     pipeline = IngestionPipeline(transformations=[HubmixEmbedding("embedded/embed", max_retries=0)])

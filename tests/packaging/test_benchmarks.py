@@ -29,6 +29,8 @@ from benchmarks.outcomes import Expected, Outcome, Received, judge
 from benchmarks.results import Figure, Section
 from benchmarks.server import ANSWER, DEAD, Loopback
 
+pytestmark = pytest.mark.slow
+
 FEW = {"Hub": hub_alone, "LangChain alone": langchain_floor, "ChatHubmix": chat_hubmix}
 
 

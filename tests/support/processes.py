@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.reduction import DupFd
 from typing import IO, Any
 
@@ -26,12 +26,29 @@ IMPORTED = [
 ]
 
 
+class _Process(ForkServerProcess):
+    """A process that gets the environment of the moment, as a spawned one does."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._environment = dict(os.environ)
+
+    def run(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._environment)
+        super().run()
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
 @cache
 def warm() -> ForkServerContext:
     """Return a multiprocessing context whose processes start with these imports done."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("no fork here")
-    context = multiprocessing.get_context("forkserver")
+    context = _Context()
     context.set_forkserver_preload(IMPORTED)
     return context
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import pickle
 import random
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,8 +22,9 @@ from hubmix.transport import rate_limit_store as shared_rate_limit
 from hubmix.transport.connection import limiter_for
 from hubmix.transport.rate_limit import Rate, RateLimiter, SharedRateLimit, parse_rate, parse_rates
 from hubmix.transport.rate_limit_store import StoredRateLimiter
-from tests.support.catalog_fakes import ROOT, FakeClock
+from tests.support.catalog_fakes import FakeClock
 from tests.support.forked import exit_code_of_child
+from tests.support.processes import warm
 
 
 @pytest.fixture(autouse=True)
@@ -286,22 +284,15 @@ async def check_a_store_awaiting(limit: SharedRateLimit) -> None:
         await waiter
 
 
-WORKER = """
-import json, sys, time
-from hubmix.errors import RateLimitedError
-from hubmix.transport.connection import limiter_for
-from hubmix.transport.rate_limit import SharedRateLimit
-
-limiter = limiter_for(SharedRateLimit("20/hour", **json.loads(sys.argv[1])), fingerprint="k", base_url="http://h/v1")
-got = 0
-for _ in range(12):
-    try:
-        limiter.acquire(timeout=0)
-        got += 1
-    except RateLimitedError:
-        pass
-print(got)
-"""
+def acquired_of_twelve(where: dict[str, str]) -> int:
+    """Return how many of twelve calls at once the shared limit of 20 lets through."""
+    limiter = limiter_for(SharedRateLimit("20/hour", **where), fingerprint="k", base_url="http://h/v1")
+    got = 0
+    for _ in range(12):
+        with contextlib.suppress(RateLimitedError):
+            limiter.acquire(timeout=0)
+            got += 1
+    return got
 
 
 def check_a_fork(limiter: StoredRateLimiter) -> None:
@@ -323,12 +314,8 @@ def check_a_fork(limiter: StoredRateLimiter) -> None:
 
 def check_processes(**where: str) -> None:
     """Four processes that want 12 each get 20 together."""
-    workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, json.dumps(where)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    got = [int(worker.communicate(timeout=60)[0]) for worker in workers]
-    assert sum(got) == 20
+    with warm().Pool(4) as pool:
+        assert sum(pool.map(acquired_of_twelve, [where] * 4, chunksize=1)) == 20
 
 
 class TestSQLite:
