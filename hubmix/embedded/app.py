@@ -22,6 +22,8 @@ from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.faults import HEADER, Fault, FaultQueue
 from hubmix.embedded.http import STREAM_TYPE, Response, json_response
 from hubmix.embedded.http import send as put_on_the_wire
+from hubmix.embedded.messages.answer import answer_messages
+from hubmix.embedded.messages.body import refusal_response
 from hubmix.embedded.models import EmbeddedModel, Registry
 from hubmix.embedded.responses.answer import answer_responses
 from hubmix.embedded.streams import on_the_wire
@@ -29,9 +31,11 @@ from hubmix.embedded.streams import on_the_wire
 _SECRET_HEADERS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "proxy-authorization"}
 )
+MESSAGES = "/v1/messages"
 _MODEL_PATHS: Mapping[str, Callable[[ModelCall], Answered]] = {
     "/v1/chat/completions": answer_chat,
     "/v1/responses": answer_responses,
+    MESSAGES: answer_messages,
     "/v1/embeddings": vectors.answer_embeddings,
     "/v1/rerank": vectors.answer_rerank,
 }
@@ -173,6 +177,8 @@ class HubApp:
         return self._own(case, call, model=call.model, message="field messages is required")
 
     def _vendor(self, call: _Call, status: int, body: object) -> Response:
+        if call.path == MESSAGES:
+            return refusal_response(call.request_id, status, body)
         response = self.dialect.vendor_error(status, body, call.request_id)
         asked_for_stream = isinstance(call.body, dict) and call.body.get("stream") is True
         if asked_for_stream and self.dialect.name == "new-api":

@@ -293,7 +293,7 @@ def _aihubmix() -> dict[str, Own]:
 
 _REMAIN = ("/dashboard/billing/remain", "/v1/dashboard/billing/remain")
 _COMMON = {"/v1/models", "/v1/chat/completions", "/v1/embeddings", "/api/status"}
-_NEWER = {*_COMMON, "/v1/responses", "/v1/rerank"}
+_NEWER = {*_COMMON, "/v1/responses", "/v1/messages", "/v1/rerank"}
 
 DIALECTS: Mapping[str, Dialect] = {
     "new-api": Dialect(

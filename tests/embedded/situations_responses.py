@@ -100,7 +100,6 @@ SITUATIONS: Mapping[str, Situation] = {
     **named("responses_vendor_429_stream", fault("vendor_429")),
     **named("responses_vendor_503_stream", fault("vendor_503")),
     **named("responses_vendor_401", fault("channel_auth")),
-    "responses_channel_auto_off": fault("channel_auth", "channel_auth", "model_not_found", "model_not_found"),
     **named("responses_200_empty responses_200_garbled", fault("vendor_200_empty")),
     "responses_200_html": fault("vendor_200_html"),
     "responses_200_short": fault("vendor_200_short"),
