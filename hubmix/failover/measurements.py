@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple
 
 Prefer = Literal["order", "price", "latency", "throughput"]
 PREFERENCES: tuple[Prefer, ...] = ("order", "price", "latency", "throughput")
@@ -22,7 +22,23 @@ HALF_LIFE = 300.0  # seconds
 EXPLORE_EVERY = 20  # calls
 EXPLORE_WITHIN = 3.0  # times the best
 
-K = TypeVar("K", bound=Hashable)
+
+class RouteKey(NamedTuple):
+    """What a route is measured under.
+
+    Args:
+        hub: the hub's host.
+        account: the salted hash of the key.
+        model: the model ID.
+        api: the API's name.
+        streamed: whether the answer was streamed.
+    """
+
+    hub: str
+    account: str
+    model: str
+    api: str
+    streamed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +107,26 @@ class Measurements:
         self._known: dict[Hashable, Measured] = {}
         self._turns: dict[Hashable, int] = {}
 
-    def answered(self, key: Hashable, latency: float, *, tokens: int = 0, seconds: float = 0.0) -> None:
+    def answered(self, key: Hashable, latency: float) -> None:
         """Add one answered request.
 
         Args:
             key: the route, and whether it was streamed.
-            latency: seconds to the first content, or to the whole answer.
-            tokens: output tokens.
-            seconds: how long those took.
+            latency: seconds to the first content of a stream, or to the whole answer.
         """
         now = self._clock()
         with self._lock:
             old = self._known.pop(key, Measured())
-            rate = old.throughput.plus(tokens / seconds, now) if tokens and seconds > 0 else old.throughput
-            self._keep(key, replace(old, calls=old.calls + 1, latency=old.latency.plus(latency, now), throughput=rate))
+            self._keep(key, replace(old, calls=old.calls + 1, latency=old.latency.plus(latency, now)))
+
+    def produced(self, key: Hashable, tokens: int, seconds: float) -> None:
+        """Add the output tokens of an answered request, and the seconds that they took."""
+        if tokens <= 0 or seconds <= 0:
+            return
+        now = self._clock()
+        with self._lock:
+            old = self._known.pop(key, Measured())
+            self._keep(key, replace(old, throughput=old.throughput.plus(tokens / seconds, now)))
 
     def failed(self, key: Hashable) -> None:
         """Add one failed request."""

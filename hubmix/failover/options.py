@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from hubmix.errors import ConfigurationError
 from hubmix.failover.api_choice import ApiName, check_api_name
+from hubmix.failover.measurements import Prefer
 from hubmix.failover.policy import FailoverPolicy
+from hubmix.failover.preference import check_preference
 from hubmix.wire.trace import Attempt
 
 
@@ -27,6 +29,7 @@ class CallOptions:
         api: the API to ask over; "auto" lets the catalog and earlier refusals choose for each model.
         on_attempt: Told of every failed or skipped attempt as it happens.
         budget: a `hubmix.Budget` that the call is held to, in addition to the hub's own.
+        prefer: which route is asked first: "order" (as given), "price", "latency" or "throughput".
 
     Raises:
         ConfigurationError: If a time is not above 0, ``fallbacks`` is a single name, or a value is of another type.
@@ -41,11 +44,13 @@ class CallOptions:
     api: ApiName = "auto"
     on_attempt: Callable[[Attempt], None] | None = None
     budget: object = None
+    prefer: Prefer = "order"
 
     def __post_init__(self) -> None:
         if isinstance(self.fallbacks, str):
             read_fallbacks(self.fallbacks)  # refuses a single name
         check_api_name(self.api)
+        check_preference(self.prefer)
         for name in ("timeout", "total_timeout"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):

@@ -79,6 +79,7 @@ class Plan:
         timeout: seconds for one attempt.
         total_timeout: seconds for everything, waits included.
         streaming: the send function returns an open stream at its first content.
+        chosen: why the first route is first, if a measurement or a price decided.
         discover: when the first route has failed, ask its hub once for further models.
         on_attempt: called with every failed or skipped attempt as it happens.
         breakers: the circuit breakers.
@@ -91,6 +92,7 @@ class Plan:
     timeout: float | None = None
     total_timeout: float | None = None
     streaming: bool = False
+    chosen: str | None = None
     discover: bool = False
     on_attempt: Callable[[Attempt], None] | None = None
     breakers: BreakerRegistry = field(default_factory=lambda: REGISTRY)

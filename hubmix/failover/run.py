@@ -18,7 +18,9 @@ from hubmix.failover.classify import classify
 from hubmix.failover.decide import Decision, NextStep, Remaining, decide, sdk_would_retry
 from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.limits import Deadline, Limits
+from hubmix.failover.measurements import MEASUREMENTS
 from hubmix.failover.plan import AttemptFailed, Plan
+from hubmix.failover.preference import measured_as
 from hubmix.failover.report import what_happened
 from hubmix.failover.route import Route
 from hubmix.failover.summary import Failed, call_error, route_error
@@ -64,7 +66,8 @@ class FailoverRun:
         if not plan.routes:
             raise ValueError("a plan needs at least one route")
         self.plan = plan
-        self.trace = Trace(plan.routes[0].model)
+        requested = plan.payload.get("model") or plan.routes[0].model
+        self.trace = Trace(str(requested), chosen=plan.chosen)
         self._answered: Send | None = None
         self._candidates = Candidates(plan)
         self._began = self._ended = plan.clock.monotonic()  # the call; its last attempt
@@ -154,7 +157,9 @@ class FailoverRun:
             plan.breakers.committed(step.permit)
         else:
             plan.breakers.succeeded(step.permit)
-        latency = _milliseconds(plan.clock.monotonic() - step.started)
+        seconds = plan.clock.monotonic() - step.started
+        MEASUREMENTS.answered(measured_as(step.route, streaming=plan.streaming), seconds)
+        latency = _milliseconds(seconds)
         self.trace.served = step.route.model
         self._answered = step
         self.trace.attempts.append(
@@ -192,6 +197,7 @@ class FailoverRun:
         evidence, candidate, plan = error.evidence, step.candidate, self.plan
         failure = plan.classify(step.route, evidence)
         plan.breakers.failed(step.permit, failure, evidence)
+        MEASUREMENTS.failed(measured_as(step.route, streaming=plan.streaming))
         candidate.failure, candidate.evidence = failure, evidence
         self._ended = plan.clock.monotonic() if error.at is None else error.at
         self._refusals += failure.ask_one_more
@@ -240,6 +246,14 @@ class FailoverRun:
     def served(self) -> Route:
         """The route that answered."""
         return self._step().route
+
+    def produced(self, tokens: int) -> None:
+        """Measure the output tokens of the answer, which is whole now."""
+        step, last = self._step(), self.trace.attempts[-1]
+        seconds = self.plan.clock.monotonic() - step.started
+        if last.first_token_ms is not None:
+            seconds -= last.first_token_ms / 1000
+        MEASUREMENTS.produced(measured_as(step.route, streaming=self.plan.streaming), tokens, seconds)
 
     def _step(self) -> Send:
         if self._answered is None:

@@ -172,6 +172,8 @@ class Calls:
             reply.trace, reply.served, reply.cost = run.trace, route.model, cost
         spending.record(hub.spending_key, route.model, reply.usage, cost)
         charging.owe(route, cost)
+        if reply.usage is not None:
+            run.produced(reply.usage.output_tokens)
         if self._refresh_catalog:
             hub.catalog.warm()
         return reply

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hubmix.failover.limits import DEFAULT_TIMEOUT
 from hubmix.failover.plan import AttemptFailed
 from hubmix.hub import spending
-from hubmix.hub.budget import Budget, Estimate, Reservation, check_budget, reserve
-from hubmix.wire.requirements import estimate_tokens
+from hubmix.hub.budget import Budget, Reservation, check_budget, reserve
+from hubmix.hub.estimates import estimate_of
 
 if TYPE_CHECKING:
-    from hubmix.catalog import ModelInfo
     from hubmix.failover.evidence import Evidence
     from hubmix.failover.limits import Limits
     from hubmix.failover.options import CallOptions
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
     from hubmix.wire.api import Payload
     from hubmix.wire.values import Cost
 
-_LONGEST_ANSWER = 4096  # tokens, if neither the call nor the catalog says how long an answer may be
 _CATALOG_PATIENCE = 3.0  # seconds for the prices, once: two answers of a healthy hub
 _EXPIRY = 60.0  # seconds after the call's own limit
-_MILLION = Decimal(1_000_000)
 # A request that broke off this way may have been worked on, and billed.
 _MAYBE_BILLED = frozenset({"read_timeout", "first_token_timeout", "idle_timeout", "total_timeout", "cut", "no_finish"})
 
@@ -120,45 +117,6 @@ class Charging:
         estimate = estimate_of(route.model, info, self._payload, self._options.extra_body, chat=bool(route.api.stream))
         seconds = (limits.timeout or DEFAULT_TIMEOUT) + _EXPIRY
         self._held[route] = reserve(budgets, estimate, seconds=seconds)
-
-
-def estimate_of(
-    model: str,
-    info: ModelInfo | None,
-    payload: Payload,
-    extra_body: Mapping[str, Any] | None = None,
-    *,
-    chat: bool = True,
-) -> Estimate:
-    """Return the most that a request can cost at the catalog's prices.
-
-    Args:
-        model: the model ID.
-        info: what the catalog knows of it.
-        payload: the request.
-        extra_body: fields that are merged into its body.
-        chat: whether the answer has output tokens to pay for.
-    """
-    pricing = info.pricing if info else None
-    if pricing is None or not pricing.known:
-        return Estimate(model, None)
-    if pricing.per_call is not None:
-        return Estimate(model, pricing.per_call)
-    if pricing.input is None or (chat and pricing.output is None):
-        return Estimate(model, None)
-    prompt = pricing.input * estimate_tokens(payload) / _MILLION
-    if not chat or pricing.output is None:
-        return Estimate(model, prompt)
-    longest = _longest_answer({**payload, **(extra_body or {})}, info)
-    return Estimate(model, prompt, pricing.output * longest / _MILLION, pricing.output)
-
-
-def _longest_answer(body: Mapping[str, Any], info: ModelInfo | None) -> int:
-    given = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
-    known = info.max_output_tokens if info else None
-    longest = given if isinstance(given, int) else known or _LONGEST_ANSWER
-    choices = body.get("n")
-    return longest * choices if isinstance(choices, int) and choices > 1 else longest
 
 
 def _may_be_billed(evidence: Evidence) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hubmix.hub.balance import Balance
     from hubmix.hub.compare import Comparison
     from hubmix.hub.spending import HubSpending, LimitedSpending
+    from hubmix.hub.stats import HubStats
     from hubmix.transport.clients import ClientPool
     from hubmix.transport.endpoint import KeyProvider
     from hubmix.transport.get import Fetched
@@ -389,6 +390,12 @@ class Hub:
 
         total = spending(self._connection.spending_key)
         return total if limit is None else LimitedSpending(total, limit)
+
+    def stats(self) -> HubStats:
+        """Return what this process measured of the hub's routes: calls, failures, speed and cost."""
+        from hubmix.hub.stats import stats_of
+
+        return stats_of(self._connected.name, self.key_id, self.spending().by_model)
 
     def health(self) -> list[BreakerState]:
         """The state of the circuit breakers that concern this hub and key."""

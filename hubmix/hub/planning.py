@@ -7,7 +7,7 @@ up to 3 s, once.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.options import CallOptions
 from hubmix.failover.plan import Plan
+from hubmix.failover.preference import preferred
 from hubmix.failover.route import Route
+from hubmix.hub.estimates import estimate_of
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
 from hubmix.wire.api import Api, BodyOptions, Payload, Reading
@@ -27,6 +29,8 @@ from hubmix.wire.checks import check_headers
 from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from hubmix.catalog import ModelCatalog
     from hubmix.hub.budget import Budget
     from hubmix.transport.connection import Connection
@@ -142,16 +146,31 @@ class ConnectedHub:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         if not api.other_models:
             options = replace(options, fallbacks=())
+        routes, chosen = preferred(
+            self._routes(api, model, options), options.prefer, self._price_of(payload, options), streaming=streaming
+        )
         return Plan(
-            self._routes(api, model, options),
+            routes,
             payload,
             policy=options.policy,
             timeout=options.timeout if options.timeout is not None else self.connection.timeout,
             total_timeout=options.total_timeout,
             streaming=streaming,
+            chosen=chosen,
             discover=self._is_to_discover(model, options),
             on_attempt=options.on_attempt,
         )
+
+    def _price_of(self, payload: Payload, options: CallOptions) -> Callable[[Route], Decimal | None]:
+        """Return a function that says what the request can cost over a route, in USD, as far as is known."""
+
+        def price(route: Route) -> Decimal | None:
+            hub = route.hub if isinstance(route.hub, ConnectedHub) else self
+            info, chat = hub.catalog.cached.find(route.model), route.api.stream is not None
+            estimate = estimate_of(route.model, info, payload, options.extra_body, chat=chat)
+            return None if estimate.input is None else estimate.total
+
+        return price
 
     def candidates(self, model: str, options: CallOptions) -> list[str]:
         """Return the models that a call would ask. Waits for the catalog if `fallbacks="auto"` needs it."""

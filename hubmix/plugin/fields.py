@@ -195,6 +195,11 @@ class ChatCallFields(CallFields):
         description='The API to ask over; "auto" takes what the catalog or an earlier refusal says of the model, else '
         "chat completions. `use_responses_api=True` or False says the same.",
     )
+    prefer: Literal["order", "price", "latency", "throughput"] = Field(
+        default="order",
+        description="Which of the model and its fallbacks is asked first: as given, the cheapest for this request, "
+        "or the fastest by what this process measured.",
+    )
     stream_usage: bool = Field(default=True, description="Whether to ask for token counts in streams.")
 
     disabled_params: dict[str, Any] | None = Field(

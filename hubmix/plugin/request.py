@@ -191,6 +191,7 @@ def _options(
         extra_body=joined_body(extra_body, call.get("extra_body")),
         api=_choose("api", call, own) or "auto",
         budget=_choose("budget", call, own),
+        prefer=_choose("prefer", call, own) or "order",
         on_attempt=on_attempt,
     )
 

@@ -69,6 +69,7 @@ class Trace:
         requested: the primary model ID.
         served: the model ID that answered, None if none did.
         attempts: in the order in which they happened.
+        chosen: why the first route was asked first, if `prefer=` decided.
 
     Example:
         >>> trace = Trace("a", "b", [Attempt("a", "error", kind="no_channel", status=503), Attempt("b", "ok")])
@@ -79,6 +80,7 @@ class Trace:
     requested: str
     served: str | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    chosen: str | None = None
 
     @property
     def switched(self) -> bool:
@@ -89,7 +91,8 @@ class Trace:
         """The trace in plain JSON values."""
         # Not dataclasses.asdict: it copies deeply, which costs a healthy call more than the whole walk.
         attempts = [{name: getattr(attempt, name) for name in _ATTEMPT} for attempt in self.attempts]
-        return {"requested": self.requested, "served": self.served, "attempts": attempts}
+        chosen = {} if self.chosen is None else {"chosen": self.chosen}
+        return {"requested": self.requested, "served": self.served, "attempts": attempts, **chosen}
 
     @classmethod
     def from_dict(cls, trace: Mapping[str, Any]) -> Trace:
@@ -100,7 +103,7 @@ class Trace:
             Attempt(**{name: value for name, value in attempt.items() if name in _ATTEMPT})
             for attempt in trace.get("attempts", ())
         ]
-        return cls(trace["requested"], trace.get("served"), attempts)
+        return cls(trace["requested"], trace.get("served"), attempts, trace.get("chosen"))
 
     def _repr_html_(self) -> str:
         return timeline(self)

@@ -58,8 +58,9 @@ def test_failed_route_without_an_answer_goes_last() -> None:
 
 def test_throughput_prefers_more_tokens_a_second() -> None:
     measured = Measurements(Clock())
-    measured.answered("a", 0.1, tokens=100, seconds=10)
-    measured.answered("b", 0.9, tokens=100, seconds=1)
+    for key, latency, seconds in (("a", 0.1, 10), ("b", 0.9, 1)):
+        measured.answered(key, latency)
+        measured.produced(key, 100, seconds)
     order = measured.order(["a", "b"], "throughput")
     assert order.ranks == [1, 0]
     assert order.reason == "throughput 100 tokens/s > 10 tokens/s (1 calls)"
