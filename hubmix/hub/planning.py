@@ -203,7 +203,9 @@ class ConnectedHub:
         if route.model in self._no_stream_options:
             body.pop("stream_options", None)
         asked = {**payload, **options.extra_body} if options.extra_body else payload
-        return Request(f"{route.base_url}/{route.api.path}", body, Reading(route.api, asked), options.headers)
+        own = self.connection.headers_for(route.api)
+        headers = {**own, **(options.headers or {})} if own else options.headers
+        return Request(f"{route.base_url}/{route.api.path}", body, Reading(route.api, asked), headers)
 
     def amend(self, evidence: Evidence, route: Route, body: Mapping[str, Any]) -> Evidence:
         """If the vendor refused `stream_options`, leave it out from now on and have the same route asked once more."""

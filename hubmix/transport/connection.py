@@ -14,6 +14,7 @@ from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing
 if TYPE_CHECKING:
     from hubmix.transport.clients import ClientPool
     from hubmix.transport.rate_limit import Limiter, RateLimiter, SharedRateLimit
+    from hubmix.wire.api import Api
 
 
 class Connection:
@@ -95,6 +96,13 @@ class Connection:
 
     def _key(self) -> SecretStr | None:
         return self._credential.resolve(os.environ)
+
+    def headers_for(self, api: Api[Any]) -> dict[str, str]:
+        """Return the headers of an API's own; a key that a function provides goes into `Authorization` alone."""
+        headers = dict(api.headers)
+        if api.key_header and (key := self._key()) is not None:
+            headers[api.key_header] = key.get_secret_value()
+        return headers
 
     def require_key(self) -> None:
         """Raise :class:`ConfigurationError` if there is no key to send."""

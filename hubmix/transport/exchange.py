@@ -7,7 +7,7 @@ take over unseen. What it returns is the rest of the stream, still open.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -39,7 +39,7 @@ class Request:
     url: str
     body: dict[str, Any]
     reading: Reading[Any]
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
