@@ -174,7 +174,7 @@ class HubApp:
             return json_response(
                 500, {"error": {"message": f"{self.dialect.name} has no error {case}", "type": "embedded_hub"}}
             )
-        return self._own(case, call, model=call.model, message="field messages is required")
+        return self._own(case, call, model=call.model, message="field messages is required", successor="none")
 
     def _vendor(self, call: _Call, status: int, body: object) -> Response:
         if call.path == MESSAGES:
@@ -203,15 +203,34 @@ class HubApp:
         late = self.accounts.refuse_call(key)
         if late == "key_model_denied":
             return self._own(late, call, model=call.model)
-        model = self.registry.find(call.model)
+        model, told = self._serving(call.model)
         if model is None:
             return self._own("model_unknown", call, model=call.model)
+        if model.retired:
+            case = "model_retired" if "model_retired" in self.dialect.own else "model_unknown"
+            return self._own(case, call, model=call.model, successor=model.successor or "none")
         try:
-            return self._answer(call, model, fault, late if late in self.dialect.own else None)
+            response = self._answer(call, model, fault, late if late in self.dialect.own else None)
+            return response.with_headers(told)
         except RefusedError as refused:
             if refused.by == "vendor":
                 return self._vendor(call, refused.status, refused.vendor_body)
             return self._own(refused.case, call, message=refused.message, model=call.model)
+
+    def _serving(self, model_id: str) -> tuple[EmbeddedModel | None, dict[str, str]]:
+        """Return the model that answers, and the headers that tell of it if another one was asked for."""
+        model = self.registry.find(model_id)
+        if model is None and self.dialect.routers and model_id.partition(":")[0] == "auto":
+            chat = [one for one in self.registry if one.kind == "llm" and not one.retired and one.rule == "extract"]
+            model = min(chat, key=lambda one: one.price[0])
+            policy = model_id.partition(":")[2] or "cost"
+            name = "X-Aihubmix-Router"
+            return model, {f"{name}-Resolved-Model": model.id, f"{name}-Policy": policy, f"{name}-Fallback": "false"}
+        if model is None or model.served_by is None:
+            return model, {}
+        served = self.registry.find(model.served_by)
+        told = {"X-Aihubmix-Fallback": "true", "X-Aihubmix-Model": model.served_by}
+        return served, told if self.dialect.routers else {}
 
     def _answer(self, call: _Call, model: EmbeddedModel, fault: Fault | None, no_money: str | None) -> Response:
         asked = ModelCall(
@@ -222,9 +241,8 @@ class HubApp:
             del self.memory[name]
         if no_money is not None:
             return self._own(no_money, call, model=call.model)
-        price, output, _ = model.price
-        cost = usage["prompt_tokens"] * price + usage.get("completion_tokens", 0) * output
-        self.accounts.charge(asked.key, cost / 1e6)
+        cost = model.cost(usage["prompt_tokens"], usage.get("completion_tokens", 0))
+        self.accounts.charge(asked.key, cost * self.settings.group_ratio)
         return response
 
     # The pages ------------------------------------------------------------------------------------------------------
@@ -247,7 +265,11 @@ class HubApp:
         if path == "/api/status":
             return pages.status(dialect)
         if path == "/api/pricing" and path in dialect.paths:
-            return pages.pricing(self.registry)
+            return pages.pricing(self.registry, self.settings.groups)
+        if path == "/api/available_model" and path in dialect.paths:
+            return pages.available_models(self.registry, self.settings.groups)
+        if path == "/api/user_group_map" and path in dialect.paths:
+            return pages.group_map(self.settings.groups)
         if path == "/api/v1/models" and path in dialect.paths:
             return pages.rich_catalog(self.registry, call.query, call.headers.get("if-none-match"))
         if path == "/v1/models" and dialect.name == "aihubmix" and not call.key:

@@ -18,10 +18,24 @@ Answered = tuple[Response, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a hub does to every stream: comments between the events, and seconds between them."""
+    """What a hub does to every call.
+
+    Args:
+        pings: whether comments stand between the events of a stream.
+        pace: seconds between the events.
+        groups: the ratios of the groups of prices.
+        group: the one that keys are billed with.
+    """
 
     pings: bool = False
     pace: float = 0.0
+    groups: Mapping[str, float] = field(default_factory=lambda: {"default": 1, "vip": 1})
+    group: str = "default"
+
+    @property
+    def group_ratio(self) -> float:
+        """What prices are multiplied with."""
+        return self.groups[self.group]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,15 @@ from typing import Any, Literal
 
 from hubmix.embedded.http import HTML_TYPE, Response, json_response
 
-DialectName = Literal["new-api", "one-api", "aihubmix"]
+DialectName = Literal["new-api", "one-api", "one-hub", "aihubmix"]
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """An error of the hub itself. `relay` errors come from behind the distributor and have `param` and `code`."""
+    """An error of the hub itself.
+
+    `relay` errors come from behind the distributor and have `param` and `code`; a `type` of its own bears no label.
+    """
 
     status: int
     english: str
@@ -30,6 +33,7 @@ class Own:
     code: str | None = None
     relay: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Dialect:
         counts_usage: Whether the hub adds a usage chunk counted by itself where the vendor gave none.
         asks_usage: Whether it asks the vendor for usage even if the client did not.
         english: Whether `Accept-Language` chooses the language (older hubs speak Chinese only).
+        cut_line: what stands where the vendor broke a stream off, in place of an end that the hub invents.
+        routers: whether `auto` is a model, and headers tell which model answered in place of another.
     """
 
     name: DialectName
@@ -57,6 +63,8 @@ class Dialect:
     counts_usage: bool = False
     asks_usage: bool = False
     english: bool = False
+    cut_line: str | None = None
+    routers: bool = False
     paths: frozenset[str] = frozenset()
 
     def new_request_id(self) -> str:
@@ -87,12 +95,16 @@ class Dialect:
         if own.english == "" and own.code is None:
             return Response(own.status, content_type=None, headers=own.headers)
         chinese = own.chinese and (not self.english or language.lower().startswith("zh"))
-        message = self.label((own.chinese if chinese else own.english).format(**words), request_id)
+        message = (own.chinese if chinese else own.english).format(**words)
+        message = message if own.type else self.label(message, request_id)
         return json_response(own.status, {"error": self._own_body(own, message)}, headers=own.headers)
 
     def _own_body(self, own: Own, message: str) -> dict[str, Any]:
         if own.relay:
             return {"message": message, "type": self.own_type, "param": "", "code": own.code}
+        if self.name == "one-hub":
+            code = {"code": own.code} if own.code else {}
+            return {**code, "message": message, "type": own.type or self.own_type}
         if self.name == "new-api":
             return {"code": own.code or "", "message": message, "type": self.own_type}
         body: dict[str, Any] = {"message": message, "type": self.own_type}
@@ -105,8 +117,12 @@ class Dialect:
         if self.name == "new-api":
             return json_response(status, {"error": _relayed_by_new_api(body)})
         error = _relayed_by_one_api(status, body)
-        if status == 429 and self.name == "one-api":
+        if status == 429 and self.name in ("one-api", "one-hub"):
             error["message"] = "当前分组上游负载已饱和，请稍后再试"
+        elif self.name == "one-hub":
+            error["message"] = f"Provider API error: {error['message']}"
+        if self.name == "one-hub":
+            error = {name: value for name, value in error.items() if value not in (None, "")}
         error["message"] = self.label(str(error["message"]), request_id)
         return json_response(status, {"error": error})
 
@@ -117,6 +133,8 @@ class Dialect:
             page = f'<!doctype html><html>{head}<body><div id="root"></div></body></html>\n'
             return Response(200, (page.encode(),), HTML_TYPE)
         error = {"message": f"Invalid URL ({method} {path})", "type": "invalid_request_error", "param": "", "code": ""}
+        if self.name == "one-hub":
+            del error["param"]
         return json_response(404, {"error": error})
 
 
@@ -287,8 +305,35 @@ def _aihubmix() -> dict[str, Own]:
     rows = _one_api(_AIHUBMIX_WORDS)
     rows["model_unknown"] = Own(400, _AIHUBMIX_WORDS["model_unknown"])
     rows["model_missing"] = Own(400, _AIHUBMIX_WORDS["model_missing"])
+    gone = "The model {model} has been retired. Its successor is: {successor}."
+    rows["model_retired"] = Own(404, gone, code="model_retired")
     rows["key_short"] = Own(403, _AIHUBMIX_WORDS["key_short"], code="insufficient_user_quota", relay=True)
     return rows
+
+
+def _one_hub() -> dict[str, Own]:
+    """one-hub of November 2026, as its recordings have it; a key with too little quota is answered."""
+    busy = "上游负载已饱和，请稍后再试"
+    rows = {
+        **dict.fromkeys(("no_key", "bad_key", "account_banned"), Own(401, "无效的令牌")),
+        "key_expired": Own(401, "令牌已过期"),
+        "key_disabled": Own(401, "令牌状态不可用"),
+        "key_spent": Own(401, "令牌额度已用尽"),
+        "key_ip_denied": Own(403, "IP 127.0.0.1 is not allowed to access"),
+        "key_with_channel": Own(503, "无效的渠道 Id", code="one_hub_error"),
+        "key_model_denied": Own(404, "Model {model} is not supported for current token", code="one_hub_error"),
+        "account_empty": Own(429, busy, code="insufficient_user_quota", type="system_error"),
+        **dict.fromkeys(("limit_account", "limit_ip"), Own(429, "您的速率达到上限")),
+        "model_unknown": Own(503, "当前分组 default 下对于模型 {model} 无可用渠道", code="one_hub_error"),
+        "model_missing": Own(400, "field Model is required", code="one_hub_error"),
+        "api_not_served": Own(500, "not implemented", code="convert_request_failed"),
+        "vendor_unreachable": Own(500, _DIAL, code="do_request_failed"),
+    }
+    broken = ("not_json", "body_empty")
+    no_json = "invalid character 'n' looking for beginning of object key string"
+    rows |= dict.fromkeys(broken, Own(400, no_json, code="one_hub_error"))
+    said = ("invalid_request", "invalid_embedding", "invalid_documents", "invalid_query")
+    return rows | dict.fromkeys(said, Own(400, "{message}", code="one_hub_error"))
 
 
 _REMAIN = ("/dashboard/billing/remain", "/v1/dashboard/billing/remain")
@@ -302,9 +347,13 @@ DIALECTS: Mapping[str, Dialect] = {
         paths=frozenset({*_NEWER, "/api/pricing", "/api/usage/token", "/api/usage/token/"}),
     ),
     "one-api": Dialect("one-api", "One API", "one_api_error", _one_api_as_measured(), paths=frozenset(_COMMON)),
+    "one-hub": Dialect(
+        "one-hub", "One Hub", "one_hub_error", _one_hub(), counts_usage=True, cut_line="unexpected EOF",
+        paths=frozenset({*_NEWER, "/api/available_model", "/api/user_group_map"} - {"/v1/messages"}),
+    ),
     "aihubmix": Dialect(
         "aihubmix", "AIHubMix", "Aihubmix_api_error", _aihubmix(),
-        id_headers=("X-Request-Id", "x-aihubmix-request-id"), id_label="tid",
+        id_headers=("X-Request-Id", "x-aihubmix-request-id"), id_label="tid", routers=True,
         paths=frozenset({*_NEWER, "/api/v1/models", *_REMAIN}),
     ),
 }  # fmt: skip

@@ -11,6 +11,19 @@ _RULE = "A rule without intelligence: "
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """The prices of prompts up to a length; USD per million tokens.
+
+    Args:
+        up_to: the longest prompt in tokens; None for any length.
+    """
+
+    up_to: int | None
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddedModel:
     """One model: its rule and what the catalog says of it.
 
@@ -28,6 +41,9 @@ class EmbeddedModel:
         owner: The vendor named in ``owned_by``.
         dimensions: Of an embedding.
         apis: on which the model is served, the one that suits it best first: `chat`, `responses`, `messages`.
+        served_by: the model that answers, and is billed, in its place.
+        retire_stage: `deprecating` or `retired`; with `retired_at` (ISO 8601) and the ID of its successor.
+        tiers: prices by the length of the prompt, shortest first, in place of `price`.
     """
 
     id: str
@@ -42,6 +58,22 @@ class EmbeddedModel:
     owner: str = "embedded"
     dimensions: int = 256
     apis: tuple[str, ...] = ("chat", "responses")
+    served_by: str | None = None
+    retire_stage: str | None = None
+    retired_at: str | None = None
+    successor: str | None = None
+    tiers: tuple[Tier, ...] = ()
+
+    @property
+    def retired(self) -> bool:
+        """Whether calls are refused because the model is gone."""
+        return self.retire_stage == "retired"
+
+    def cost(self, prompt: int, completion: int) -> float:
+        """Return what a call costs in USD."""
+        tier = next((tier for tier in self.tiers if tier.up_to is None or prompt <= tier.up_to), None)
+        price, output = (tier.input, tier.output) if tier else self.price[:2]
+        return (prompt * price + completion * output) / 1e6
 
     @property
     def takes_tools(self) -> bool:

@@ -72,7 +72,14 @@ def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: st
 
 def _catalog_entry(model: EmbeddedModel) -> dict[str, Any]:
     price, output, cached = model.price
-    pricing = {"input": price, "output": output, **({"cache_read": cached} if cached else {})}
+    pricing: dict[str, Any] = {"input": price, "output": output, **({"cache_read": cached} if cached else {})}
+    if model.tiers:
+        pricing["tiers"] = [{"max": t.up_to, "input": t.input, "output": t.output} for t in model.tiers]
+    leaving = {
+        "retire_stage": model.retire_stage,
+        "retired_at": model.retired_at,
+        "successor_model": model.successor,
+    }
     names = {"chat": "chat_completions", "responses": "responses", "messages": "claude_api"}
     endpoints = {"embedding": "embeddings", "rerank": "rerank"}.get(model.kind) or ",".join(
         names[api] for api in model.apis
@@ -89,6 +96,7 @@ def _catalog_entry(model: EmbeddedModel) -> dict[str, Any]:
         "endpoints": endpoints,
         "max_output": model.max_output,
         "context_length": model.context_length,
+        **({name: value for name, value in leaving.items() if value} if model.retire_stage else {}),
     }
 
 
@@ -104,9 +112,9 @@ def _wanted(model: EmbeddedModel, query: Mapping[str, str]) -> bool:
     )
 
 
-def pricing(registry: Registry) -> Response:
-    """GET /api/pricing, New API's prices: ratios of 2 USD per million tokens, no context lengths, no capabilities."""
-    data = [_priced(model) for model in registry]
+def pricing(registry: Registry, groups: Mapping[str, float]) -> Response:
+    """GET /api/pricing, New API's prices: ratios of 2 USD per million tokens and of groups, no capabilities."""
+    data = [_priced(model, groups) for model in registry]
     data[0]["pricing_version"] = hashlib.sha256(
         b"embedded"
     ).hexdigest()  # an oddity of the real page: the first entry has it too
@@ -117,19 +125,19 @@ def pricing(registry: Registry) -> Response:
     return json_response(
         200,
         {
-            "auto_groups": ["default"],
+            "auto_groups": list(groups)[:1],
             "data": data,
-            "group_ratio": {"default": 1, "vip": 1},
+            "group_ratio": dict(groups),
             "pricing_version": hashlib.sha256(json.dumps(data).encode()).hexdigest()[:32],
             "success": True,
             "supported_endpoint": endpoints,
-            "usable_group": {"default": "默认分组", "vip": "vip分组"},
+            "usable_group": {name: f"{name}分组" for name in groups},
             "vendors": [{"id": 1, "name": "Embedded", "icon": "Embedded"}],
         },
     )
 
 
-def _priced(model: EmbeddedModel) -> dict[str, Any]:
+def _priced(model: EmbeddedModel, groups: Mapping[str, float]) -> dict[str, Any]:
     price, output, cached = model.price
     entry: dict[str, Any] = {
         "model_name": model.id,
@@ -142,7 +150,48 @@ def _priced(model: EmbeddedModel) -> dict[str, Any]:
     }
     if cached:
         entry["cache_ratio"] = cached / price
-    return {**entry, "enable_groups": ["default"], "supported_endpoint_types": _endpoint_types(model)}
+    if model.tiers:
+        # What the ratios say is a leftover; the expression rules: USD per million tokens, by the prompt's length.
+        entry |= {"billing_mode": "tiered_expr", "billing_expr": _expression(model), "model_ratio": 37.5}
+    return {**entry, "enable_groups": list(groups), "supported_endpoint_types": _endpoint_types(model)}
+
+
+def _expression(model: EmbeddedModel) -> str:
+    """Return the tiers as New API's expression; a single one has no condition."""
+    written = [f'tier("t{at}", p * {tier.input} + c * {tier.output})' for at, tier in enumerate(model.tiers)]
+    found = written.pop()
+    for tier, one in zip(reversed(model.tiers[:-1]), reversed(written), strict=True):
+        found = f"len <= {tier.up_to} ? {one} : {found}"
+    return found
+
+
+def available_models(registry: Registry, groups: Mapping[str, float]) -> Response:
+    """GET /api/available_model, one-hub's prices: USD per million tokens is the value times 2."""
+    data = {
+        model.id: {
+            "groups": list(groups),
+            "owned_by": model.owner,
+            "price": {
+                "model": model.id,
+                "type": "tokens",
+                "channel_type": 1,
+                "input": model.price[0] / 2,
+                "output": model.price[1] / 2,
+                "locked": False,
+            },
+        }
+        for model in registry
+    }
+    return json_response(200, {"data": data, "message": "", "success": True})
+
+
+def group_map(groups: Mapping[str, float]) -> Response:
+    """GET /api/user_group_map, one-hub's groups with their ratios."""
+    data = {
+        name: {"id": at, "symbol": name, "name": name, "ratio": ratio, "public": True, "enable": True}
+        for at, (name, ratio) in enumerate(groups.items(), 1)
+    }
+    return json_response(200, {"data": data, "message": "", "success": True})
 
 
 def subscription(account: Account) -> Response:

@@ -85,6 +85,8 @@ class EmbeddedHub:
         rate_limit: Calls a minute for each key; the next are answered 429 with an empty body.
         pings: Whether ``: PING`` comments stand between the events of every stream.
         pace: Seconds between the events of every stream (0: as fast as they go).
+        groups: the groups of prices with their ratios, by default `default` and `vip`, both 1.
+        group: the group that keys are billed with.
         host, port: Where to listen; port 0 is any free one.
 
     Example:
@@ -104,6 +106,8 @@ class EmbeddedHub:
         rate_limit: int | None = None,
         pings: bool = False,
         pace: float = 0.0,
+        groups: Mapping[str, float] | None = None,
+        group: str = "default",
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -116,7 +120,10 @@ class EmbeddedHub:
         self.accounts = Accounts(keys, balance=balance, rate_limit=rate_limit)
         self.faults = FaultQueue()
         self.models = Registry.of(models)
-        self._app = HubApp(DIALECTS[dialect], self.models, self.accounts, self.faults, Settings(pings, pace))
+        settings = Settings(pings, pace, dict(groups), group) if groups else Settings(pings, pace, group=group)
+        if group not in settings.groups:
+            raise ValueError(f"no group {group!r}; there are: {', '.join(settings.groups)}")
+        self._app = HubApp(DIALECTS[dialect], self.models, self.accounts, self.faults, settings)
         self._host, self._port = host, port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None

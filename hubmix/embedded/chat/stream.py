@@ -60,6 +60,8 @@ class ChatOutgoing(Outgoing):
 
     def broken_off(self, sent: int, *, after_error: bool = False) -> list[Step]:
         """Return the end that the hub invents."""
+        if self.call.dialect.cut_line and not after_error:
+            return [f"data: {self.call.dialect.cut_line}\n\n".encode()]
         if not self.call.dialect.counts_usage:
             return [DONE]
         nothing = {"id": "", "created": 0, "model": "", "system_fingerprint": ""}
@@ -74,7 +76,8 @@ class ChatOutgoing(Outgoing):
             return [json.dumps(body, ensure_ascii=False).encode()]
         if fault.style == "data" and fault.polite and self.call.dialect.name == "one-api":
             return [DONE]
-        tail = self.broken_off(sent, after_error=True) if fault.polite else []
+        ends = fault.polite and not self.call.dialect.cut_line
+        tail = self.broken_off(sent, after_error=True) if ends else []
         return [frame(body, "error" if fault.style == "event" else None), *tail]
 
     def change(self, fault: Fault) -> list[Step] | None:

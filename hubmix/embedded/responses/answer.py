@@ -76,6 +76,11 @@ class ResponsesOutgoing(Outgoing):
         numbered = [_numbered(event, at) for at, event in enumerate([*events, self.last])]
         super().__init__(call, numbered[:-1], numbered[-1:], body)
 
+    def broken_off(self, sent: int) -> list[Step]:
+        """Return one-hub's bare line; other hubs just close."""
+        line = self.call.dialect.cut_line
+        return [line.encode()] if line else []
+
     def error(self, fault: Fault, sent: int) -> list[Step]:
         """Return an error event: flat, nested, without a type, or as a failed response."""
         body = error_object(fault)
