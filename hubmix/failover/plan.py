@@ -95,7 +95,7 @@ class Plan:
     chosen: str | None = None
     discover: bool = False
     on_attempt: Callable[[Attempt], None] | None = None
-    breakers: BreakerRegistry = field(default_factory=lambda: REGISTRY)
+    breakers: BreakerRegistry = REGISTRY
     clock: Clock = SYSTEM_CLOCK
 
     def classify(self, route: Route, evidence: Evidence) -> Failure:

@@ -37,15 +37,11 @@ class Send:
     """Send one request over this route, within these limits."""
 
     candidate: Candidate
+    route: Route
     limits: Limits
     permit: Permit
     started: float
     waited_ms: float
-
-    @property
-    def route(self) -> Route:
-        """Where it goes."""
-        return self.candidate.route
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,8 @@ class FailoverRun:
         self.plan = plan
         requested = plan.payload.get("model") or plan.routes[0].model
         self.trace = Trace(str(requested), chosen=plan.chosen)
+        self.served = plan.routes[0]
+        """The route that answered; until one has, the first."""
         self._answered: Send | None = None
         self._candidates = Candidates(plan)
         self._began = self._ended = plan.clock.monotonic()  # the call; its last attempt
@@ -142,7 +140,7 @@ class FailoverRun:
         )
         started = plan.clock.monotonic()
         permit = self._candidates.enter(candidate)
-        return Send(candidate, limits, permit, started, _milliseconds(started - self._ended))
+        return Send(candidate, candidate.route, limits, permit, started, _milliseconds(started - self._ended))
 
     def _names(self, *candidates: Candidate) -> list[str]:
         several = len({candidate.route.hub.name for candidate in candidates}) > 1
@@ -161,7 +159,7 @@ class FailoverRun:
         MEASUREMENTS.answered(measured_as(step.route, streaming=plan.streaming), seconds)
         latency = _milliseconds(seconds)
         self.trace.served = step.route.model
-        self._answered = step
+        self.served, self._answered = step.route, step
         self.trace.attempts.append(
             self._attempt(
                 step.route,
@@ -237,15 +235,10 @@ class FailoverRun:
         """
         if self._kept is not None and self._fatal is None:
             step, value = self._kept
-            self.trace.served, self._answered = step.route.model, step
+            self.trace.served, self.served, self._answered = step.route.model, step.route, step
             logger.warning("The answer of the model %r is empty; nothing better could be had.", step.route.model)
             return value
         raise self._error()
-
-    @property
-    def served(self) -> Route:
-        """The route that answered."""
-        return self._step().route
 
     def produced(self, tokens: int) -> None:
         """Measure the output tokens of the answer, which is whole now."""

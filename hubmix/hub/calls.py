@@ -167,7 +167,7 @@ class Calls:
     def _complete(self, reply: Any, run: FailoverRun, charging: Charging) -> Any:
         route = run.served
         hub = _hub_of(route)
-        cost = hub.catalog.cached.cost(route.model, reply.usage)  # a price by the call needs no usage
+        cost = hub.known.cost(route.model, reply.usage)  # a price by the call needs no usage
         if isinstance(reply, Reply):
             reply.trace, reply.served, reply.cost = run.trace, route.model, cost
         spending.record(hub.spending_key, route.model, reply.usage, cost)

@@ -148,7 +148,7 @@ class Hub:
     @property
     def base_url(self) -> str:
         """The base URL, ending in its path (``/v1``)."""
-        return self._connection.base_url
+        return self._connection.endpoint.base_url
 
     @property
     def endpoint(self) -> Endpoint:

@@ -50,6 +50,7 @@ class ConnectedHub:
     def __init__(self, connection: Connection, catalog: ModelCatalog, budgets: tuple[Budget, ...] = ()) -> None:
         self.connection = connection
         self.catalog = catalog
+        self.known = catalog.cached
         self.budgets = budgets
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
 
@@ -86,7 +87,7 @@ class ConnectedHub:
 
     def missing_capability(self, model: str, requirements: Requirements) -> str | None:
         """Return what the catalog says the model cannot do; None if it can or if that is unknown."""
-        info = self.catalog.cached.find(model)
+        info = self.known.find(model)
         if info is None:
             return None
         asked = (
@@ -107,17 +108,17 @@ class ConnectedHub:
 
     def window(self, model: str) -> int | None:
         """Return the context window in tokens; None if it is unknown."""
-        info = self.catalog.cached.find(model)
+        info = self.known.find(model)
         return None if info is None else info.context_window
 
     def is_free(self, model: str) -> bool:
         """Return whether the catalog prices the model at 0."""
-        info = self.catalog.cached.find(model)
+        info = self.known.find(model)
         return info is not None and info.free is True
 
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""
-        return self.catalog.cached.suggest(model)
+        return self.known.suggest(model)
 
     def discover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
         """Return the nearest models. Waits for the catalog for at most `timeout` seconds."""
@@ -146,9 +147,10 @@ class ConnectedHub:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         if not api.other_models:
             options = replace(options, fallbacks=())
-        routes, chosen = preferred(
-            self._routes(api, model, options), options.prefer, self._price_of(payload, options), streaming=streaming
-        )
+        routes, chosen = self._routes(api, model, options), None
+        if options.prefer != "order":
+            price = self._price_of(payload, options)
+            routes, chosen = preferred(routes, options.prefer, price, streaming=streaming)
         return Plan(
             routes,
             payload,
@@ -179,7 +181,7 @@ class ConnectedHub:
         return self._models(model, options)
 
     def _is_to_discover(self, model: str, options: CallOptions) -> bool:
-        return options.fallbacks == "auto" and self.catalog.cached.find(model) is None
+        return options.fallbacks == "auto" and self.known.find(model) is None
 
     def _models(self, model: str, options: CallOptions) -> list[str]:
         if options.fallbacks == "auto":
@@ -195,7 +197,7 @@ class ConnectedHub:
     def request(self, route: Route, payload: Payload, options: CallOptions, *, stream: bool = False) -> Request:
         """Return the request for one route of a call."""
         preset = self.connection.endpoint.preset
-        model_id = self.catalog.cached.id(route.model)
+        model_id = self.known.id(route.model)
         body_options = BodyOptions(
             route.model, model_id, preset.reasoning_replay, options.extra_body, stream, self.name
         )
@@ -203,9 +205,10 @@ class ConnectedHub:
         if route.model in self._no_stream_options:
             body.pop("stream_options", None)
         asked = {**payload, **options.extra_body} if options.extra_body else payload
-        own = self.connection.headers_for(route.api)
+        own = self.connection.headers_for(route.api) if route.api.headers or route.api.key_header else None
         headers = {**own, **(options.headers or {})} if own else options.headers
-        return Request(f"{route.base_url}/{route.api.path}", body, Reading(route.api, asked), headers)
+        base_url = route.mirror or self.connection.endpoint.base_url
+        return Request(f"{base_url}/{route.api.path}", body, Reading(route.api, asked), headers)
 
     def amend(self, evidence: Evidence, route: Route, body: Mapping[str, Any]) -> Evidence:
         """If the vendor refused `stream_options`, leave it out from now on and have the same route asked once more."""
@@ -217,15 +220,13 @@ class ConnectedHub:
 
     def client(self, limits: Limits) -> Any:
         """Return the SDK's client for one attempt, once the rate limit allows it."""
-        limiter = self.connection.limiter()
-        if limiter is not None:
+        if self.connection.rate_limit is not None and (limiter := self.connection.limiter()) is not None:
             limiter.acquire(_left(limits))
-        return self.connection.pool.sync()
+        return self.connection.client()
 
     async def aclient(self, limits: Limits) -> Any:
         """`client`, for asyncio."""
-        limiter = self.connection.limiter()
-        if limiter is not None:
+        if self.connection.rate_limit is not None and (limiter := self.connection.limiter()) is not None:
             await limiter.aacquire(_left(limits))
         return await self.connection.pool.current()
 

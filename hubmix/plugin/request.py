@@ -188,7 +188,7 @@ def _options(
         timeout=read_seconds(_choose("timeout", call, own)),
         total_timeout=_choose("total_timeout", call, own),
         headers=call.get("headers"),
-        extra_body=joined_body(extra_body, call.get("extra_body")),
+        extra_body=joined_body(extra_body, call["extra_body"]) if call.get("extra_body") else extra_body,
         api=_choose("api", call, own) or "auto",
         budget=_choose("budget", call, own),
         prefer=_choose("prefer", call, own) or "order",

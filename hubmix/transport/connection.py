@@ -12,6 +12,8 @@ from pydantic import SecretStr
 from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing_key
 
 if TYPE_CHECKING:
+    import openai
+
     from hubmix.transport.clients import ClientPool
     from hubmix.transport.rate_limit import Limiter, RateLimiter, SharedRateLimit
     from hubmix.wire.api import Api
@@ -127,6 +129,10 @@ class Connection:
                         query=self._query,
                     )
         return self._pool
+
+    def client(self) -> openai.OpenAI:
+        """Return the SDK's client for sync calls."""
+        return self.pool.sync()
 
     def limiter(self) -> Limiter | None:
         """What every attempt asks for its turn, or None where there is no limit."""

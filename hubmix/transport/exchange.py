@@ -72,8 +72,10 @@ class Attempt:
 
     def http_timeout(self) -> Any:
         """The HTTP library's timeouts up to the head of the answer."""
-        left = self.deadline.left(self.started)
-        upload = self.limits.answer(self.started, stream=False).left(self.started)
+        left = max(self.deadline.at - self.started, 0.001)
+        upload = left
+        if self.stream and self.limits.first_token is not None:  # a long request takes its time before any word
+            upload = self.limits.answer(self.started, stream=False).left(self.started)
         # Less than the wait for the answer, so that a hub that cannot be reached is told apart from a silent one.
         connect = min(CONNECT_TIMEOUT, 0.8 * left)
         return http().Timeout(connect=connect, read=left, write=upload, pool=connect)
@@ -91,7 +93,7 @@ class Attempt:
             evidence = self.late(evidence)
         elif evidence.cause in ("connect_timeout", "pool_timeout"):
             # A limit that the caller made short, or that this process noticed late, was not the hub's doing.
-            limit = min(CONNECT_TIMEOUT, 0.8 * self.deadline.left(self.started))
+            limit = self.http_timeout().connect
             waited = monotonic() - self.started
             # A full pool has words of its own, and never counts.
             short = limit < CONNECT_TIMEOUT and evidence.cause == "connect_timeout"

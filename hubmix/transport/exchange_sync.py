@@ -78,7 +78,7 @@ def read_bytes(answer: Answer, attempt: Attempt) -> bytes:
     """
     response, parts = answer.response, []
     began, end = monotonic(), attempt.deadline.at
-    set_read_timeout(response, attempt.deadline.left(began))
+    set_read_timeout(response, max(end - began, 0.001))
     watch: Watch | None = None
     try:
         for piece in response.iter_bytes():
