@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hubmix._text import one_line, visible
 from hubmix.cli import screen
 from hubmix.cli.attachments import content_of
 from hubmix.cli.chat import piped_input
@@ -129,8 +130,8 @@ def _side_by_side(results: Sequence[Compared]) -> RenderableType:
 
     panels = [
         Panel(
-            Text(text_of(result) or "(empty)", style="" if result.timed else "red"),
-            title=Text(result.model),
+            Text(visible(text_of(result)) or "(empty)", style="" if result.timed else "red"),
+            title=Text(one_line(result.model)),
             border_style="green" if result.timed else "red",
         )
         for result in results

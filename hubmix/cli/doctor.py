@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hubmix._text import one_line
 from hubmix.cli import screen
 from hubmix.cli.checks import Check, Outcome, Surroundings, examine
 from hubmix.cli.connection import CHAT_MODEL, BaseUrl, HubName, Json, connect
@@ -57,11 +58,12 @@ def doctor(
 
 def _show(check: Check) -> None:
     mark, style = _MARKS[check.outcome]
-    text = f"{mark:<8}{check.name:<12}{check.found}"
+    found = one_line(check.found)
+    text = f"{mark:<8}{check.name:<12}{found}"
     if screen.on_terminal(sys.stdout):
         from rich.text import Text
 
-        screen.show(Text.assemble((f"{mark:<8}", f"bold {style}"), (f"{check.name:<12}", "bold"), check.found))
+        screen.show(Text.assemble((f"{mark:<8}", f"bold {style}"), (f"{check.name:<12}", "bold"), found))
     else:
         screen.line(text)
     if check.advice:

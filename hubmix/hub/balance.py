@@ -14,7 +14,7 @@ from hubmix.catalog.cells import number, tidy
 from hubmix.failover.classify import classify
 from hubmix.failover.report import to_exception
 from hubmix.presets import Dialect
-from hubmix.transport.answer import page_evidence
+from hubmix.transport.evidence import page_evidence
 from hubmix.transport.get import Ask, Conversation, Fetched, Fetcher, aconverse, converse
 
 UNLIMITED_NOTE = "unlimited key; the account's balance is not visible"

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hubmix._compat import http
-from hubmix._text import one_line, redact, redact_value
+from hubmix._text import redact, redact_value
 from hubmix.failover.evidence import Evidence
 from hubmix.transport.events import EventDecoder
-from hubmix.wire.error_body import decode_error_body, find_request_id, holds_error, plain_text, read_error_body
+from hubmix.transport.evidence import error_evidence, evidence_headers, secrets_of, shown
+from hubmix.wire.error_body import find_request_id, holds_error, plain_text
 from hubmix.wire.values import AnswerError
-
-_EVIDENCE_HEADERS = ("retry-after-ms", "retry-after", "x-should-retry", "content-type", "date")
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class Answer:
             status=self.status,
             message=message,
             headers=evidence_headers(self.headers),
-            request_id=_shown(self.request_id, secrets_of(self.response)),
+            request_id=shown(self.request_id, secrets_of(self.response)),
             **more,
         )
 
@@ -66,12 +64,7 @@ class Answer:
 
     def error_evidence(self, body: Any, phase: str) -> Evidence:
         """Evidence from an error object that came under status 200."""
-        return _error_evidence("error_body", phase, self.status, self.headers, body, secrets_of(self.response))
-
-
-def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The few headers that a decision may rest on."""
-    return {name: headers[name] for name in _EVIDENCE_HEADERS if name in headers}
+        return error_evidence("error_body", phase, self.status, self.headers, body, secrets_of(self.response))
 
 
 def decode(answer: Answer, body: bytes) -> Any:
@@ -196,128 +189,6 @@ class Events:
             if isinstance(found, dict) and found.get("error"):
                 return found
         return None
-
-
-def status_evidence(response: Any) -> Evidence:
-    """Evidence from an HTTP error status; the body has been read."""
-    content, secrets = response.content, secrets_of(response)
-    return _error_evidence("status", "body", response.status_code, response.headers, content, secrets)
-
-
-def page_evidence(status: int, headers: Mapping[str, str], body: bytes) -> Evidence:
-    """Evidence from the error status of a page, whose keys have been taken out."""
-    return _error_evidence("status", "body", status, headers, body, ())
-
-
-def _error_evidence(
-    cause: str, phase: str, status: int, headers: Mapping[str, str], body: Any, secrets: Collection[str]
-) -> Evidence:
-    decoded = redact_value(decode_error_body(body), secrets)
-    words = read_error_body(decoded)
-    message = words["message"] or ""
-    return Evidence(
-        cause=cause,
-        phase=phase,
-        status=status,
-        code=_shown(words["code"]),
-        type=_shown(words["type"]),
-        param=_shown(words["param"]),
-        message=message,
-        headers=evidence_headers(headers),
-        request_id=_shown(find_request_id(headers, message), secrets),
-        empty_body=isinstance(body, bytes) and not body.strip(),
-        body=decoded or None,
-    )
-
-
-def secrets_of(response: Any) -> tuple[str, ...]:
-    """Return the keys that the request of a response carried: a hub may repeat one in its error."""
-    try:
-        headers = response.request.headers
-    except (AttributeError, RuntimeError):  # a response that was made by hand has no request
-        return ()
-    values = (headers.get(name, "").removeprefix("Bearer ").strip() for name in _KEY_HEADERS)
-    return tuple(value for value in values if len(value) >= _SHORTEST_KEY)
-
-
-_KEY_HEADERS = ("authorization", "x-api-key", "api-key")
-_SHORTEST_KEY = 6  # characters; taking out a shorter one would spoil ordinary words
-
-
-def _shown(text: str | None, secrets: Collection[str] = ()) -> str | None:
-    """Return a code, type or request ID as one visible line of at most 200 characters."""
-    return text and one_line(redact(text, secrets))[:200]
-
-
-def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
-    """Evidence from an exception of the SDK or of the HTTP library, or None if it is none of theirs.
-
-    Args:
-        error: What was raised.
-        phase: Where the attempt had got to: ``open`` before any header, ``body`` after.
-    """
-    import openai
-
-    if isinstance(error, openai.APIStatusError):
-        return status_evidence(error.response)
-    lost = isinstance(error, openai.APIConnectionError)
-    cause = (error.__cause__ or error) if lost else error
-    library = http()
-    if not lost and not isinstance(cause, transport_errors()):
-        return None
-    name = type(cause).__name__
-    if name in ("ConnectTimeout", "PoolTimeout"):
-        word = "connect_timeout" if name == "ConnectTimeout" else "pool_timeout"
-        return Evidence(cause=word, phase="connect", message=_words(cause))
-    if isinstance(cause, library.TimeoutException) or "Timeout" in name:
-        return Evidence(cause="read_timeout", phase=phase, message=_words(cause))
-    if name == "DecodingError":
-        return Evidence(cause="undecodable", phase=phase, message=_words(cause))
-    if name == "ProxyError":
-        return Evidence(cause="proxy", phase="connect", message=_words(cause), own=True)
-    if phase == "open" and (name in ("ConnectError", "UnsupportedProtocol") or not isinstance(cause, _http_errors())):
-        return Evidence(cause=_connect_cause(cause), phase="connect", message=_words(cause))
-    return Evidence(cause="reset" if phase == "open" else "cut", phase=phase, message=_words(cause))
-
-
-def transport_errors() -> tuple[type[Exception], ...]:
-    """Return what a connection can fail with: the HTTP libraries' errors, and those of a transport of the user's."""
-    return (*_http_errors(), OSError)
-
-
-def _http_errors() -> tuple[type[Exception], ...]:
-    """The request errors of every HTTP library that may be in play: the SDK's, and that of a client of the user's."""
-    import sys
-
-    found = [http().RequestError]
-    for name in ("httpx", "httpx2"):
-        module = sys.modules.get(name)
-        if module is not None and module.RequestError not in found:
-            found.append(module.RequestError)
-    return tuple(found)
-
-
-def _connect_cause(error: BaseException) -> str:
-    import socket
-    import ssl
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, socket.gaierror):
-            return "dns"
-        if isinstance(seen, ssl.SSLError):
-            return "tls"
-        seen = seen.__cause__ or seen.__context__
-    text = str(error).lower()
-    if "name or service" in text or "nodename" in text or "getaddrinfo" in text or "name resolution" in text:
-        return "dns"
-    if isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
-        return "reset"
-    return "tls" if "ssl" in text or "certificate" in text else "refused"
-
-
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
 
 
 def monotonic() -> float:

@@ -15,7 +15,8 @@ from hubmix._compat import http
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import CONNECT_TIMEOUT, Deadline, Limits
 from hubmix.failover.plan import AttemptFailed
-from hubmix.transport.answer import Answer, failure_evidence, monotonic
+from hubmix.transport.answer import Answer, monotonic
+from hubmix.transport.evidence import failure_evidence
 from hubmix.wire import Delta
 from hubmix.wire.api import Reading
 from hubmix.wire.checks import unsendable
@@ -84,10 +85,7 @@ class Attempt:
         """What a failure before the head of the answer means; None if it is a fault of the program."""
         evidence = failure_evidence(error, "open")
         if evidence is None:
-            problem = unsendable(error, body)
-            if problem is not None or not isinstance(error, ValueError):
-                return problem
-            evidence = Evidence("refused", "connect", message=str(error))  # of a transport of the user's
+            return unsendable(error, body)
         # A connection that breaks when the time is over was ended by it, or came too late anyway.
         if evidence.cause == "read_timeout" or (evidence.phase == "open" and self.deadline.passed(monotonic())):
             evidence = self.late(evidence)

@@ -14,8 +14,9 @@ from hubmix._compat import http
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
-from hubmix.transport.answer import Answer, monotonic, transport_errors
+from hubmix.transport.answer import Answer, monotonic
 from hubmix.transport.closing import Owned, release_in_loop
+from hubmix.transport.evidence import transport_errors
 from hubmix.transport.exchange import (
     DRAIN,
     Attempt,

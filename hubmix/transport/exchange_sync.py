@@ -9,10 +9,11 @@ from typing import Any
 from hubmix._compat import http
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
-from hubmix.transport.answer import Answer, monotonic, transport_errors
+from hubmix.transport.answer import Answer, monotonic
 from hubmix.transport.bounded import reading_until
 from hubmix.transport.closing import release_elsewhere
 from hubmix.transport.deadlines import WATCHDOG, Watch, socket_shutdown
+from hubmix.transport.evidence import transport_errors
 from hubmix.transport.exchange import (
     DRAIN,
     Attempt,

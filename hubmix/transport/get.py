@@ -12,8 +12,9 @@ from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.report import to_exception
-from hubmix.transport.answer import failure_evidence, monotonic, secrets_of
+from hubmix.transport.answer import monotonic
 from hubmix.transport.bounded import reading_until, waiting_for
+from hubmix.transport.evidence import failure_evidence, secrets_of
 
 if TYPE_CHECKING:
     from hubmix.transport.connection import Connection
@@ -143,7 +144,7 @@ class Pages:
                 return _fetched(self._connection.pool.sync().get(url, **options))
         except openai.APIStatusError as error:
             return _fetched(error.response)
-        except openai.APIConnectionError as error:
+        except Exception as error:  # noqa: BLE001 - `_unreachable` raises what no transport raised
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
 
@@ -166,7 +167,7 @@ class Pages:
             unreachable = self._silent(timeout)
         except openai.APIStatusError as error:
             return _fetched(error.response)
-        except openai.APIConnectionError as error:
+        except Exception as error:  # noqa: BLE001 - `_unreachable` raises what no transport raised
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
 

@@ -14,7 +14,8 @@ from hubmix._compat import http
 from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.report import to_exception
-from hubmix.transport.answer import Answer, UnreadableBodyError, decode, status_evidence
+from hubmix.transport.answer import Answer, UnreadableBodyError, decode
+from hubmix.transport.evidence import status_evidence
 from hubmix.wire import AnswerError, read_reply
 from tests.cassettes.format import Interaction, load
 from tests.gateway.table import KINDS, Case, Expected, table

@@ -1,0 +1,155 @@
+"""Evidence of a failed attempt, from an HTTP status, an error object or an exception. Keys are taken out here."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+from collections.abc import Collection, Mapping
+from traceback import walk_tb
+from typing import Any
+
+from hubmix._compat import http
+from hubmix._text import one_line, redact, redact_value
+from hubmix.failover.evidence import Evidence
+from hubmix.wire.error_body import decode_error_body, find_request_id, read_error_body
+
+_EVIDENCE_HEADERS = ("retry-after-ms", "retry-after", "x-should-retry", "content-type", "date")
+
+
+def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The few headers that a decision may rest on."""
+    return {name: headers[name] for name in _EVIDENCE_HEADERS if name in headers}
+
+
+def status_evidence(response: Any) -> Evidence:
+    """Evidence from an HTTP error status; the body has been read."""
+    content, secrets = response.content, secrets_of(response)
+    return error_evidence("status", "body", response.status_code, response.headers, content, secrets)
+
+
+def page_evidence(status: int, headers: Mapping[str, str], body: bytes) -> Evidence:
+    """Evidence from the error status of a page, whose keys have been taken out."""
+    return error_evidence("status", "body", status, headers, body, ())
+
+
+def error_evidence(
+    cause: str, phase: str, status: int, headers: Mapping[str, str], body: Any, secrets: Collection[str]
+) -> Evidence:
+    decoded = redact_value(decode_error_body(body), secrets)
+    words = read_error_body(decoded)
+    message = words["message"] or ""
+    return Evidence(
+        cause=cause,
+        phase=phase,
+        status=status,
+        code=shown(words["code"]),
+        type=shown(words["type"]),
+        param=shown(words["param"]),
+        message=message,
+        headers=evidence_headers(headers),
+        request_id=shown(find_request_id(headers, message), secrets),
+        empty_body=isinstance(body, bytes) and not body.strip(),
+        body=decoded or None,
+    )
+
+
+def secrets_of(response: Any) -> tuple[str, ...]:
+    """Return the keys that the request of a response carried: a hub may repeat one in its error."""
+    try:
+        headers = response.request.headers
+    except (AttributeError, RuntimeError):  # a response that was made by hand has no request
+        return ()
+    values = (headers.get(name, "").removeprefix("Bearer ").strip() for name in _KEY_HEADERS)
+    return tuple(value for value in values if len(value) >= _SHORTEST_KEY)
+
+
+_KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+_SHORTEST_KEY = 6  # characters; taking out a shorter one would spoil ordinary words
+
+
+def shown(text: str | None, secrets: Collection[str] = ()) -> str | None:
+    """Return a code, type or request ID as one visible line of at most 200 characters."""
+    return text and one_line(redact(text, secrets))[:200]
+
+
+def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
+    """Evidence from an exception of the SDK or of the HTTP library, or None if it is none of theirs.
+
+    Args:
+        error: What was raised.
+        phase: Where the attempt had got to: ``open`` before any header, ``body`` after.
+    """
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return status_evidence(error.response)
+    wrapped = isinstance(error, openai.APIConnectionError)
+    cause = error.__cause__ if wrapped else error
+    if cause is None or not (wrapped or _is_of_transport(cause, phase)):
+        return None
+    message = redact(_words(cause))
+    name = type(cause).__name__
+    if name in ("ConnectTimeout", "PoolTimeout"):
+        word = "connect_timeout" if name == "ConnectTimeout" else "pool_timeout"
+        return Evidence(cause=word, phase="connect", message=message)
+    if "Timeout" in name or isinstance(cause, http().TimeoutException):
+        return Evidence(cause="read_timeout", phase=phase, message=message)
+    if name == "DecodingError":
+        return Evidence(cause="undecodable", phase=phase, message=message)
+    if name == "ProxyError":
+        return Evidence(cause="proxy", phase="connect", message=message, own=True)
+    if phase == "open" and (name in _NO_CONNECTION or isinstance(cause, (ssl.SSLError, socket.gaierror))):
+        return Evidence(cause=_connect_cause(cause), phase="connect", message=message)
+    return Evidence(cause="reset" if phase == "open" else "cut", phase=phase, message=message)
+
+
+_NO_CONNECTION = ("ConnectError", "UnsupportedProtocol", "ConnectionRefusedError")
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that reading a body may raise: of every HTTP library in use, and of the sockets below."""
+    return (*_request_errors(), OSError)
+
+
+def _request_errors() -> tuple[type[Exception], ...]:
+    found = [http().RequestError]
+    for name in ("httpx", "httpx2"):
+        module = sys.modules.get(name)
+        if module is not None and module.RequestError not in found:
+            found.append(module.RequestError)
+    return tuple(found)
+
+
+def _is_of_transport(error: BaseException, phase: str) -> bool:
+    """Return whether an error came from the HTTP client or a transport of the user's, which may raise any type.
+
+    Before the headers, only what comes out of the client's `send` is: the SDK also calls a key function of the user's.
+    """
+    if isinstance(error, _request_errors()):
+        return True
+    if phase != "open":
+        return isinstance(error, OSError)
+    frames = (frame for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "send")
+    return any(frame.f_globals.get("__name__", "").startswith("httpx") for frame in frames)
+
+
+def _connect_cause(error: BaseException) -> str:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, socket.gaierror):
+            return "dns"
+        if isinstance(seen, ssl.SSLError):
+            return "tls"
+        seen = seen.__cause__ or seen.__context__
+    text = str(error).lower()
+    if "name or service" in text or "nodename" in text or "getaddrinfo" in text or "name resolution" in text:
+        return "dns"
+    return "tls" if "ssl" in text or "certificate" in text else "refused"
+
+
+def _words(error: BaseException) -> str:
+    # The words of a transport's own error say nothing without its name.
+    name = type(error).__name__
+    said = str(error)
+    return said if said and isinstance(error, http().RequestError) else f"{name}: {said}" if said else name
