@@ -34,6 +34,10 @@ _GO_DIAL = re.compile(r"\b(dial|read|write) (tcp|udp)[46]? \S+?(->\S+?)?(?=: |\s
 _GO_LOOKUP = re.compile(r"\blookup \S+( on \S+?)?(?=: |\s|$)")
 
 
+SHORTEST_SECRET = 6
+"""Characters of a key that is taken out wherever it stands; a shorter one would spoil ordinary words."""
+
+
 def redact(text: str, secrets: Collection[str] = ()) -> str:
     """Return `text` without keys, credentials, query strings and the vendor's address.
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside the file alone
     sys.path.insert(0, str(ROOT))
 
+from hubmix.errors import Scope  # noqa: E402 - after the path is set
 from hubmix.failover.evidence import Failure, Recovery  # noqa: E402 - after the path is set
 from hubmix.failover.table import TABLE  # noqa: E402
 from hubmix.plugin.document import parameters_of  # noqa: E402
@@ -60,24 +61,38 @@ def render_table() -> str:
 
 
 def _action_in_words(means: Failure) -> str:
-    if means.action is Recovery.FAIL and means.keeps_answer and not means.opt_in:
-        return "return it, with a warning"
     if means.action is Recovery.FAIL:
-        if means.free_models_only:
-            return "FAIL; NEXT only to a model the catalog prices at 0"
-        return "FAIL; NEXT only if the user opted in" if means.opt_in else "FAIL"
-    if means.action is Recovery.NEXT:
-        if means.larger_window_only:
-            return "NEXT, only to candidates whose window is larger or unknown; else FAIL"
-        return "NEXT at once while one is healthy; else wait and RETRY" if means.waits else "NEXT, no retry"
+        return _fail_in_words(means)
     if means.amended:
         return "RETRY at once without it"
-    if means.throttled and means.never_next:
-        return "wait, RETRY the same model; never NEXT"
-    retry = "RETRY once" if means.retries == 1 else "RETRY"
-    if means.never_next:
-        return f"{retry} with backoff, then the hub's mirror base URL, else FAIL"
+    if means.action is Recovery.NEXT:
+        return _next_in_words(means)
+    retry = "wait, RETRY the same model" if means.throttled else "RETRY once" if means.retries == 1 else "RETRY"
+    if means.scope is not Scope.MODEL:
+        return f"another {_PLACE[means.scope]}; else {retry}" if means.scope else retry
     return f"{retry}, then NEXT" + ("; with nowhere to go it is returned, with a warning" if means.keeps_answer else "")
+
+
+_PLACE = {Scope.ACCOUNT: "account", Scope.ENDPOINT: "mirror or hub"}
+
+
+def _fail_in_words(means: Failure) -> str:
+    if means.scope in _PLACE:
+        free = ", or a model the catalog prices at 0" if means.free_models_only else ""
+        return f"another {_PLACE[means.scope]}{free}; else FAIL"
+    if means.keeps_answer and not means.opt_in:
+        return "return it, with a warning"
+    return "FAIL; NEXT only if the user opted in" if means.opt_in else "FAIL"
+
+
+def _next_in_words(means: Failure) -> str:
+    if means.larger_window_only:
+        return "NEXT, only to candidates whose window is larger or unknown; else FAIL"
+    if means.ask_one_more:
+        return "NEXT once; a second refusal: FAIL"
+    if means.other_api:
+        return "the same model over another API, then NEXT"
+    return "NEXT at once while one is healthy; else wait and RETRY" if means.waits else "NEXT, no retry"
 
 
 def failover_table() -> str:

@@ -116,6 +116,10 @@ class CatalogCache:
         """The user's own facts alone, as a list."""
         return self._merged({}, _NEVER, {})
 
+    def is_old(self, snapshot: Snapshot) -> bool:
+        """Return whether a list is due for a refresh."""
+        return is_stale(snapshot, self.settings.clock())
+
     def info(self) -> CatalogInfo:
         """Return where the list came from and how old it is."""
         held, path = self._load(), self._disk.path

@@ -347,6 +347,13 @@ class CachedModels:
         """
         return self._cache.cached(disk=disk).find(model)
 
+    def lists(self, model: str) -> bool | None:
+        """Return whether the hub's list has the model; None if no list is known, or it is old or has gaps."""
+        snapshot = self._cache.cached()
+        if snapshot.index.match(model).choices:
+            return True
+        return False if snapshot.documents and not snapshot.partial and not self._cache.is_old(snapshot) else None
+
     def id(self, model: str) -> str:
         """Return the id that a call sends for `model`; an unknown or ambiguous one passes through unchanged."""
         return self._cache.cached().index.match(model).only or model

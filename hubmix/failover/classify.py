@@ -9,6 +9,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from hubmix.errors import Scope
 from hubmix.failover import failures
 from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.table import TABLE
@@ -96,7 +97,8 @@ def _with_headers(failure: Failure, evidence: Evidence, now: float | None) -> Fa
         retry_after = _retry_after_in_words(evidence.message)
     action = failure.action
     # The vendor's SDK convention: "false" says that the same request will fail again.
-    if action is Recovery.RETRY and not failure.never_next and evidence.headers.get("x-should-retry") == "false":
+    of_model = failure.scope is Scope.MODEL
+    if action is Recovery.RETRY and of_model and evidence.headers.get("x-should-retry") == "false":
         action = Recovery.NEXT
     if retry_after is None and action is failure.action:
         return failure

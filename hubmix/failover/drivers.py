@@ -46,6 +46,8 @@ def run_sync(plan: Plan, send: Callable[[Route, Limits], T]) -> tuple[T, Failove
         except BaseException:  # also Ctrl-C in a hook of the user: an unreturned permit would block its breaker's probe
             run.abandoned(step)
             raise
+    for hub, seconds in run.wants_lists():
+        hub.learn_models(seconds)
     return run.finish(), run
 
 
@@ -70,4 +72,6 @@ async def run_async(plan: Plan, send: Callable[[Route, Limits], Awaitable[T]]) -
         except BaseException:  # also Ctrl-C in a hook of the user: an unreturned permit would block its breaker's probe
             run.abandoned(step)
             raise
+    for hub, seconds in run.wants_lists():
+        await hub.alearn_models(seconds)
     return run.finish(), run

@@ -128,7 +128,6 @@ class Failure:
         hint: what to do next.
         retry_after: seconds that the hub asked to wait, or None.
         retries: at most so many retries of the same model, whatever the policy allows; None leaves it to the policy.
-        never_next: after the retries comes FAIL, for another model of the same account would fail alike.
         waits: ask another model at once while one is healthy; otherwise wait and ask the same one again.
         larger_window_only: NEXT goes only to models whose context window is larger or unknown.
         free_models_only: NEXT goes only to models that the catalog prices at 0.
@@ -154,7 +153,6 @@ class Failure:
     hint: str = "Try again."
     retry_after: float | None = None
     retries: int | None = None
-    never_next: bool = False
     waits: bool = False
     larger_window_only: bool = False
     free_models_only: bool = False

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hubmix.errors import (
@@ -150,6 +151,11 @@ NOT_FOUND = _of_model(
     "Check the model ID against hub.models.list(); IDs are case-sensitive and differ from hub to hub.",
     error=ModelNotFoundError,
     suggests=True,
+)
+NOT_LISTED = replace(
+    NOT_FOUND,
+    what="The hub's list has no model {model}.",
+    hint="Check the spelling; IDs are case-sensitive and differ from hub to hub.",
 )
 RETIRED = _of_model(
     "retired",
@@ -359,7 +365,6 @@ RATE_ACCOUNT = _of_account(
     Cooldown(Scope.ACCOUNT, 1, growing=True),
     "You have sent more requests than the hub allows your key or account in this time.",
     "Send fewer at once, or wait; another model of the same hub counts against the same limit.",
-    never_next=True,
     error=RateLimitedError,
     throttled=True,
 )
@@ -374,7 +379,6 @@ CONNECT = Failure(
     Fault.NETWORK,
     "The hub could not be reached for the model {model}.",
     "Check the base URL, the network, the proxy and the certificates; if they are right, the hub is down.",
-    never_next=True,
     error=HubConnectionError,
 )
 HUB_OVERLOADED = Failure(
@@ -385,7 +389,6 @@ HUB_OVERLOADED = Failure(
     Fault.HUB,
     "The hub itself is overloaded and answers no call, whatever the model (asked for the model {model}).",
     "Wait and try again, or use another hub; another model of this one adds to its load.",
-    never_next=True,
     least_wait=2.0,
     error=ServerError,
 )
@@ -397,7 +400,6 @@ OWN_DELAY = Failure(
     Fault.LIMIT,
     "This process was too busy, or its time limit too short, to reach the hub for the model {model}.",
     "Allow a longer timeout, or run less at once in this process; the hub is not at fault.",
-    never_next=True,
     error=HubTimeoutError,
 )
 PROXY = Failure(
@@ -408,7 +410,6 @@ PROXY = Failure(
     Fault.NETWORK,
     "The proxy on the way to the hub failed, so the model {model} could not be asked.",
     "Check HTTPS_PROXY, HTTP_PROXY and the proxy itself; NO_PROXY leaves a host out.",
-    never_next=True,
     error=HubConnectionError,
 )
 POOL = Failure(
@@ -419,7 +420,6 @@ POOL = Failure(
     Fault.REQUEST,
     "All connections to the hub were in use for too long, so the model {model} could not be asked.",
     "Make fewer calls at once, or give a client with a larger connection pool.",
-    never_next=True,
     error=HubConnectionError,
 )
 ENDPOINT = Failure(
@@ -430,6 +430,5 @@ ENDPOINT = Failure(
     Fault.REQUEST,
     "There is no such API at this base URL (asked for the model {model}).",
     "Does the base URL end in /v1? And does this hub serve that kind of call?",
-    never_next=True,
     error=EndpointError,
 )

@@ -58,12 +58,17 @@ def compose(
         parts.append(note)
     parts += [fault_of(failure), failure.hint]
     if suggestions:
-        parts.append(f"Did you mean {' or '.join(repr(name) for name in suggestions)}?")
+        parts.append(did_you_mean(suggestions))
     if failure.retry_after is not None:
         parts.append(f"Come back in {failure.retry_after:.3g} s.")
     if words := own_words(evidence.message):
         parts.append(_quoted(words, evidence))
     return " ".join(parts)
+
+
+def did_you_mean(suggestions: Sequence[str]) -> str:
+    """Return the question after a typo; nothing without suggestions."""
+    return f"Did you mean {' or '.join(repr(name) for name in suggestions)}?" if suggestions else ""
 
 
 def _quoted(words: str, evidence: Evidence) -> str:

@@ -13,7 +13,7 @@ from hubmix.wire.requirements import Requirements
 
 
 class RouteHub(Protocol):
-    """What failover asks of a hub. Nothing here waits or sends, except `discover_fallbacks`."""
+    """What failover asks of a hub. Only `learn_models` and `discover_fallbacks` wait."""
 
     @property
     def name(self) -> str:
@@ -39,6 +39,15 @@ class RouteHub(Protocol):
 
     def is_free(self, model: str) -> bool:
         """Return whether the catalog prices the model at 0."""
+
+    def lists(self, model: str) -> bool | None:
+        """Return whether the hub's list has the model; None if no list is known."""
+
+    def learn_models(self, timeout: float) -> None:
+        """Get the hub's list if none is known. Waits for at most `timeout` seconds; raises nothing."""
+
+    async def alearn_models(self, timeout: float) -> None:
+        """`learn_models`, for asyncio."""
 
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""

@@ -21,8 +21,8 @@ from hubmix.failover.limits import Deadline, Limits
 from hubmix.failover.measurements import MEASUREMENTS
 from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.preference import measured_as
-from hubmix.failover.report import what_happened
-from hubmix.failover.route import Route
+from hubmix.failover.report import did_you_mean, what_happened
+from hubmix.failover.route import Route, RouteHub
 from hubmix.failover.summary import Failed, call_error, route_error
 from hubmix.wire.error_body import find_request_id
 from hubmix.wire.trace import Attempt, Trace
@@ -226,6 +226,15 @@ class FailoverRun:
         """The attempt was cancelled, or broke for a reason that is no failure of the hub. Harmless after its end."""
         self.plan.breakers.released(step.permit)
 
+    def wants_lists(self) -> list[tuple[RouteHub, float]]:
+        """Return the hubs whose list tells a mistyped model ID from one that nobody serves, and seconds for each."""
+        if self._kept is not None and self._fatal is None:
+            return []
+        left = _DISCOVERY if self._total is None else min(_DISCOVERY, self._total.left(self.plan.clock.monotonic()))
+        routes = [c.route for c in self._candidates if c.failure and c.failure.suggests and left > 0]
+        hubs = {id(route.hub): route.hub for route in routes if route.hub.lists(route.model) is None}
+        return [(hub, left) for hub in hubs.values()]
+
     def finish(self) -> Any:
         """Return the last resort, an answer that is whole but empty; or raise the error of the call.
 
@@ -348,6 +357,7 @@ class FailoverRun:
         failed: list[Failed] = []
         for candidate in self._candidates:  # one entry for each model and hub: a mirror is no model of its own
             if candidate.failure and candidate.evidence:
+                self._find_typo(candidate)
                 failed = [one for one in failed if one[0].served != candidate.route.served]
                 failed.append((candidate.route, candidate.failure, candidate.evidence))
         several = len({route.served for route in self.plan.routes}) > 1
@@ -360,6 +370,21 @@ class FailoverRun:
             # One page of HTML is a mishap; HTML from every model is a website, not an API.
             return route_error((route, failures.ENDPOINT, evidence), self.trace, self._note)
         return call_error(failed, self.trace, self._note)
+
+    def _find_typo(self, candidate: Candidate) -> None:
+        """Say so if the hub's list has no such model: then neither the hub nor a vendor is at fault."""
+        route, failure = candidate.route, candidate.failure
+        if failure is None or not failure.suggests or failure.kind == failures.RETIRED.kind:
+            return
+        if route.hub.lists(route.model) is False:
+            candidate.failure = failures.NOT_LISTED
+            told = what_happened(failures.NOT_LISTED, route.model)
+            for attempt in self.trace.attempts:
+                if (attempt.model, attempt.hub, attempt.kind) == (route.model, route.hub.name, failure.kind):
+                    attempt.kind, attempt.reason = (
+                        failures.NOT_LISTED.kind,
+                        f"{told} {did_you_mean(route.hub.suggest(route.model))}".rstrip(),
+                    )
 
 
 def _milliseconds(seconds: float) -> float:

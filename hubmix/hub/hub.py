@@ -136,7 +136,9 @@ class Hub:
             overrides=self._overrides,
             price_group=self._price_group,
         )
-        self._connected = ConnectedHub(self._connection, self._catalog, self._budgets)
+        self._connected = ConnectedHub(
+            self._connection, self._catalog, self._budgets, may_ask_list=self._catalog_refresh
+        )
         self._plain_calls = Calls(self._connected, refresh_catalog=self._catalog_refresh)
 
     @property

@@ -45,9 +45,18 @@ class ConnectedHub:
         connection: the way to the hub.
         catalog: what the hub serves.
         budgets: what every call through the hub is held to.
+        may_ask_list: a failed call may ask for the list to explain a mistyped model ID.
     """
 
-    def __init__(self, connection: Connection, catalog: ModelCatalog, budgets: tuple[Budget, ...] = ()) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        catalog: ModelCatalog,
+        budgets: tuple[Budget, ...] = (),
+        *,
+        may_ask_list: bool = True,
+    ) -> None:
+        self._may_ask_list = may_ask_list
         self.connection = connection
         self.catalog = catalog
         self.known = catalog.cached
@@ -115,6 +124,20 @@ class ConnectedHub:
         """Return whether the catalog prices the model at 0."""
         info = self.known.find(model)
         return info is not None and info.free is True
+
+    def lists(self, model: str) -> bool | None:
+        """Return whether the hub's list has the model; None if no list is known."""
+        return self.catalog.cached.lists(model)
+
+    def learn_models(self, timeout: float) -> None:
+        """Get the hub's list if none is known, unless the user wants no such requests."""
+        if self._may_ask_list:
+            self.catalog.warm(timeout)
+
+    async def alearn_models(self, timeout: float) -> None:
+        """`learn_models`, for asyncio."""
+        if self._may_ask_list:
+            await self.catalog.awarm(timeout)
 
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""

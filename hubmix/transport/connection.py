@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from hubmix._text import SHORTEST_SECRET
 from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing_key
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ class Connection:
         if api.key_header and (key := self._key()) is not None:
             headers[api.key_header] = key.get_secret_value()
         return headers
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, to be taken out of what the hub says; nothing if a function provides it."""
+        key = self._key()
+        return (key.get_secret_value(),) if key is not None and len(key) >= SHORTEST_SECRET else ()
 
     def require_key(self) -> None:
         """Raise :class:`ConfigurationError` if there is no key to send."""

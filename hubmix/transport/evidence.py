@@ -10,7 +10,7 @@ from traceback import walk_tb
 from typing import Any
 
 from hubmix._compat import http
-from hubmix._text import one_line, redact, redact_value
+from hubmix._text import SHORTEST_SECRET, one_line, redact, redact_value
 from hubmix.failover.evidence import Evidence
 from hubmix.wire.error_body import decode_error_body, find_request_id, read_error_body
 
@@ -61,11 +61,10 @@ def secrets_of(response: Any) -> tuple[str, ...]:
     except (AttributeError, RuntimeError):  # a response that was made by hand has no request
         return ()
     values = (headers.get(name, "").removeprefix("Bearer ").strip() for name in _KEY_HEADERS)
-    return tuple(value for value in values if len(value) >= _SHORTEST_KEY)
+    return tuple(value for value in values if len(value) >= SHORTEST_SECRET)
 
 
 _KEY_HEADERS = ("authorization", "x-api-key", "api-key")
-_SHORTEST_KEY = 6  # characters; taking out a shorter one would spoil ordinary words
 
 
 def shown(text: str | None, secrets: Collection[str] = ()) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -141,9 +141,9 @@ class Pages:
 
         try:
             with reading_until(monotonic() + timeout):
-                return _fetched(self._connection.pool.sync().get(url, **options))
+                return _fetched(self._connection.pool.sync().get(url, **options), self._connection.secrets)
         except openai.APIStatusError as error:
-            return _fetched(error.response)
+            return _fetched(error.response, self._connection.secrets)
         except Exception as error:  # noqa: BLE001 - `_unreachable` raises what no transport raised
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
@@ -163,10 +163,10 @@ class Pages:
         client = await self._connection.pool.current()
         try:
             with waiting_for(timeout):
-                return _fetched(await client.get(url, **options))
+                return _fetched(await client.get(url, **options), self._connection.secrets)
             unreachable = self._silent(timeout)
         except openai.APIStatusError as error:
-            return _fetched(error.response)
+            return _fetched(error.response, self._connection.secrets)
         except Exception as error:  # noqa: BLE001 - `_unreachable` raises what no transport raised
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
@@ -213,11 +213,11 @@ class Pages:
         return to_exception(failure, evidence, model="", base_url=self._connection.base_url)
 
 
-def _fetched(response: Any) -> Fetched:
-    """The page without the key that it was asked with: a hub may repeat it."""
+def _fetched(response: Any, secrets: Collection[str]) -> Fetched:
+    """Return the page without the key: a hub may repeat it."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     body = response.content
-    for secret in secrets_of(response):
+    for secret in {*secrets, *secrets_of(response)}:
         body = body.replace(secret.encode(), b"***")
         headers = {name: value.replace(secret, "***") for name, value in headers.items()}
     return Fetched(response.status_code, headers, body)

@@ -51,6 +51,13 @@ class FakeHub:
     suggest: Callable[[str], Sequence[str]] = lambda model: ()
     discover: Callable[[float], Sequence[str]] = lambda timeout: ()
 
+    def lists(self, model: str) -> bool | None:
+        return None
+
+    def learn_models(self, timeout: float) -> None: ...
+
+    async def alearn_models(self, timeout: float) -> None: ...
+
     def missing_capability(self, model: str, requirements: Requirements) -> str | None:
         return self.lacks(model, requirements)
 
