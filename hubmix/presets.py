@@ -30,6 +30,7 @@ class Preset:
         reasoning_replay: How it takes the reasoning of earlier turns: unchanged `reasoning_details`, plain
             `reasoning_content`, or both if that is not known.
         balance: Which way it tells what is left on a key.
+        bills_served: It bills the model that answered, where it is another one than the model asked for.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Preset:
     own_error_types: frozenset[str] = GATEWAY_ERROR_TYPES
     reasoning_replay: Literal["reasoning_details", "reasoning_content", "both"] = "both"
     balance: Dialect = "generic"
+    bills_served: bool = False
 
 
 # Sources: docs.aihubmix.com (integration, App-code, unified inference and FAQ pages) and aihubapi.ai's developer
@@ -54,6 +56,7 @@ AIHUBMIX = Preset(
     own_error_types=GATEWAY_ERROR_TYPES | AIHUBMIX_ERROR_TYPES,
     reasoning_replay="reasoning_details",
     balance="aihubmix",
+    bills_served=True,
 )
 AIHUBAPI = Preset(
     name="aihubapi",

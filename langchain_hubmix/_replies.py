@@ -102,6 +102,7 @@ def metadata(reply: Reply) -> dict[str, Any]:
     """`response_metadata` of a whole answer, or of the one chunk that ends a stream: LangChain adds up what repeats."""
     found: dict[str, Any] = {
         "model_name": reply.served or reply.model,
+        "model_requested": reply.model_requested,
         "model_version": reply.model if reply.served and reply.model != reply.served else None,
         "hub": reply.hub,
         "api": reply.api,

@@ -203,6 +203,7 @@ def _details(reply: Reply) -> dict[str, Any]:
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
         "model": reply.served or reply.model,
+        "model_requested": reply.model_requested,
         "hub": reply.hub,
         "api": reply.api,
         "id": reply.id,

@@ -224,7 +224,8 @@ class _Job:
         """Fill in a cost that was not known yet when the answer came, while the catalog was still on its way."""
         reply = row.reply
         if reply is not None and reply.served is not None and _unpriced(row):
-            reply.cost = self.hub.models.cached.cost(reply.served, reply.usage)
+            billed = reply.served if reply.cost is None else reply.cost.model
+            reply.cost = self.hub.models.cached.cost(billed, reply.usage)
         return row
 
     def ask(self, request: Request) -> Row:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hubmix.errors import Scope
 from hubmix.failover import failures
 from hubmix.failover.evidence import Evidence, Failure, Recovery
+from hubmix.failover.rate_fields import read_rate_fields
 from hubmix.failover.table import TABLE
 from hubmix.presets import AIHUBMIX_ERROR_TYPES, GATEWAY_ERROR_TYPES
 
@@ -106,7 +107,9 @@ def _with_headers(failure: Failure, evidence: Evidence, now: float | None) -> Fa
 
 
 def retry_after_of(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """The wait that response headers ask for, in seconds: `retry-after-ms`, else `retry-after` (seconds or a date).
+    """Return the wait that response headers ask for, in seconds.
+
+    `retry-after-ms`, else `retry-after` (seconds or a date), else the `RateLimit` field of a limit that is used up.
 
     Args:
         headers: response headers, lower case.
@@ -124,7 +127,8 @@ def retry_after_of(headers: Mapping[str, str], *, now: float | None = None) -> f
         return _believed(seconds)
     until = _parse_date(value)
     if until is None:
-        return None
+        wait = read_rate_fields(headers).wait
+        return None if wait is None else _believed(wait)
     if now is None:
         now = _parse_date(headers.get("date", "")) or time.time()
     return _believed(until - now)

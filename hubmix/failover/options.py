@@ -27,6 +27,7 @@ class CallOptions:
         headers: Sent with each attempt.
         extra_body: Fields merged last into the body, for a vendor's own parameters.
         api: the API to ask over; "auto" lets the catalog and earlier refusals choose for each model.
+        session: your ID of a conversation, sent as `X-Aihubmix-Session-Id`, for which its router keeps to one model.
         on_attempt: Told of every failed or skipped attempt as it happens.
         budget: a `hubmix.Budget` that the call is held to, in addition to the hub's own.
         prefer: which route is asked first: "order" (as given), "price", "latency" or "throughput".
@@ -42,6 +43,7 @@ class CallOptions:
     headers: Mapping[str, str] | None = None
     extra_body: Mapping[str, Any] | None = None
     api: ApiName = "auto"
+    session: str | None = None
     on_attempt: Callable[[Attempt], None] | None = None
     budget: object = None
     prefer: Prefer = "order"
@@ -59,6 +61,8 @@ class CallOptions:
             raise ConfigurationError(f"policy must be a FailoverPolicy, not {type(self.policy).__name__}.")
         if not isinstance(self.headers, (Mapping, NoneType)):
             raise ConfigurationError(f"headers must be a dict of names and values, not {type(self.headers).__name__}.")
+        if not isinstance(self.session, (str, NoneType)):
+            raise ConfigurationError(f"session must be a text, not {type(self.session).__name__}.")
         if not isinstance(self.extra_body, (Mapping, NoneType)):
             raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
 

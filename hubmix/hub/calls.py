@@ -167,10 +167,13 @@ class Calls:
     def _complete(self, reply: Any, run: FailoverRun, charging: Charging) -> Any:
         route = run.served
         hub = _hub_of(route)
-        cost = hub.known.cost(route.model, reply.usage)  # a price by the call needs no usage
+        served = hub.served(route.model, reply)
+        cost = hub.known.cost(served.billed, reply.usage)  # a price by the call needs no usage
+        run.trace.served = served.model
+        run.trace.substituted = route.model if served.substituted else None
         if isinstance(reply, Reply):
-            reply.trace, reply.served, reply.cost = run.trace, route.model, cost
-        spending.record(hub.spending_key, route.model, reply.usage, cost)
+            reply.trace, reply.served, reply.cost = run.trace, served.model, cost
+        spending.record(hub.spending_key, served.billed, reply.usage, cost)
         charging.owe(route, cost)
         if reply.usage is not None:
             run.produced(reply.usage.output_tokens)

@@ -222,7 +222,7 @@ def cost_of(hub: Hub, reply: Reply) -> Cost | None:
     if (reply.cost is not None and reply.cost.complete) or reply.served is None:
         return reply.cost
     try:
-        return hub.models.cost(reply.served, reply.usage)
+        return hub.models.cost(reply.cost.model if reply.cost is not None else reply.served, reply.usage)
     except CatalogError:
         return None
 

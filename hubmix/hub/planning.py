@@ -22,6 +22,7 @@ from hubmix.failover.plan import Plan
 from hubmix.failover.preference import preferred
 from hubmix.failover.route import Route
 from hubmix.hub.estimates import estimate_of
+from hubmix.hub.served import Served, served_model, warn_of_the_end
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
 from hubmix.wire.api import Api, BodyOptions, Payload, Reading
@@ -139,6 +140,13 @@ class ConnectedHub:
         if self._may_ask_list:
             await self.catalog.awarm(timeout)
 
+    def served(self, model: str, reply: Any) -> Served:
+        """Return which model answered and which is billed; warn once if the one that was asked is on its way out."""
+        headers, find = reply.headers, self.known.find
+        warn_of_the_end(self.name, model, find(model), headers)
+        bills_served = self.connection.endpoint.preset.bills_served
+        return served_model(model, headers, reply.model, find, bills_served=bills_served)
+
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""
         return self.known.suggest(model)
@@ -163,8 +171,8 @@ class ConnectedHub:
         """Return the plan of a call. Raises `ConfigurationError` or `BadRequestError` if it cannot be sent at all."""
         self.connection.require_key()
         api.check(payload)
-        if options.headers:
-            check_headers(options.headers)
+        if headers := _headers(options):
+            check_headers(headers)
         model = payload.get("model")
         if not model:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
@@ -229,7 +237,8 @@ class ConnectedHub:
             body.pop("stream_options", None)
         asked = {**payload, **options.extra_body} if options.extra_body else payload
         own = self.connection.headers_for(route.api) if route.api.headers or route.api.key_header else None
-        headers = {**own, **(options.headers or {})} if own else options.headers
+        headers = _headers(options)
+        headers = {**own, **(headers or {})} if own else headers
         base_url = route.mirror or self.connection.endpoint.base_url
         return Request(f"{base_url}/{route.api.path}", body, Reading(route.api, asked), headers)
 
@@ -252,6 +261,12 @@ class ConnectedHub:
         if self.connection.rate_limit is not None and (limiter := self.connection.limiter()) is not None:
             await limiter.aacquire(_left(limits))
         return await self.connection.pool.current()
+
+
+def _headers(options: CallOptions) -> Mapping[str, str] | None:
+    if options.session is None:
+        return options.headers
+    return {"X-Aihubmix-Session-Id": options.session, **(options.headers or {})}
 
 
 def _left(limits: Limits) -> float | None:

@@ -200,6 +200,11 @@ class ChatCallFields(CallFields):
         description="Which of the model and its fallbacks is asked first: as given, the cheapest for this request, "
         "or the fastest by what this process measured.",
     )
+    session: str | None = Field(
+        default=None,
+        description="Your ID of a conversation, sent as `X-Aihubmix-Session-Id`: AIHubMix's router lets the same model "
+        "answer all of it.",
+    )
     stream_usage: bool = Field(default=True, description="Whether to ask for token counts in streams.")
 
     disabled_params: dict[str, Any] | None = Field(

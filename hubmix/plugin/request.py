@@ -192,6 +192,7 @@ def _options(
         api=_choose("api", call, own) or "auto",
         budget=_choose("budget", call, own),
         prefer=_choose("prefer", call, own) or "order",
+        session=_choose("session", call, own),
         on_attempt=on_attempt,
     )
 

@@ -19,6 +19,9 @@ from hubmix.transport.evidence import error_evidence, evidence_headers, secrets_
 from hubmix.wire.error_body import find_request_id, holds_error, plain_text
 from hubmix.wire.values import AnswerError
 
+# What a good answer says of the model that served it, and of its end.
+_TELLING = (b"x-aihubmix-", b"deprecation", b"sunset")
+
 
 @dataclass(slots=True)
 class Answer:
@@ -65,6 +68,16 @@ class Answer:
     def error_evidence(self, body: Any, phase: str) -> Evidence:
         """Evidence from an error object that came under status 200."""
         return error_evidence("error_body", phase, self.status, self.headers, body, secrets_of(self.response))
+
+
+def telling_headers(headers: Any) -> dict[str, str]:
+    """Return the headers of a good answer that say which model served, and whether it is on its way out."""
+    # One pass over the raw pairs: asking for each by name costs more than the rest of reading an answer's head.
+    return {
+        name.decode("ascii", "replace").lower(): value.decode("latin-1")
+        for name, value in headers.raw
+        if name.lower().startswith(_TELLING)
+    }
 
 
 def decode(answer: Answer, body: bytes) -> Any:

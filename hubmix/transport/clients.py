@@ -45,25 +45,26 @@ _TELEMETRY = (
 )
 
 
-def async_http_client(*, fast: bool, local: bool = False) -> Any:
-    """The HTTP client of the pool for async calls.
+def async_http_client(*, fast: bool, local: bool = False, hooks: Mapping[str, Any] | None = None) -> Any:
+    """Return the pool's HTTP client for async calls.
 
     Args:
         fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
         local: for a hub on this machine; see `ClientPool.local`.
+        hooks: event hooks of the client.
     """
     from urllib.request import getproxies
 
     import openai
 
-    shared: dict[str, Any] = {"follow_redirects": False, "trust_env": not local}
+    shared: dict[str, Any] = {"follow_redirects": False, "trust_env": not local, "event_hooks": hooks}
     if fast:
         return openai.DefaultAioHttpClient(limits=_limits(), **shared)
     if getproxies() and not local:  # a client that was given a transport asks no proxy of the environment
         return openai.DefaultAsyncHttpxClient(limits=_limits(), **shared)
-    from hubmix.transport.pool import Lanes
+    from hubmix.transport.pool import SmallPools
 
-    transport: Any = Lanes()  # of the HTTP library that is installed, whose types may be the other's
+    transport: Any = SmallPools()  # of the HTTP library that is installed, whose types may be the other's
     return openai.DefaultAsyncHttpxClient(transport=transport, **shared)
 
 
@@ -96,11 +97,13 @@ class ClientPool:
         http_client: A client of the user's for sync calls; never closed here.
         http_async_client: The same for async calls; it belongs to the loop the user made it for.
         query: Parameters of the URL of every request.
+        heard: is given the headers of every answer, in lower case; not those of a client of the user's.
     """
 
     __slots__ = (
         "_async",
         "_headers",
+        "_heard",
         "_key",
         "_lock",
         "_pid",
@@ -121,8 +124,10 @@ class ClientPool:
         http_async_client: Any = None,
         *,
         query: Mapping[str, Any] | None = None,
+        heard: Callable[[Mapping[str, str]], None] | None = None,
     ) -> None:
         self.base_url = base_url
+        self._heard = heard
         self._key = api_key
         self._headers = dict(headers)
         self._query = dict(query or {})
@@ -164,6 +169,19 @@ class ClientPool:
         arguments = {"base_url": self.base_url, "api_key": key, "max_retries": 0, "default_headers": headers}
         return {**arguments, "default_query": self._query} if self._query else arguments
 
+    def _hooks(self, *, waits: bool = True) -> dict[str, Any] | None:
+        heard = self._heard
+        if heard is None:
+            return None
+
+        def hook(response: Any) -> None:
+            heard({name.lower(): value for name, value in response.headers.items()})
+
+        async def async_hook(response: Any) -> None:
+            hook(response)
+
+        return {"response": [hook if waits else async_hook]}
+
     def sync(self) -> openai.OpenAI:
         """The client for sync calls; thread-safe."""
         client = self._sync
@@ -176,7 +194,9 @@ class ClientPool:
                 import openai
 
                 inner = self._user_sync or bounded(
-                    openai.DefaultHttpxClient(follow_redirects=False, limits=_limits(), trust_env=not self.local)
+                    openai.DefaultHttpxClient(
+                        follow_redirects=False, limits=_limits(), trust_env=not self.local, event_hooks=self._hooks()
+                    )
                 )
                 self._sync = openai.OpenAI(http_client=inner, **self._arguments(waits=True))
             return self._sync
@@ -202,7 +222,8 @@ class ClientPool:
             self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments(waits=False))
             return self._async
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
-        inner = async_http_client(fast=find_spec("httpx_aiohttp") is not None, local=self.local)
+        fast = find_spec("httpx_aiohttp") is not None
+        inner = async_http_client(fast=fast, local=self.local, hooks=self._hooks(waits=False))
         client = openai.AsyncOpenAI(http_client=inner, **self._arguments(waits=False))
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())

@@ -126,7 +126,7 @@ class Connection:
 
             with self._lock:
                 if self._pool is None:
-                    key = self._key()
+                    key, limiter = self._key(), self.limiter()
                     text = key.get_secret_value() if key is not None else ""
                     self._pool = ClientPool(
                         self.base_url,
@@ -134,6 +134,7 @@ class Connection:
                         self._headers,
                         *self._clients,
                         query=self._query,
+                        heard=None if limiter is None else limiter.heard,
                     )
         return self._pool
 

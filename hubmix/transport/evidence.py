@@ -14,7 +14,16 @@ from hubmix._text import SHORTEST_SECRET, one_line, redact, redact_value
 from hubmix.failover.evidence import Evidence
 from hubmix.wire.error_body import decode_error_body, find_request_id, read_error_body
 
-_EVIDENCE_HEADERS = ("retry-after-ms", "retry-after", "x-should-retry", "content-type", "date")
+_EVIDENCE_HEADERS = (
+    "retry-after-ms",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "x-should-retry",
+    "content-type",
+    "date",
+)
 
 
 def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,10 +1,9 @@
 """Many async calls at once over several small connection pools.
 
-httpcore's pool walks over all its connections for every request that begins or ends, and for every idle one of them
-over all of them again (read in 1.0.9, `_assign_requests_to_connections`): in the first of several bursts of 256 calls a
-call cost 51 ms of CPU, over pools of 16 it costs 3. Here the pools are lanes. A call takes the first with room, so
-that few calls share few connections and keep them warm; lanes that a burst opened are closed again when they have been
-idle for a while.
+httpcore's pool goes through all its connections for every request that begins or ends, and through all of them again
+for every idle one (read in 1.0.9, `_assign_requests_to_connections`). In the first of several bursts of 256 calls a
+call cost 51 ms of CPU; over pools of 16 it costs 3. A call takes the first pool with room, so that few calls share few
+connections and keep them warm. Pools that a burst opened are closed when they have been idle for a while.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ else:
         _http.Limits,
     )
 
-WIDTH = 16  # connections in a lane
-MOST = 64  # lanes; with all of them full, calls wait for a connection as in any pool
-IDLE = 30.0  # seconds that an unused connection, and an unused lane, is kept
+WIDTH = 16  # connections in a pool
+MOST = 64  # pools; with all of them full, calls wait for a connection as in any pool
+IDLE = 30.0  # seconds that an unused connection, and an unused pool, is kept
 
 
-class _Lane:
+class _Pool:
     __slots__ = ("busy", "transport", "used")
 
     def __init__(self, transport: AsyncBaseTransport) -> None:
@@ -41,7 +40,7 @@ class _Lane:
 
 
 class _Body(AsyncByteStream):
-    """An answer's body; its lane has room again when it is closed."""
+    """An answer's body; its pool has room again when it is closed."""
 
     def __init__(self, body: AsyncByteStream, leave: Callable[[], None]) -> None:
         self._body = body
@@ -59,11 +58,11 @@ class _Body(AsyncByteStream):
                 leave()
 
 
-class Lanes(AsyncBaseTransport):
+class SmallPools(AsyncBaseTransport):
     """An HTTP transport over as many small pools as the calls under way need.
 
     Args:
-        make: Makes a lane's transport.
+        make: Makes a pool's transport.
         clock: Seconds on a clock that only goes forward.
     """
 
@@ -72,20 +71,20 @@ class Lanes(AsyncBaseTransport):
     ) -> None:
         self._make = make or _maker()
         self._clock = clock
-        self._lanes: list[_Lane] = []
+        self._pools: list[_Pool] = []
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Send a request over the first lane that has room."""
+        """Send a request over the first pool that has room."""
         await self._retire()
-        lane = self._choose()
-        lane.busy += 1
+        pool = self._choose()
+        pool.busy += 1
 
         def leave() -> None:
-            lane.busy -= 1
-            lane.used = self._clock()
+            pool.busy -= 1
+            pool.used = self._clock()
 
         try:
-            response = await lane.transport.handle_async_request(request)
+            response = await pool.transport.handle_async_request(request)
             assert isinstance(response.stream, AsyncByteStream)
             response.stream = _Body(response.stream, leave)
         except BaseException:
@@ -93,31 +92,31 @@ class Lanes(AsyncBaseTransport):
             raise
         return response
 
-    def _choose(self) -> _Lane:
-        for lane in self._lanes:
-            if lane.busy < WIDTH:
-                return lane
-        if len(self._lanes) < MOST:
-            lane = _Lane(self._make())
-            self._lanes.append(lane)
-            return lane
-        return min(self._lanes, key=lambda lane: lane.busy)
+    def _choose(self) -> _Pool:
+        for pool in self._pools:
+            if pool.busy < WIDTH:
+                return pool
+        if len(self._pools) < MOST:
+            pool = _Pool(self._make())
+            self._pools.append(pool)
+            return pool
+        return min(self._pools, key=lambda pool: pool.busy)
 
     async def _retire(self) -> None:
-        """Close the last lane when it has been idle; the first is swept by its own pool."""
-        if len(self._lanes) > 1:
-            last = self._lanes[-1]
+        """Close the last pool when it has been idle; the first is swept by its own pool."""
+        if len(self._pools) > 1:
+            last = self._pools[-1]
             if not last.busy and self._clock() - last.used > IDLE:
-                self._lanes.pop()
+                self._pools.pop()
                 await last.transport.aclose()
 
     async def aclose(self) -> None:
         """Close every connection."""
-        while self._lanes:
-            await self._lanes.pop().transport.aclose()
+        while self._pools:
+            await self._pools.pop().transport.aclose()
 
 
 def _maker() -> Callable[[], AsyncBaseTransport]:
     limits = Limits(max_connections=WIDTH, max_keepalive_connections=WIDTH, keepalive_expiry=IDLE)
-    verify = http().create_ssl_context()  # read once: it costs more than a lane
+    verify = http().create_ssl_context()  # read once: it costs more than a pool
     return lambda: AsyncHTTPTransport(verify=verify, limits=limits)

@@ -13,12 +13,14 @@ import os
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from hubmix.errors import ConfigurationError, RateLimitedError, Scope
+from hubmix.failover.rate_fields import read_rate_fields
 
+_LONGEST_HOLD = 60.0  # seconds for which a hub's word holds requests back
 _FORM = re.compile(r"(\d+)\s*(?:/|per)\s*(\d+)?\s*([a-z]+)", re.IGNORECASE)
 _SECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
@@ -80,6 +82,9 @@ class Limiter(Protocol):
     async def aacquire(self, timeout: float | None = None) -> None:
         """`acquire`, for asyncio."""
 
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """Take in what an answer says of the hub's own limit; `headers` are in lower case."""
+
 
 def parse_rate(text: str) -> Rate:
     """A rate from text: "180/min", "3/s", "1000/hour", "10 per second", "50 per 10 s".
@@ -127,6 +132,8 @@ class RateLimiter:
         self._sleep = sleep
         self._asleep = asleep
         self._turns: list[float] = []  # when each request was or will be sent, ascending
+        self._of_the_hub: tuple[Rate, ...] = ()
+        self._full_until = float("-inf")
         self._lock = threading.Lock()
         self.also(*rates)
 
@@ -156,11 +163,20 @@ class RateLimiter:
             self._give_back(turn)
             raise
 
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """Keep the hub's own limits too, as the fields `RateLimit` and `RateLimit-Policy` give them."""
+        said = read_rate_fields(headers)
+        if said.policies:
+            self._of_the_hub = tuple(Rate(count, seconds) for count, seconds in said.policies)
+        if said.wait is not None:
+            self._full_until = max(self._full_until, self._clock() + min(said.wait, _LONGEST_HOLD))
+
     def _take_turn(self, timeout: float | None) -> tuple[float, float]:
         with self._lock:
             now = self._clock()
             self._forget(now)
-            turn = max([now, *self._turns[-1:], *(self._free_at(rate) for rate in self.rates)])
+            rates = (*self.rates, *self._of_the_hub)
+            turn = max([now, self._full_until, *self._turns[-1:], *(self._free_at(rate) for rate in rates)])
             wait = turn - now
             if timeout is not None and wait > max(timeout, 0.0):
                 raise too_many(self._name, self.rates, wait, timeout)
@@ -171,7 +187,7 @@ class RateLimiter:
         return self._turns[-rate.count] + rate.seconds if len(self._turns) >= rate.count else float("-inf")
 
     def _forget(self, now: float) -> None:
-        horizon = now - max((rate.seconds for rate in self.rates), default=0.0)
+        horizon = now - max((rate.seconds for rate in (*self.rates, *self._of_the_hub)), default=0.0)
         old = bisect.bisect_right(self._turns, horizon)
         # Taken off in larger pieces: each removal moves the rest.
         if old > 64 or old == len(self._turns):

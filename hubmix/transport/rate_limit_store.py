@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,6 +105,9 @@ class StoredRateLimiter:
         while (wait := await asyncio.to_thread(self._try_once, left)) > 0:
             await self._asleep(wait)
             left = None if left is None else left - wait
+
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """Take in nothing: what one process hears, the others do not, and the store counts for all."""
 
     def _try_once(self, timeout: float | None) -> float:
         """Take a permit and return 0, or return how many seconds to wait before the next try."""

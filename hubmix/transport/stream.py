@@ -12,7 +12,7 @@ from typing import Any
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Deadline, Limits
 from hubmix.failover.plan import AttemptFailed
-from hubmix.transport.answer import Answer, Events, UnreadableBodyError, decode
+from hubmix.transport.answer import Answer, Events, UnreadableBodyError, decode, telling_headers
 from hubmix.transport.events import looks_like_events
 from hubmix.wire import AnswerError, Delta, Reply
 from hubmix.wire.api import Answered, Reading
@@ -171,6 +171,7 @@ class StreamState:
         except AnswerError as error:
             raise self._failed(self._answer.failure_of(error, self.phase)) from error
         reply.request_id = self._answer.request_id
+        reply.headers = telling_headers(self._answer.headers)
         broke_off = reply.finish_reason is None and not (self._events.done or self._reader.ended)
         if reply.incomplete and (reply.tool_calls or not reply.has_output or broke_off):
             raise AttemptFailed(_without_end(reply, self._answer, self.phase), reply)
@@ -192,6 +193,7 @@ def _read_value(data: Any, answer: Answer, reading: Reading[Answered]) -> Answer
     except AnswerError as error:
         raise AttemptFailed(answer.failure_of(error, "body")) from error
     reply.request_id = answer.request_id  # type: ignore[attr-defined]  # every kind of reply has one
+    reply.headers = telling_headers(answer.headers)  # type: ignore[attr-defined]
     if isinstance(reply, Reply):
         judge(reply, answer, "body")
     return reply

@@ -70,6 +70,7 @@ class Trace:
         served: the model ID that answered, None if none did.
         attempts: in the order in which they happened.
         chosen: why the first route was asked first, if `prefer=` decided.
+        substituted: the model ID that the hub was asked for, if it let another one answer.
 
     Example:
         >>> trace = Trace("a", "b", [Attempt("a", "error", kind="no_channel", status=503), Attempt("b", "ok")])
@@ -81,6 +82,7 @@ class Trace:
     served: str | None = None
     attempts: list[Attempt] = field(default_factory=list)
     chosen: str | None = None
+    substituted: str | None = None
 
     @property
     def switched(self) -> bool:
@@ -91,8 +93,9 @@ class Trace:
         """The trace in plain JSON values."""
         # Not dataclasses.asdict: it copies deeply, which costs a healthy call more than the whole walk.
         attempts = [{name: getattr(attempt, name) for name in _ATTEMPT} for attempt in self.attempts]
-        chosen = {} if self.chosen is None else {"chosen": self.chosen}
-        return {"requested": self.requested, "served": self.served, "attempts": attempts, **chosen}
+        more = {"chosen": self.chosen, "substituted": self.substituted}
+        told = {name: value for name, value in more.items() if value is not None}
+        return {"requested": self.requested, "served": self.served, "attempts": attempts, **told}
 
     @classmethod
     def from_dict(cls, trace: Mapping[str, Any]) -> Trace:
@@ -103,7 +106,7 @@ class Trace:
             Attempt(**{name: value for name, value in attempt.items() if name in _ATTEMPT})
             for attempt in trace.get("attempts", ())
         ]
-        return cls(trace["requested"], trace.get("served"), attempts, trace.get("chosen"))
+        return cls(trace["requested"], trace.get("served"), attempts, trace.get("chosen"), trace.get("substituted"))
 
     def _repr_html_(self) -> str:
         return timeline(self)
@@ -134,6 +137,7 @@ def timeline(trace: Trace) -> str:
     ]
     legend = f"{_milliseconds(ends[-1])} in all (░ waiting, █ asking)" if ends else ""
     went = f" → {trace.served or 'no answer'}" if trace.served != trace.requested else ""
+    went += f" (chosen by the hub for {trace.substituted})" if trace.substituted else ""
     return table(_HEADINGS, rows, numeric={2, 3}, whole={0, 2, 3}, caption=trace.requested + went, note=legend)
 
 

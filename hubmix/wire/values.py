@@ -111,8 +111,8 @@ class Reply:
     ``annotations`` came. ``extra`` holds every other field of the message and of the answer, so that nothing is lost.
     ``items`` holds an answer of the Responses API as its items came, in order, where the chat form would lose something
     on the way back: reasoning, hosted tools, phases, custom calls.
-    ``request_id``, ``served``, ``hub`` (a host), ``api``, ``trace`` and ``cost`` are filled by the hub, not by the
-    reader.
+    `headers` (those that say which model served), `request_id`, `served`, `hub` (a host), `api`, `trace` and `cost` are
+    filled by the hub, not by the reader.
     """
 
     text: str = ""
@@ -137,6 +137,7 @@ class Reply:
     items: list[dict[str, Any]] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
     request_id: str | None = None
     served: str | None = None
     hub: str | None = None
@@ -149,6 +150,11 @@ class Reply:
         """True if there is anything a caller could use: text, a call, a refusal, media or a hosted tool's item."""
         said = self.text or self.tool_calls or self.refusal or self.audio or self.images
         return bool(said) or any(item.get("type") not in ("message", "reasoning") for item in self.items)
+
+    @property
+    def model_requested(self) -> str | None:
+        """The model that was asked for, if another one answered."""
+        return self.trace.requested if self.trace is not None and self.trace.switched else None
 
     def to_wire_message(self) -> dict[str, Any]:
         """The assistant message of this answer as the OpenAI wire has it, for the next turn of a conversation."""
@@ -220,6 +226,7 @@ class EmbeddingReply:
     model: str | None = None
     request_id: str | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -240,6 +247,7 @@ class RerankReply:
     model: str | None = None
     request_id: str | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

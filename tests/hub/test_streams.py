@@ -16,7 +16,7 @@ from hubmix import CallOptions, CapabilityError, FailoverPolicy, Hub, HubTimeout
 from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.failover.limits import Limits
 from hubmix.transport.deadlines import WATCHDOG
-from hubmix.transport.pool import Lanes
+from hubmix.transport.pool import SmallPools
 from hubmix.wire import Delta, Reply
 from tests.hub.conftest import MODEL, OTHER
 
@@ -182,8 +182,8 @@ def connections(client: Any) -> tuple[int, int]:
     if hasattr(transport, "client"):  # aiohttp's
         connector = transport.client.connector
         return len(connector._acquired), sum(map(len, connector._conns.values()))
-    lanes = [lane.transport for lane in transport._lanes] if isinstance(transport, Lanes) else [transport]
-    idle = [connection.is_idle() for lane in lanes for connection in lane._pool.connections]
+    pools = [pool.transport for pool in transport._pools] if isinstance(transport, SmallPools) else [transport]
+    idle = [connection.is_idle() for pool in pools for connection in pool._pool.connections]
     return len(idle) - sum(idle), sum(idle)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hubmix._compat import http
-from hubmix.transport.pool import IDLE, MOST, WIDTH, Lanes
+from hubmix.transport.pool import IDLE, MOST, WIDTH, SmallPools
 from tests.support.fake_time import FakeTime
 
 REQUEST = http().Request("POST", "https://hub.example/v1/chat/completions")
@@ -47,19 +47,19 @@ class Pool(http().AsyncBaseTransport):  # type: ignore[misc]  # as above
 
 
 class Road:
-    """The lanes under test and the pools that they made."""
+    """What is under test and the pools that it made."""
 
     def __init__(self) -> None:
         self.time = FakeTime()
         self.pools: list[Pool] = []
-        self.lanes = Lanes(self._make, clock=self.time.monotonic)
+        self.small = SmallPools(self._make, clock=self.time.monotonic)
 
     def _make(self) -> Pool:
         self.pools.append(Pool())
         return self.pools[-1]
 
     async def open(self, count: int) -> list[Any]:
-        return [await self.lanes.handle_async_request(REQUEST) for _ in range(count)]
+        return [await self.small.handle_async_request(REQUEST) for _ in range(count)]
 
     async def call(self) -> None:
         for response in await self.open(1):
@@ -76,7 +76,7 @@ def road() -> Road:
     return Road()
 
 
-async def test_calls_one_after_the_other_share_one_lane(road: Road) -> None:
+async def test_calls_one_after_the_other_share_one_pool(road: Road) -> None:
     for _ in range(3 * WIDTH):
         await road.call()
     assert road.requests == [3 * WIDTH]
@@ -94,7 +94,7 @@ async def test_a_burst_opens_more_and_its_end_makes_room(road: Road) -> None:
     assert road.requests == [WIDTH + 3, WIDTH, 2]
 
 
-async def test_the_body_that_is_closed_is_the_lane_s(road: Road) -> None:
+async def test_the_body_that_is_closed_is_the_pool_s(road: Road) -> None:
     (answer,) = await road.open(1)
     inner = answer.stream._body
     await answer.aclose()
@@ -102,7 +102,7 @@ async def test_the_body_that_is_closed_is_the_lane_s(road: Road) -> None:
 
 
 @pytest.mark.parametrize("trouble", [OSError("refused"), asyncio.CancelledError()])
-async def test_a_failed_request_leaves_its_lane(road: Road, trouble: BaseException) -> None:
+async def test_a_failed_request_leaves_its_pool(road: Road, trouble: BaseException) -> None:
     await road.call()
     road.pools[0].trouble = trouble
     for _ in range(2 * WIDTH):
@@ -111,7 +111,7 @@ async def test_a_failed_request_leaves_its_lane(road: Road, trouble: BaseExcepti
     assert len(road.pools) == 1
 
 
-async def test_beyond_the_last_lane_the_emptiest_takes_it(road: Road) -> None:
+async def test_beyond_the_last_pool_the_emptiest_takes_it(road: Road) -> None:
     answers = await road.open(MOST * WIDTH)
     await answers[5 * WIDTH].aclose()
     await road.open(3)
@@ -120,7 +120,7 @@ async def test_beyond_the_last_lane_the_emptiest_takes_it(road: Road) -> None:
     assert sum(road.requests) == MOST * WIDTH + 3
 
 
-async def test_lanes_of_a_burst_are_closed_when_it_is_over(road: Road) -> None:
+async def test_pools_of_a_burst_are_closed_when_it_is_over(road: Road) -> None:
     for answer in await road.open(3 * WIDTH):
         await answer.aclose()
     road.time.now += IDLE - 1
@@ -132,15 +132,15 @@ async def test_lanes_of_a_burst_are_closed_when_it_is_over(road: Road) -> None:
         assert [pool.closed for pool in road.pools] == closed
 
 
-async def test_a_lane_in_use_is_not_closed(road: Road) -> None:
+async def test_a_pool_in_use_is_not_closed(road: Road) -> None:
     await road.open(WIDTH + 1)
     road.time.now += 10 * IDLE
     await road.open(1)
     assert [pool.closed for pool in road.pools] == [False, False]
 
 
-async def test_closing_closes_every_lane(road: Road) -> None:
+async def test_closing_closes_every_pool(road: Road) -> None:
     for answer in await road.open(3 * WIDTH):
         await answer.aclose()
-    await road.lanes.aclose()
+    await road.small.aclose()
     assert [pool.closed for pool in road.pools] == [True, True, True]

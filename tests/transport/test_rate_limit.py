@@ -10,21 +10,24 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from hubmix import CallOptions, FailoverPolicy, Hub
 from hubmix.errors import ConfigurationError, HubConnectionError, RateLimitedError
 from hubmix.transport import connection as module
 from hubmix.transport import rate_limit_store as shared_rate_limit
 from hubmix.transport.connection import limiter_for
 from hubmix.transport.rate_limit import Rate, RateLimiter, SharedRateLimit, parse_rate, parse_rates
 from hubmix.transport.rate_limit_store import StoredRateLimiter
+from tests.support.answers import Answer, completion, error
 from tests.support.catalog_fakes import FakeClock
 from tests.support.forked import exit_code_of_child
 from tests.support.processes import warm
+from tests.support.scripted_hub import ScriptedHub
 
 
 @pytest.fixture(autouse=True)
@@ -316,6 +319,56 @@ def check_processes(**where: str) -> None:
     """Four processes that want 12 each get 20 together."""
     with warm().Pool(4) as pool:
         assert sum(pool.map(acquired_of_twelve, [where] * 4, chunksize=1)) == 20
+
+
+class TestHeard:
+    """What the hub says of its own limit counts, if a limit was asked for."""
+
+    def test_limit_that_is_used_up_holds_requests_back(self) -> None:
+        clock = FakeClock()
+        limiter = RateLimiter(Rate(100, 60.0), clock=clock, sleep=clock.pass_)
+        limiter.heard({"ratelimit": '"default";r=0;t=20'})
+        start = clock.now
+        limiter.acquire()
+        assert clock.now - start == 20
+        limiter.acquire()
+        assert clock.now - start == 20
+
+    def test_word_of_the_hub_holds_for_a_minute_at_most(self) -> None:
+        clock = FakeClock()
+        limiter = RateLimiter(Rate(100, 60.0), clock=clock, sleep=clock.pass_)
+        limiter.heard({"ratelimit": '"default";r=0;t=86400'})
+        start = clock.now
+        limiter.acquire()
+        assert clock.now - start == 60
+
+    def test_policy_of_the_hub_is_kept_too(self) -> None:
+        clock = FakeClock()
+        limiter = RateLimiter(Rate(100, 60.0), clock=clock, sleep=clock.pass_)
+        limiter.heard({"ratelimit-policy": '"burst";q=2;w=10'})
+        start = clock.now
+        for _ in range(3):
+            limiter.acquire()
+        assert clock.now - start == 10
+        assert limiter.rates == (Rate(100, 60.0),)
+
+    @pytest.mark.parametrize("waits", [True, False])
+    @pytest.mark.parametrize("status", [200, 429])
+    async def test_every_answer_is_heard(self, waits: bool, status: int, serve: Callable[..., ScriptedHub]) -> None:
+        fields = {"RateLimit": '"default";r=0;t=20', "RateLimit-Policy": '"default";q=7;w=60'}
+        answer = completion("hi") if status == 200 else error(429, "Too many requests", type="x")
+        server = serve(Answer(answer.body, status, headers=fields))
+        payload = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        once = CallOptions(policy=FailoverPolicy(max_retries=0))
+        hub = Hub(base_url=server.base_url, api_key="sk-test", rate_limit="1000/s", catalog_refresh=False)
+        with contextlib.suppress(RateLimitedError):
+            hub.chat(payload, once) if waits else await hub.achat(payload, once)
+        limiter = hub._connection.limiter()
+        assert isinstance(limiter, RateLimiter)
+        assert limiter._of_the_hub == (Rate(7, 60.0),)
+        with pytest.raises(RateLimitedError, match="leaves no room"):
+            limiter.acquire(timeout=0)
+        await hub.aclose()
 
 
 class TestSQLite:
