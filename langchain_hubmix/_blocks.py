@@ -101,7 +101,9 @@ def _spoken(message: AIMessage) -> list[Block]:
     if audio := extras.get("audio"):
         blocks.append(_sound(audio))
     if refusal := extras.get("refusal"):
-        blocks.append({"type": "non_standard", "value": {"type": "refusal", "refusal": refusal}})
+        block = {"type": "refusal", "refusal": refusal}
+        # A standard block since langchain-core 1.8; before, `content_blocks` takes no type that it does not know.
+        blocks.append(block if "refusal" in KNOWN_BLOCK_TYPES else {"type": "non_standard", "value": block})
     return blocks
 
 

@@ -23,7 +23,7 @@ from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS
 from langchain_hubmix._errors import raises_langchain_errors
 from langchain_hubmix._messages import PROVIDER, to_wire
 from langchain_hubmix._profile import profile_of
-from langchain_hubmix._tools import wire_response_format, wire_tool, wire_tools
+from langchain_hubmix._tools import is_class, wire_response_format, wire_tool, wire_tools
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LangSmithParams, ModelProfile
@@ -190,6 +190,12 @@ def request_of(
     if (wanted := request.body.get("response_format")) is not None:
         request.body["response_format"] = wire_response_format(wanted)
     return request.body, request.options
+
+
+def target_of(llm: ChatSettings, kwargs: Mapping[str, Any]) -> Any:
+    """Return the pydantic class that is the response format of a call, or None."""
+    wanted = kwargs.get("response_format", llm.response_format)
+    return wanted if is_class(wanted) else None
 
 
 def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:

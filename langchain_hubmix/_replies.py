@@ -11,27 +11,29 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_hubmix._messages import PROVIDER
 from langchain_hubmix._output_items import OUTPUT_ITEMS
+from langchain_hubmix._structured import parsed_of
 
 if TYPE_CHECKING:
     from hubmix.wire import Reply, ToolCall, Usage
 
 
-def from_reply(reply: Reply) -> AIMessage:
-    """A whole answer as a LangChain message.
+def from_reply(reply: Reply, target: Any = None) -> AIMessage:
+    """Return a whole answer as a LangChain message.
 
     Args:
-        reply: What the hub answered.
+        reply: what the hub answered.
+        target: the pydantic class that was the `response_format`, if one was.
 
     Returns:
         A message with text as `content`; reasoning in `additional_kwargs["reasoning_content"]` (and
-        `["reasoning_details"]`, exactly as it came); valid and invalid tool calls apart; token counts in
-        `usage_metadata`; and everything else in `response_metadata`.
+        `["reasoning_details"]`, exactly as it came); an object of `target` in `additional_kwargs["parsed"]`; valid and
+        invalid tool calls apart; token counts in `usage_metadata`; and everything else in `response_metadata`.
     """
     name = reply.extra.get("name")
     return AIMessage(
         content=reply.text,
         name=name if isinstance(name, str) else None,
-        additional_kwargs=message_extras(reply),
+        additional_kwargs=message_extras(reply, target),
         response_metadata={"model_provider": PROVIDER, **metadata(reply)},
         tool_calls=[tool_call(name=c.name, args=c.args, id=c.id) for c in reply.tool_calls if c.args is not None],
         invalid_tool_calls=[
@@ -49,13 +51,13 @@ def generation_info(reply: Reply) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def chat_result(reply: Reply) -> ChatResult:
-    """A whole answer as LangChain's result: one generation a choice."""
+def chat_result(reply: Reply, target: Any = None) -> ChatResult:
+    """Return a whole answer as LangChain's result: one generation a choice."""
     for other in reply.choices:  # what came once, for all of them
         other.served, other.request_id, other.id = reply.served, reply.request_id, reply.id
     return ChatResult(
         generations=[
-            ChatGeneration(message=from_reply(one), generation_info=generation_info(one))
+            ChatGeneration(message=from_reply(one, target), generation_info=generation_info(one))
             for one in (reply, *reply.choices)
         ],
         llm_output={
@@ -65,7 +67,7 @@ def chat_result(reply: Reply) -> ChatResult:
     )
 
 
-def message_extras(reply: Reply) -> dict[str, Any]:
+def message_extras(reply: Reply, target: Any = None) -> dict[str, Any]:
     """What stands in `additional_kwargs` of a whole message."""
     extras: dict[str, Any] = {}
     if reply.reasoning:
@@ -74,13 +76,15 @@ def message_extras(reply: Reply) -> dict[str, Any]:
         extras["refusal"] = reply.refusal
     if reply.audio:
         extras["audio"] = reply.audio
-    extras.update(closing_extras(reply))
+    extras.update(closing_extras(reply, target))
     return extras
 
 
-def closing_extras(reply: Reply) -> dict[str, Any]:
-    """The part of it that a stream brings at its end, since pieces of it would not merge."""
+def closing_extras(reply: Reply, target: Any = None) -> dict[str, Any]:
+    """Return the part of it that a stream brings at its end, because pieces of it would not merge."""
     extras: dict[str, Any] = {}
+    if target is not None and (parsed := parsed_of(target, reply.text)) is not None:
+        extras["parsed"] = parsed
     if reply.items:  # they hold the reasoning too
         extras[OUTPUT_ITEMS] = reply.items
     elif reply.reasoning_details:

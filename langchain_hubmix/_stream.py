@@ -23,9 +23,10 @@ class ChunkWriter:
     ids, log-probabilities, reasoning details, refusal, trace, cost) stands on the last chunk alone.
     """
 
-    __slots__ = ("_audio", "_calls")
+    __slots__ = ("_audio", "_calls", "_target")
 
-    def __init__(self) -> None:
+    def __init__(self, target: Any = None) -> None:
+        self._target = target  # the pydantic class that was the `response_format`, if one was
         self._calls: dict[str | None, int] = {}
         self._audio = False
 
@@ -59,7 +60,7 @@ class ChunkWriter:
         ]
 
     def _last(self, reply: Reply) -> ChatGenerationChunk:
-        extras = closing_extras(reply)
+        extras = closing_extras(reply, self._target)
         if reply.refusal:  # as a block it is of no standard type, whose later pieces displace earlier ones in v3 events
             extras["refusal"] = reply.refusal
         if reply.audio:

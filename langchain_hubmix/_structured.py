@@ -10,14 +10,13 @@ from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration
 from langchain_core.runnables import AddableDict, RunnableConfig, RunnableGenerator
 from langchain_core.utils.function_calling import convert_to_json_schema
-from langchain_core.utils.json import parse_json_markdown
-from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
 from pydantic.v1 import ValidationError as ValidationErrorV1
 
+from hubmix.plugin.objects import objects_in, partial_object, spoken
 from hubmix.plugin.structured import described_schema
 from langchain_hubmix._errors import ConfigurationError, RefusalError, StructuredOutputError
-from langchain_hubmix._tools import uncut, wire_response_format, wire_tool
+from langchain_hubmix._tools import is_class, uncut, wire_response_format, wire_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -37,7 +36,8 @@ def structured_request(
     Args:
         schema: what is asked for, in any form that LangChain takes; None in JSON mode for any object.
         method: how to ask.
-        strict: whether the vendor shall hold the answer to the schema; None says nothing about it.
+        strict: whether the vendor holds the answer to the schema. None: with "json_schema" wherever the schema
+            allows it.
         tools: further tools that the model may call, where `method` is "json_schema".
 
     Raises:
@@ -61,8 +61,7 @@ def structured_request(
         told = {} if schema is None else {"schema_in_words": convert_to_json_schema(_bare(schema))}
         return [], {"response_format": {"type": "json_object"}, **told}
     if method == "json_schema":
-        asked = schema if described_schema(schema) else _bare(schema)
-        return list(tools or ()), {"response_format": wire_response_format(asked, strict=strict), "strict": strict}
+        return list(tools or ()), {"response_format": wire_response_format(schema, strict=strict), "strict": strict}
     tool = schema_tool(schema, strict=strict)
     return [tool], {"tool_choice": tool["function"]["name"]}
 
@@ -89,98 +88,89 @@ def _bare(schema: Any) -> Any:
     return {**{name: text for name, text in about.items() if text}, **described["schema"]}
 
 
-def required_keys(schema: Any) -> tuple[str, ...]:
-    """The keys that a dict of this schema must have."""
-    if schema is None:
-        return ()
-    return tuple(schema_tool(schema)["function"].get("parameters", {}).get("required", ()))
-
-
 class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
     """Reads the object out of an answer, whole or while it streams.
 
-    Where there is none, the error says which model was asked and how, since a model that ignores a schema is the usual
-    reason and another method the usual cure.
+    If there is none, the error says which model was asked and how: a model that ignores a schema is the usual reason,
+    and another method the usual cure.
     """
 
     target: Any
-    """A pydantic class, which validates the answer; anything else gives a dict."""
+    """A pydantic class, which validates the answer; anything else gives the dict as it came."""
 
     method: Method
     name_of_tool: str | None = None
-    required: tuple[str, ...] = ()
-    """Keys that a dict must have; a pydantic class knows its own."""
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - LangChain's name
+        """The class of what is returned, from which `get_output_schema()` is made."""
+        return self.target if is_class(self.target) and hasattr(self.target, "model_validate") else dict[str, Any]
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        """The object in an answer.
+        """Return the object in an answer.
 
         Raises:
-            RefusalError: the model refused.
+            RefusalError: the model refused, or a content filter ended the answer.
             StructuredOutputError: there is no such object in the answer.
         """
         message = cast("ChatGeneration", result[0]).message
         if partial:
             return self._so_far(message)
-        _raise_if_refused(message)
-        return self._built(self._found(message), message)
+        raise_if_refused(message)
+        try:
+            return self._object(message)
+        except StructuredOutputError:
+            raise_if_filtered(message)
+            raise
 
     def parse(self, text: str) -> Any:
-        """The object in a text."""
+        """Return the object in a text."""
         return self.parse_result([ChatGeneration(message=AIMessage(text))])
 
     def _so_far(self, message: BaseMessage) -> Any:
-        """What can be read of an answer that is still coming, or None."""
+        """Return what can be read of an answer that is still coming, or None."""
         if self.method == "function_calling":
             calls = [c for c in getattr(message, "tool_calls", ()) if c["name"] == self.name_of_tool]
             found = calls[0]["args"] if calls else None
         else:
-            try:
-                found = parse_json_markdown(message.text) if message.text else None
-            except ValueError:
-                return None
-        if not isinstance(found, dict):
-            return None
-        if not _is_class(self.target):
+            found = partial_object(message.text)
+        if found is None or not is_class(self.target):
             return found
         try:
-            return _validated(self.target, found)
+            return validated(self.target, found)
         except Exception:  # noqa: BLE001 - a validator of the user's may stumble over what is not whole yet
             return None
 
-    def _found(self, message: BaseMessage) -> dict[str, Any]:
-        if self.method == "function_calling":
-            return self._found_call(message)
-        if not message.text.strip():
+    def _object(self, message: BaseMessage) -> Any:
+        found = self._found_call(message) if self.method == "function_calling" else self._found_text(message)
+        if not is_class(self.target):
+            return found[0]
+        try:
+            return first_valid(self.target, found)
+        except (ValidationError, ValidationErrorV1) as error:
+            raise self._error(message, f"the answer does not fit {self.target.__name__}: {error}") from error
+
+    def _found_text(self, message: BaseMessage) -> list[dict[str, Any]]:
+        text = message.text
+        if found := list(objects_in(text)):
+            return found
+        if not text.strip():
             raise self._error(message, "the answer holds no text")
         try:
-            # Fences are taken off, but what broke off is not repaired: half an object is not the one asked for.
-            found = parse_json_markdown(message.text, parser=json.loads)
+            other = json.loads(spoken(text))
         except ValueError as error:
             raise self._error(message, f"the answer is not JSON ({error})") from error
-        if not isinstance(found, dict):
-            raise self._error(message, f"the answer is a JSON {type(found).__name__}, not an object")
-        return found
+        raise self._error(message, f"the answer is a JSON {type(other).__name__}, not an object")
 
-    def _found_call(self, message: BaseMessage) -> dict[str, Any]:
-        for call in getattr(message, "tool_calls", ()):
-            if call["name"] == self.name_of_tool:
-                return cast("dict[str, Any]", call["args"])
+    def _found_call(self, message: BaseMessage) -> list[dict[str, Any]]:
+        if found := [c["args"] for c in getattr(message, "tool_calls", ()) if c["name"] == self.name_of_tool]:
+            return found
         for broken in getattr(message, "invalid_tool_calls", ()):
             why = broken.get("error") or "cut short or no JSON object"
             raise self._error(
                 message, f"the arguments of the call are broken ({why}): {uncut(broken['args'] or '')[:200]}"
             )
         raise self._error(message, f"the model did not call {self.name_of_tool!r}")
-
-    def _built(self, found: dict[str, Any], message: BaseMessage) -> Any:
-        if not _is_class(self.target):
-            if missing := [name for name in self.required if name not in found]:
-                raise self._error(message, f"the answer lacks {', '.join(map(repr, missing))}")
-            return found
-        try:
-            return _validated(self.target, found)
-        except (ValidationError, ValidationErrorV1) as error:
-            raise self._error(message, f"the answer does not fit {self.target.__name__}: {error}") from error
 
     def _error(self, message: BaseMessage, what: str) -> StructuredOutputError:
         about = message.response_metadata
@@ -278,18 +268,50 @@ class WithRaw(RunnableGenerator[Any, Any]):
         yield found
 
 
-def _raise_if_refused(message: BaseMessage) -> None:
-    refusal = message.additional_kwargs.get("refusal")
-    if refusal:
-        about = message.response_metadata
-        model = about.get("model_name")
-        raise RefusalError(f"Model {model!r} refused: {refusal}", model=model, request_id=about.get("request_id"))
+def raise_if_refused(message: BaseMessage) -> None:
+    """Raise `RefusalError` if the model refused."""
+    if refusal := message.additional_kwargs.get("refusal"):
+        raise _refused(message, f"refused: {refusal}")
 
 
-def _is_class(target: Any) -> bool:
-    return isinstance(target, type) and is_basemodel_subclass(target)
+def raise_if_filtered(message: BaseMessage) -> None:
+    """Raise `RefusalError` if a content filter ended the answer."""
+    if message.response_metadata.get("finish_reason") == "content_filter":
+        raise _refused(message, "was stopped by a content filter before its answer was whole")
 
 
-def _validated(target: Any, found: dict[str, Any]) -> Any:
-    """An instance of a pydantic class, of version 2 or 1."""
+def _refused(message: BaseMessage, what: str) -> RefusalError:
+    about = message.response_metadata
+    model = about.get("model_name")
+    error = RefusalError(f"Model {model!r} {what}", model=model, request_id=about.get("request_id"))
+    error.raw_message = message
+    return error
+
+
+def first_valid(target: Any, found: list[dict[str, Any]]) -> Any:
+    """Return the first of the objects that a pydantic class accepts.
+
+    Raises:
+        ValidationError: it accepts none; the error is that of the first one.
+    """
+    for candidate in found:
+        try:
+            return validated(target, candidate)
+        except (ValidationError, ValidationErrorV1):
+            continue
+    return validated(target, found[0])
+
+
+def validated(target: Any, found: dict[str, Any]) -> Any:
+    """Return an instance of a pydantic class, of version 2 or 1."""
     return target.model_validate(found) if hasattr(target, "model_validate") else target.parse_obj(found)
+
+
+def parsed_of(target: Any, text: str) -> Any:
+    """Return the object of a class that an answer's text holds, or None."""
+    for found in objects_in(text):
+        try:
+            return validated(target, found)
+        except (ValidationError, ValidationErrorV1):
+            continue
+    return None

@@ -8,8 +8,9 @@ from typing import Any
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.json import parse_partial_json
+from langchain_core.utils.pydantic import is_basemodel_subclass
 
-from hubmix.plugin.structured import described_schema
+from hubmix.plugin.structured import response_format
 from langchain_hubmix._errors import ConfigurationError
 
 
@@ -52,32 +53,29 @@ def wire_tools(tools: Any) -> list[dict[str, Any]]:
 
 
 def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
-    """A `response_format` of the wire.
+    """Return the `response_format` of a body.
 
     Args:
-        schema: a response format already, a JSON schema with a title, or a pydantic or TypedDict class.
-        strict: whether the vendor shall hold the answer to the schema; None says nothing about it.
+        schema: a response format, a JSON schema, or a pydantic or TypedDict class.
+        strict: whether the vendor holds the answer to the schema. None: wherever the schema allows it.
     """
-    formats = ("json_schema", "json_object", "text")
-    if found := described_schema(schema):
-        described = {name: value for name, value in found.items() if name != "type"}
-    elif isinstance(schema, dict) and schema.get("type") in formats and "properties" not in schema:
-        return schema
-    else:
-        function = _function_of(schema, strict)
-        described = {"name": function["name"], "schema": function["parameters"]}
-        if function.get("description"):
-            described["description"] = function["description"]
-    if strict is not None:
-        described["strict"] = strict
-    return {"type": "json_schema", "json_schema": described}
+    if isinstance(schema, dict) and _is_tool(schema):
+        function = wire_tool(schema, strict=None)["function"]
+        schema = {**function, "schema": function.get("parameters") or {"type": "object", "properties": {}}}
+        del schema["parameters"]
+    elif not isinstance(schema, dict) and not is_class(schema):  # a TypedDict, whose docstring LangChain reads
+        schema = convert_to_json_schema(schema)
+    return response_format(schema, strict=strict)
 
 
-def _function_of(schema: Any, strict: bool | None) -> dict[str, Any]:
-    function = dict(convert_to_openai_tool(schema, strict=strict or None)["function"])
-    if "parameters" not in function:
-        function["parameters"] = convert_to_json_schema(schema)
-    return function
+def _is_tool(schema: dict[str, Any]) -> bool:
+    anthropic, bare = "input_schema" in schema, {"name", "parameters"} <= schema.keys()
+    return isinstance(schema.get("function"), dict) or anthropic or bare
+
+
+def is_class(target: Any) -> bool:
+    """Whether this is a pydantic class, of version 2 or 1."""
+    return isinstance(target, type) and is_basemodel_subclass(target)
 
 
 # Tool calls whose arguments broke off must not be executed. LangChain repairs JSON that breaks off, which turns a call

@@ -13,7 +13,6 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
 from hubmix.plugin.document import documented
@@ -22,18 +21,17 @@ from hubmix.transport.closing import Owned
 from langchain_hubmix._blocks import register_blocks
 from langchain_hubmix._callbacks import retry_state
 from langchain_hubmix._errors import raises_langchain_errors
-from langchain_hubmix._model import ChatSettings, request_of
+from langchain_hubmix._model import ChatSettings, request_of, target_of
 from langchain_hubmix._replies import chat_result
 from langchain_hubmix._stream import ChunkWriter
 from langchain_hubmix._structured import (
     Method,
     StructuredParser,
     WithRaw,
-    required_keys,
     schema_tool,
     structured_request,
 )
-from langchain_hubmix._tools import wire_tool
+from langchain_hubmix._tools import is_class, wire_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -112,7 +110,7 @@ class ChatHubmix(ChatSettings):
                 run_manager.on_retry(retry_state(attempt, len(failed)))
 
         body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
-        return chat_result(self.hub.chat(body, options))
+        return chat_result(self.hub.chat(body, options), target_of(self, kwargs))
 
     @raises_langchain_errors
     async def _agenerate(
@@ -132,7 +130,7 @@ class ChatHubmix(ChatSettings):
 
         body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
         try:
-            return chat_result(await self.hub.achat(body, options))
+            return chat_result(await self.hub.achat(body, options), target_of(self, kwargs))
         finally:
             if events:
                 await asyncio.gather(*events)
@@ -148,7 +146,7 @@ class ChatHubmix(ChatSettings):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         body, options = request_of(self, messages, stop, kwargs, streamed=True)
-        write = ChunkWriter().write
+        write = ChunkWriter(target_of(self, kwargs)).write
         with closing(self.hub.stream_chat(body, options)) as deltas:
             for delta in deltas:
                 yield write(delta)
@@ -162,7 +160,7 @@ class ChatHubmix(ChatSettings):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         body, options = request_of(self, messages, stop, kwargs, streamed=True)
-        write = ChunkWriter().write
+        write = ChunkWriter(target_of(self, kwargs)).write
         async with aclosing(Owned(self.hub.astream_chat(body, options))) as deltas:
             async for delta in deltas:
                 yield write(delta)
@@ -243,19 +241,20 @@ class ChatHubmix(ChatSettings):
                 response format in OpenAI's format. May be None with `method="json_mode"`.
             method: `"json_schema"` (the vendor holds the answer to the schema), `"function_calling"` (the schema is a
                 tool that must be called) or `"json_mode"` (any JSON object; the schema is told in the prompt). Default:
-                `"json_schema"` where the hub's catalog says that the model has it, else `"function_calling"`.
+                `"json_schema"`, unless the hub's catalog says that the model does not have it.
             include_raw: give a dict of `raw`, `parsed` and `parsing_error` and raise nothing that the answer is to
                 blame for.
-            strict: whether the vendor shall hold the answer to the schema. None says nothing about it.
+            strict: whether the vendor holds the answer to the schema. None: with `"json_schema"` wherever the schema
+                allows it, with `"function_calling"` the vendor's default.
             tools: further tools that the model may call, with `method="json_schema"`.
             **kwargs: whatever else a call takes.
 
         Returns:
-            A runnable that gives an instance of a pydantic class, else a dict.
+            A runnable that returns an instance of a pydantic class, else the dict as the model gave it.
 
         Raises:
             StructuredOutputError: the model did not follow the schema; raised by the call, not here.
-            RefusalError: the model refused; raised by the call, not here.
+            RefusalError: the model refused, or a content filter ended the answer; raised by the call, not here.
 
         Example:
             ```python
@@ -276,19 +275,17 @@ class ChatHubmix(ChatSettings):
         if schema is not None:
             bound["ls_structured_output_format"] = {"kwargs": shown, "schema": schema_tool(schema)}
         llm = self.bind_tools(wire_tools, **bound, **kwargs)
-        is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
         parser = StructuredParser(
-            target=schema if is_class else None,
+            target=schema if is_class(schema) else None,
             method=how,
             name_of_tool=wire_tools[0]["function"]["name"] if how == "function_calling" else None,
-            required=required_keys(schema) if how != "json_mode" else (),
         )
         return llm | (WithRaw(parser) if include_raw else parser)
 
     def _method_of(self, model: str) -> Method:
-        """The strongest method that the catalog says the model has, as far as it is known without asking the hub."""
+        """Return ChatOpenAI's default, unless the catalog says that the model does not have it."""
         info = self.catalog.cached.find(model)
-        return "json_schema" if info is not None and info.structured_output is True else "function_calling"
+        return "function_calling" if info is not None and info.structured_output is False else "json_schema"
 
 
 # LangChain inspects the signatures of these two at every call; worked out once, that costs a third.

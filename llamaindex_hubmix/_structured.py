@@ -9,9 +9,9 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from llama_index.core.types import Model
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
-from hubmix.errors import RefusalError, StructuredOutputError
+from hubmix.errors import HubmixError, RefusalError, StructuredOutputError
+from hubmix.plugin.objects import objects_in, partial_object, spoken
 from hubmix.plugin.schema import wire_name
 from hubmix.plugin.structured import Method, in_words, response_format
 from llamaindex_hubmix._messages import INVALID_CALLS
@@ -55,10 +55,10 @@ def _with_instructions(messages: Sequence[ChatMessage], output_cls: type[BaseMod
 
 
 def read_object(method: Method, output_cls: type[Model], response: ChatResponse) -> Model:
-    """The object in a whole answer.
+    """Return the object in a whole answer.
 
     Raises:
-        RefusalError: the model refused.
+        RefusalError: the model refused, or a content filter ended the answer.
         StructuredOutputError: the answer is not such an object, and why.
     """
     if refusal := response.additional_kwargs.get("refusal"):
@@ -68,20 +68,20 @@ def read_object(method: Method, output_cls: type[Model], response: ChatResponse)
             if invalid := response.message.additional_kwargs.get(INVALID_CALLS):
                 raise _failed(output_cls, response, str(invalid[0]["error"]))
             return output_cls.model_validate(call.tool_kwargs)
-        return _read_text(output_cls, response.message.content or "")
+        return _first_valid(output_cls, response.message.content or "")
     except ValidationError as error:
         raise _failed(output_cls, response, _what_is_wrong(error, response)) from error
 
 
-def _read_text(output_cls: type[Model], text: str) -> Model:
-    try:
-        return output_cls.model_validate_json(text)
-    except ValidationError:
-        # Many models put the object between code fences or a sentence before it.
-        begin, end = text.find("{"), text.rfind("}")
-        if begin < 0 or end < begin:
-            raise
-        return output_cls.model_validate_json(text[begin : end + 1])
+def _first_valid(output_cls: type[Model], text: str) -> Model:
+    """Return the first object of a text that the class accepts, else raise the error of the first one."""
+    found = list(objects_in(text))
+    for candidate in found:
+        try:
+            return output_cls.model_validate(candidate)
+        except ValidationError:
+            continue
+    return output_cls.model_validate(found[0]) if found else output_cls.model_validate_json(spoken(text))
 
 
 class PartialObjects(Generic[Model]):
@@ -113,24 +113,20 @@ class PartialObjects(Generic[Model]):
         text: Any = response.message.content or ""
         if self._method == "function_calling" and (call := _call(response)) is not None:
             text = call.tool_kwargs
-        if not isinstance(text, str):
-            return text
-        begin = text.find("{")
-        if begin < 0:
-            return None
-        try:
-            return from_json(text[begin:], allow_partial="trailing-strings")
-        except (ValueError, TypeError):  # pydantic's word for half a character (a lone surrogate)
-            return None
+        return partial_object(text) if isinstance(text, str) else text
 
 
 def _call(response: ChatResponse) -> ToolCallBlock | None:
     return next((block for block in response.message.blocks if isinstance(block, ToolCallBlock)), None)
 
 
-def _failed(output_cls: type[BaseModel], response: ChatResponse, why: str) -> StructuredOutputError:
+def _failed(output_cls: type[BaseModel], response: ChatResponse, why: str) -> HubmixError:
+    reason = response.additional_kwargs.get("finish_reason")
+    if reason == "content_filter":
+        what = "was stopped by a content filter before its answer was whole"
+        return RefusalError(f"{_who(response)} {what}.", **_origin(response))
     hint = "Try another structured_output_method (json_schema, function_calling, json_mode, text) or another model."
-    if response.additional_kwargs.get("finish_reason") == "length":
+    if reason == "length":
         hint = "The answer was cut by max_tokens: raise it."
     said = response.message.content or ""
     heard = f" It said: {said[:200]!r}." if said else ""

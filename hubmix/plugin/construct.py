@@ -44,15 +44,14 @@ def construct(one: HubFields, validate: Callable[..., None], args: tuple[Any, ..
 
 def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return a constructor's arguments under the names of the fields, checked as far as pydantic does not."""
-    where, fields = cls.__name__, cls.model_fields
+    where = cls.__name__
     if len(args) > 1:
         raise ConfigurationError(f"{where} takes the model as its only positional argument: {where}(model=…, …).")
     if args:
         if "model" in kwargs:
             raise ConfigurationError(f"{where} has two models: one by position and one as model=.")
         kwargs = {"model": args[0], **kwargs}
-    names = {field.alias or name for name, field in fields.items()}
-    known = names | fields.keys()
+    known = _known_names(cls)
     values = convert(without_inert(normalize_names(kwargs, _own_names(cls)), known), known)
     if not values.keys() <= known:
         reject_unknown(values, known, where=where, hints=HINTS)
@@ -65,6 +64,12 @@ def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[s
     if isinstance(key := values.get("api_key"), str):
         values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
     return values
+
+
+@lru_cache(maxsize=64)
+def _known_names(cls: type[BaseModel]) -> frozenset[str]:
+    fields = cls.model_fields
+    return frozenset(fields) | {field.alias or name for name, field in fields.items()}
 
 
 @lru_cache(maxsize=64)

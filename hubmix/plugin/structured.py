@@ -29,7 +29,8 @@ def response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any
     """
     if not isinstance(schema, Mapping):
         made = class_schema(schema)
-        about = {"name": wire_name(name_of(schema)), "description": made.pop("description", None)}
+        name = wire_name(str(made.pop("title", None) or name_of(schema)))
+        about = {"name": name, "description": made.pop("description", None)}
         return _format(about, inlined(made), strict, require_all=True)
     if found := described_schema(schema):
         about = {key: value for key, value in found.items() if key not in ("type", "schema", "strict")}

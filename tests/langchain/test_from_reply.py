@@ -13,6 +13,7 @@ from langchain_core.language_models._compat_bridge import chunks_to_events
 from langchain_core.language_models._utils import _update_message_content_to_blocks
 from langchain_core.load import dumps, load
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.utils.json import parse_partial_json
@@ -179,10 +180,14 @@ def test_content_blocks_of_a_whole_answer() -> None:
     ]
 
 
+_REFUSAL = {"type": "refusal", "refusal": "No."}
+REFUSAL = _REFUSAL if "refusal" in KNOWN_BLOCK_TYPES else {"type": "non_standard", "value": _REFUSAL}
+
+
 def test_a_refusal_is_a_block_of_its_own() -> None:
     message = from_reply(answer({"content": None, "refusal": "No."}))
     assert message.additional_kwargs["refusal"] == "No."
-    assert message.content_blocks == [{"type": "non_standard", "value": {"type": "refusal", "refusal": "No."}}]
+    assert message.content_blocks == [REFUSAL]
 
 
 def test_pictures_and_sound_are_blocks() -> None:
@@ -255,7 +260,7 @@ def test_a_streamed_refusal_stays_whole_in_every_version() -> None:
     chunks = stream({"refusal": "N"}, {"refusal": "o."})
     assert merged(chunks).additional_kwargs["refusal"] == "No."
     for blocks in (merged(chunks).content_blocks, as_version_1(chunks).content_blocks, events_of(chunks)):
-        assert [block["value"]["refusal"] for block in blocks] == ["No."]
+        assert [block.get("value", block)["refusal"] for block in blocks] == ["No."]
 
 
 def test_streamed_pictures_stay_apart_in_every_version() -> None:

@@ -142,8 +142,9 @@ def test_response_formats(given: Any, strict: bool | None) -> None:
     described = wire["json_schema"]
     assert (wire["type"], described["name"], described["description"]) == ("json_schema", "City", "A city.")
     assert list(described["schema"]["properties"]) == ["name"]
-    assert described.get("strict") is strict
-    assert described["schema"].get("additionalProperties") is (False if strict else None)
+    is_strict = strict is not False
+    assert described["strict"] is is_strict
+    assert described["schema"].get("additionalProperties") is (False if is_strict else None)
 
 
 def test_response_formats_of_the_wire_pass() -> None:
