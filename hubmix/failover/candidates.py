@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hubmix.errors import Scope
 from hubmix.failover.breakers import OpenBreaker, Permit
@@ -26,7 +27,7 @@ class Candidate:
         ready_at: on the plan's clock; not before, unless every other route has failed.
         unfit: why, by the catalog, it cannot do what the request needs.
         reported: that it was passed over is in the trace.
-        failure, evidence: of the last request.
+        failure, evidence, partial: of the last request.
     """
 
     route: Route
@@ -37,6 +38,7 @@ class Candidate:
     reported: bool = False
     failure: Failure | None = None
     evidence: Evidence | None = None
+    partial: Any = None
 
 
 class Candidates:

@@ -196,7 +196,7 @@ class FailoverRun:
         failure = plan.classify(step.route, evidence)
         plan.breakers.failed(step.permit, failure, evidence)
         MEASUREMENTS.failed(measured_as(step.route, streaming=plan.streaming))
-        candidate.failure, candidate.evidence = failure, evidence
+        candidate.failure, candidate.evidence, candidate.partial = failure, evidence, error.partial
         self._ended = plan.clock.monotonic() if error.at is None else error.at
         self._refusals += failure.ask_one_more
         if failure.keeps_answer and error.partial is not None:
@@ -365,7 +365,8 @@ class FailoverRun:
         # What is not the model's fault alone was not asked of the others, so it is told as with one model.
         alone = self._fatal or not several or (failure.scope is not Scope.MODEL and not self._note)
         if len(failed) == 1 and alone:
-            return route_error(failed[0], self.trace, self._note)
+            partial = next((each.partial for each in self._candidates if each.evidence is evidence), None)
+            return route_error(failed[0], self.trace, self._note, partial)
         if all(evidence.cause == "html" for _, _, evidence in failed):
             # One page of HTML is a mishap; HTML from every model is a website, not an API.
             return route_error((route, failures.ENDPOINT, evidence), self.trace, self._note)

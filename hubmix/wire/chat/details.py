@@ -8,7 +8,7 @@ from typing import Any
 _READABLE = ("text", "thinking", "summary", "content")
 # Keys of a detail whose pieces are joined; any other text that comes again with the same value stays.
 _JOINED = frozenset({*_READABLE, "data", "signature", "thought", "thinking_signature"})
-_LONG = 16  # characters that no vendor sends twice by chance
+_LONG = 8  # characters that no vendor sends twice by chance
 _NEAR = 16  # details of one index that are compared with a piece
 
 
