@@ -43,6 +43,7 @@ CHECKERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_constructors_are_typed_parameter_by_parameter(checker: str, tmp_path: Path) -> None:
     if find_spec(checker) is None:
