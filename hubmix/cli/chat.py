@@ -14,7 +14,19 @@ import typer
 from hubmix.cli import screen
 from hubmix.cli.asking import Printer, footer, tell_attempt
 from hubmix.cli.attachments import content_of
-from hubmix.cli.connection import CHAT_MODEL, BaseUrl, Fallback, HubName, Model, Timeout, connect, fallbacks_of
+from hubmix.cli.connection import (
+    CHAT_MODEL,
+    Api,
+    BaseUrl,
+    BudgetUsd,
+    Fallback,
+    HubName,
+    Model,
+    Prefer,
+    Timeout,
+    connect,
+    fallbacks_of,
+)  # fmt: skip
 from hubmix.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,6 +50,9 @@ def chat(
     reasoning: Annotated[bool, typer.Option("--reasoning", help="Show a model's reasoning too, on stderr.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line about model, tokens and cost.")] = False,
     timeout: Timeout = None,
+    api: Api = "auto",
+    prefer: Prefer = "order",
+    budget: BudgetUsd = None,
     hub: HubName = None,
     base_url: BaseUrl = None,
 ) -> None:
@@ -50,7 +65,7 @@ def chat(
 
         hubmix chat "Why is the sky blue?" -m gpt-4o-mini --fallback auto
         git diff | hubmix chat "Write a commit message" --quiet
-        hubmix chat "What is on this picture?" --attach photo.jpg
+        hubmix chat "What is on this picture?" --attach photo.jpg --budget 0.01
         hubmix chat --model claude-haiku-4.5 --system "Answer in French"
     """
     question = " ".join(prompt or ())
@@ -59,7 +74,7 @@ def chat(
         question = f"{question}\n\n{piped}" if question else piped
     parameters = {"temperature": temperature, "max_tokens": max_tokens}
     body: dict[str, Any] = {name: value for name, value in parameters.items() if value is not None}
-    options = options_of(fallback, timeout)
+    options = options_of(fallback, timeout, api, prefer, budget)
     with connect(context, hub, base_url) as connection:
         connection.require_key()
         if not question and not attach and sys.stdin.isatty():
@@ -76,13 +91,22 @@ def chat(
             screen.note(footer(connection, timed))
 
 
-def options_of(fallback: list[str] | None, timeout: float | None) -> CallOptions:
-    """The options of a call from the command line: failed attempts are told as they happen."""
+def options_of(
+    fallback: list[str] | None, timeout: float | None, api: str, prefer: str, budget: str | None
+) -> CallOptions:
+    """Return the options of a call; failed attempts are told as they happen."""
     from hubmix.failover.options import CallOptions
+    from hubmix.hub.budget import Budget
 
     chosen = fallbacks_of(fallback)
-    told = tell_attempt if chosen else None
-    return CallOptions(fallbacks="auto" if isinstance(chosen, str) else chosen, timeout=timeout, on_attempt=told)
+    return CallOptions(
+        fallbacks="auto" if isinstance(chosen, str) else chosen,
+        timeout=timeout,
+        on_attempt=tell_attempt if chosen else None,
+        api=api,  # type: ignore[arg-type]  # it checks the name itself
+        prefer=prefer,  # type: ignore[arg-type]  # and this one
+        budget=Budget(budget) if budget is not None else None,
+    )
 
 
 def piped_input() -> str:

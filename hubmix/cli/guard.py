@@ -9,6 +9,7 @@ from typing import ParamSpec
 import typer
 
 from hubmix.cli import screen
+from hubmix.cli.words import spoken
 from hubmix.errors import AllModelsFailedError, ConfigurationError, HubmixError
 
 FAILED, USAGE, STOPPED, PIPE_CLOSED = 1, 2, 130, 141
@@ -17,7 +18,7 @@ Parameters = ParamSpec("Parameters")
 
 
 def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """`command`, with what a user may cause turned into an exit code. A defect of ours keeps its traceback."""
+    """Return a command whose expected failures are exit codes; a defect keeps its traceback."""
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
@@ -45,7 +46,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def message_of(error: HubmixError) -> str:
-    """The message of an error, for people; a group's without the count that Python adds."""
+    """Return the message of an error in the command's words, a group's without the count that Python adds."""
     if error.kind == "no_key":  # no option takes a key, and somebody without one has just met this project
-        return str(error).replace(", or pass api_key=", "") + " To look around without a key: hubmix demo"
-    return error.message if isinstance(error, AllModelsFailedError) else str(error)
+        return spoken(str(error)) + " To look around without a key: hubmix demo"
+    return spoken(error.message if isinstance(error, AllModelsFailedError) else str(error))

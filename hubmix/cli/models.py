@@ -98,6 +98,7 @@ def models(
             descending=descending,
             limit=limit,
         )
+        near = () if found else connection.models.suggest(" ".join(query or ()))
         hint = "" if found else connection.models.info().base_url
         kinds = Counter(info.kind for info in connection.models.list(kind=None, available="any"))
     if plot is not None:
@@ -110,6 +111,8 @@ def models(
     elif found:
         screen.table(COLUMNS, [row_of(info) for info in found], numeric=(3, 4, 5, 6), spare=_SPARE)
     screen.note(summary(found, kinds, hint))
+    if near:
+        screen.note(f"Did you mean {' or '.join(near)}?", style="yellow")
 
 
 def summary(found: ModelList, kinds: Counter[str], base_url: str) -> str:

@@ -56,12 +56,12 @@ def as_json(value: Any) -> None:
     line(json.dumps(value, ensure_ascii=False, indent=2 if on_terminal(sys.stdout) else None, default=str))
 
 
-def note(text: str, *, style: str = "dim") -> None:
-    """Write a line beside the answer, on stderr."""
+def note(text: str, *, style: str = "dim", wrap: bool = True) -> None:
+    """Write a line about the answer on stderr; on a terminal it breaks between words unless it is to be copied."""
     text = _CONTROL.sub("", text)
     try:
         if on_terminal(sys.stderr):
-            _console(sys.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+            _console(sys.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=not wrap)
         else:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()

@@ -59,7 +59,8 @@ def serve_embedded(
     try:
         screen.line(f"{server.base_url} {server.api_key}")
         screen.note(
-            f"export HUBMIX_BASE_URL={server.base_url} HUBMIX_API_KEY={server.api_key}   # Ctrl-C stops the hub"
+            f"export HUBMIX_BASE_URL={server.base_url} HUBMIX_API_KEY={server.api_key}   # Ctrl-C stops the hub",
+            wrap=False,
         )
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -105,17 +105,15 @@ def rerank(
     if top_n is not None:
         payload["top_n"] = top_n
     with connect(context, hub, base_url) as connection:
-        reply = connection.rerank(payload)
+        results = connection.rerank(payload).results[:top_n]  # not every hub cuts the list
     if as_json:
         found = [
             {"index": one.index, "score": one.score, "document": documents[one.index], "name": names[one.index] or None}
-            for one in reply.results
+            for one in results
         ]
         screen.as_json(found)
         return
-    rows = [
-        (f"{one.score:.4f}", f"{one.index}", names[one.index] or _short(documents[one.index])) for one in reply.results
-    ]
+    rows = [(f"{one.score:.4f}", f"{one.index}", names[one.index] or _short(documents[one.index])) for one in results]
     screen.table(("score", "index", "document"), rows, numeric=(0, 1))
 
 
