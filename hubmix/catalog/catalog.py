@@ -14,6 +14,7 @@ from hubmix.catalog.cache import CatalogCache, Settings, run_in_thread
 from hubmix.catalog.cost import cost_of
 from hubmix.catalog.listing import Available, Criteria, ModelList, Price, check_supports, select
 from hubmix.catalog.models import CatalogInfo, ModelInfo
+from hubmix.catalog.refused_apis import RefusedApis
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
 from hubmix.catalog.substitutes import nearest
 from hubmix.errors import ModelNotFoundError
@@ -82,6 +83,8 @@ class ModelCatalog:
                 background=background,
             )
         )
+
+        self.refused_apis = RefusedApis(cache_dir, base_url.rstrip("/"), key_id, clock=wall_clock)
 
     # What is already here: no network, no waiting.
 

@@ -22,35 +22,42 @@ def check_api_name(name: object) -> None:
         raise ConfigurationError(f"api must be one of {', '.join(map(repr, _NAMES))}, not {name!r}.")
 
 
-def apis_for(
-    wanted: str, payload: Payload, *, listed: Iterable[str] = (), refused: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Return the APIs for one model: the first, then what follows a wrong API.
+def able_apis(wanted: str, payload: Payload) -> tuple[str, ...]:
+    """Return the APIs that can say a call, in the order of preference.
 
     Args:
         wanted: the API that the caller named, or "auto".
         payload: the call's payload.
-        listed: the APIs over which the catalog says that the model is served; empty if unknown.
-        refused: the APIs that this hub has refused for this model before. They go to the back.
 
     Raises:
-        ConfigurationError: the API, or each of them, cannot say what the payload asks for.
-
-    Example:
-        >>> apis_for("auto", {"messages": []})
-        ('chat', 'responses')
-        >>> apis_for("auto", {"messages": []}, listed={"responses"})
-        ('responses', 'chat')
-        >>> apis_for("auto", {"tools": [{"type": "web_search"}]})
-        ('responses',)
+        ConfigurationError: the API that was named, or each of them, cannot say what the payload asks for.
     """
     if wanted != "auto":
         if lacking := inexpressible(wanted, payload):
             raise _cannot_say(wanted, lacking, payload)
         return (wanted,)
-    able = [api for api in _CHOSEN_BY_ITSELF if not inexpressible(api, payload)]
+    able = tuple(api for api in _CHOSEN_BY_ITSELF if not inexpressible(api, payload))
     if not able:
         raise _nobody_can_say(payload)
+    return able
+
+
+def ordered_apis(able: tuple[str, ...], *, listed: Iterable[str] = (), refused: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the APIs for one model: the first, then what follows a wrong API.
+
+    Args:
+        able: the APIs that can say the call.
+        listed: the APIs over which the catalog says that the model is served; empty if unknown.
+        refused: the APIs that this hub has refused for this model before. They go to the back.
+
+    Example:
+        >>> ordered_apis(("chat", "responses"))
+        ('chat', 'responses')
+        >>> ordered_apis(("chat", "responses"), listed={"responses"})
+        ('responses', 'chat')
+    """
+    if len(able) == 1:
+        return able
     known, gone = frozenset(listed), frozenset(refused)
     return tuple(sorted(able, key=lambda api: (api in gone, _only_elsewhere(api, known))))
 

@@ -24,6 +24,7 @@ class Candidate:
         route: where it goes.
         tries: requests sent so far.
         done: it is not to be asked again in this call.
+        locked: an alternate that may not be asked yet.
         ready_at: on the plan's clock; not before, unless every other route has failed.
         unfit: why, by the catalog, it cannot do what the request needs.
         reported: that it was passed over is in the trace.
@@ -33,6 +34,7 @@ class Candidate:
     route: Route
     tries: int = 0
     done: bool = False
+    locked: bool = False
     ready_at: float = 0.0
     unfit: str | None = None
     reported: bool = False
@@ -45,7 +47,7 @@ class Candidates:
     """All candidates of a plan, in the order of the user; the primary is the first."""
 
     def __init__(self, plan: Plan) -> None:
-        self.all = [Candidate(route) for route in plan.routes]
+        self.all = [Candidate(route, locked=route.alternate) for route in plan.routes]
         self._plan = plan
         self._registry = plan.breakers
         self._filtered = False
@@ -78,7 +80,7 @@ class Candidates:
         at the end what this call itself has to wait for.
         """
         now = self._plan.clock.monotonic()
-        found = [(c, self.open_breaker(c)) for c in self.all if not c.done]
+        found = [(c, self.open_breaker(c)) for c in self.all if not (c.done or c.locked)]
         if len(found) > 1:
             found.sort(key=lambda pair: (max(pair[0].ready_at - now, 0.0), pair[1].order if pair[1] else _HEALTHY))
         return found
@@ -108,7 +110,12 @@ class Candidates:
 
     def outside(self, failed: Candidate, failure: Failure) -> list[Candidate]:
         """The candidates that may yet answer, and for which a failure of another one does not hold."""
-        return [c for c in self.all if not c.done and not self.holds_for(c, failed, failure) and not self.unfit(c)]
+        able = [c for c in self.all if not (c.done or c.locked) or self._unlocks(failed, failure, c)]
+        return [c for c in able if not self.holds_for(c, failed, failure) and not self.unfit(c)]
+
+    def _unlocks(self, failed: Candidate, failure: Failure, candidate: Candidate) -> bool:
+        """Whether a wrong API is the reason to ask an alternate."""
+        return candidate.locked and failure.other_api and failed.route.shares(Scope.MODEL, candidate.route)
 
     def holds_for(self, candidate: Candidate, failed: Candidate, failure: Failure) -> bool:
         """Whether a failure of one candidate is sure to be another one's too."""
@@ -123,6 +130,8 @@ class Candidates:
     def finish_with(self, failed: Candidate, failure: Failure) -> None:
         """Nothing for which this failure holds is asked again in this call."""
         for candidate in self:
+            if self._unlocks(failed, failure, candidate):
+                candidate.locked = False
             if failure.free_models_only:  # the others are passed over as unfit, with the reason
                 candidate.done |= failed.route.shares(Scope.MODEL, candidate.route)
             else:

@@ -13,6 +13,7 @@ import anyio
 from hubmix.failover.breakers import REGISTRY, BreakerRegistry
 from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence, Failure
+from hubmix.failover.over_api import over_route
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.failover.route import Route
 from hubmix.wire.trace import Attempt
@@ -100,7 +101,7 @@ class Plan:
 
     def classify(self, route: Route, evidence: Evidence) -> Failure:
         """What a failure means: by the table, then by the user's hook, which has the last word."""
-        failure = classify(evidence, route.hub.own_error_types)
+        failure = over_route(classify(evidence, route.hub.own_error_types), evidence, route, self.payload)
         hook = self.policy.classify
         if hook is None:
             return failure

@@ -55,6 +55,9 @@ class RouteHub(Protocol):
     def discover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
         """Return model IDs near this one. Waits for the catalog for at most `timeout` seconds."""
 
+    def remember_wrong_api(self, model: str | None, api: str) -> None:
+        """Remember that the hub refused an API for a model, or for every model if it is None."""
+
     async def adiscover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
         """`discover_fallbacks`, for asyncio."""
 
@@ -68,12 +71,14 @@ class Route:
         hub: the hub, with its key, breakers and catalog.
         api: the API over which the model is asked.
         mirror: the base URL, if it is not the hub's first.
+        alternate: asked only if the hub has said that another API is the wrong one for the model.
     """
 
     model: str
     hub: RouteHub
     api: Api[Any]
     mirror: str | None = None
+    alternate: bool = False
 
     @property
     def base_url(self) -> str:

@@ -19,6 +19,7 @@ from hubmix.failover.decide import Decision, NextStep, Remaining, decide, sdk_wo
 from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.limits import Deadline, Limits
 from hubmix.failover.measurements import MEASUREMENTS
+from hubmix.failover.over_api import refused_model
 from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.preference import measured_as
 from hubmix.failover.report import did_you_mean, what_happened
@@ -196,6 +197,8 @@ class FailoverRun:
         failure = plan.classify(step.route, evidence)
         plan.breakers.failed(step.permit, failure, evidence)
         MEASUREMENTS.failed(measured_as(step.route, streaming=plan.streaming))
+        if failure.other_api:
+            step.route.hub.remember_wrong_api(refused_model(step.route, evidence), step.route.api.name)
         candidate.failure, candidate.evidence, candidate.partial = failure, evidence, error.partial
         self._ended = plan.clock.monotonic() if error.at is None else error.at
         self._refusals += failure.ask_one_more

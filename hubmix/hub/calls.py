@@ -173,6 +173,7 @@ class Calls:
         run.trace.substituted = route.model if served.substituted else None
         if isinstance(reply, Reply):
             reply.trace, reply.served, reply.cost = run.trace, served.model, cost
+            reply.hub, reply.api = hub.name, route.api.name
         spending.record(hub.spending_key, served.billed, reply.usage, cost)
         charging.owe(route, cost)
         if reply.usage is not None:
@@ -185,6 +186,7 @@ class Calls:
 def _interrupted(failed: AttemptFailed, run: FailoverRun) -> HubmixError:
     if failed.partial is not None:
         failed.partial.served, failed.partial.trace = run.trace.served, run.trace
+        failed.partial.hub, failed.partial.api = run.served.hub.name, run.served.api.name
     return run.interrupted(failed)
 
 

@@ -6,6 +6,7 @@ up to 3 s, once.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hubmix.errors import BadRequestError
+from hubmix.failover.api_choice import able_apis, check_server_state, ordered_apis
 from hubmix.failover.breakers import HubBreakers
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
@@ -26,7 +28,9 @@ from hubmix.hub.served import Served, served_model, warn_of_the_end
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
 from hubmix.wire.api import Api, BodyOptions, Payload, Reading
+from hubmix.wire.apis import APIS, CHAT
 from hubmix.wire.checks import check_headers
+from hubmix.wire.expressible import dropped_hints, server_state
 from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from hubmix.catalog import ModelCatalog
     from hubmix.hub.budget import Budget
     from hubmix.transport.connection import Connection
+
+_log = logging.getLogger("hubmix.hub")
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -63,6 +69,7 @@ class ConnectedHub:
         self.known = catalog.cached
         self.budgets = budgets
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
+        self._hints_told: set[str] = set()
 
     @cached_property
     def name(self) -> str:
@@ -178,7 +185,8 @@ class ConnectedHub:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         if not api.other_models:
             options = replace(options, fallbacks=())
-        routes, chosen = self._routes(api, model, options), None
+        check_server_state(payload, alone=not options.fallbacks)
+        routes, chosen = self._routes(api, payload, options), None
         if options.prefer != "order":
             price = self._price_of(payload, options)
             routes, chosen = preferred(routes, options.prefer, price, streaming=streaming)
@@ -219,9 +227,28 @@ class ConnectedHub:
             return list(dict.fromkeys([model, *self._nearest(model, options.policy.max_price_ratio)]))
         return list(dict.fromkeys([model, *options.fallbacks]))
 
-    def _routes(self, api: Api[Any], model: str, options: CallOptions) -> list[Route]:
-        mirrors = (None, *self.base_urls[1:])
-        return [Route(name, self, api, mirror) for name in self._models(model, options) for mirror in mirrors]
+    def _routes(self, api: Api[Any], payload: Payload, options: CallOptions) -> list[Route]:
+        able = able_apis(options.api, payload) if api is CHAT else ()
+        # A mirror may not have the state that a call goes on from.
+        mirrors = (None, *(() if server_state(payload) else self.base_urls[1:]))
+        return [
+            Route(model, self, over, mirror, alternate=number > 0)
+            for model in self._models(payload["model"], options)
+            for number, over in enumerate(self._apis(model, able) if able else (api,))
+            for mirror in mirrors
+        ]
+
+    def _apis(self, model: str, able: tuple[str, ...]) -> Sequence[Api[Any]]:
+        """The API to ask a model over, and those to try if it is the wrong one."""
+        if len(able) == 1:
+            return (APIS[able[0]],)
+        info = self.known.find(model)
+        listed = () if info is None else info.apis
+        return [APIS[name] for name in ordered_apis(able, listed=listed, refused=self.catalog.refused_apis.of(model))]
+
+    def remember_wrong_api(self, model: str | None, api: str) -> None:
+        """Remember that the hub refused an API for a model, or for every model if it is None."""
+        self.catalog.refused_apis.remember(api, model)
 
     # -- one request ------------------------------------------------------------------------------------------------
 
@@ -232,6 +259,7 @@ class ConnectedHub:
         body_options = BodyOptions(
             route.model, model_id, preset.reasoning_replay, options.extra_body, stream, self.name
         )
+        self._tell_of_hints(route.api.name, payload)
         body = route.api.body(payload, body_options)
         if route.model in self._no_stream_options:
             body.pop("stream_options", None)
@@ -241,6 +269,12 @@ class ConnectedHub:
         headers = {**own, **(headers or {})} if own else headers
         base_url = route.mirror or self.connection.endpoint.base_url
         return Request(f"{base_url}/{route.api.path}", body, Reading(route.api, asked), headers)
+
+    def _tell_of_hints(self, api: str, payload: Payload) -> None:
+        dropped = set(dropped_hints(api, payload)) - self._hints_told
+        if dropped:
+            self._hints_told |= dropped
+            _log.warning("The API %r has no place for %s; left out.", api, ", ".join(sorted(dropped)))
 
     def amend(self, evidence: Evidence, route: Route, body: Mapping[str, Any]) -> Evidence:
         """If the vendor refused `stream_options`, leave it out from now on and have the same route asked once more."""

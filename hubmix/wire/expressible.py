@@ -104,9 +104,8 @@ def _not_in_responses(payload: Payload) -> Iterator[str]:
     if set(payload.get("modalities") or ()) - {"text"}:
         yield "modalities"
     yield from _unsayable_parts(payload)
-    for message in payload.get("messages") or ():
-        if message.get("role") == "assistant" and message.get("audio"):
-            yield "audio"
+    if any("audio" in message for message in payload.get("messages") or ()):
+        yield "audio"
 
 
 def _not_in_messages(payload: Payload) -> Iterator[str]:

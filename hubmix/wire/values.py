@@ -156,6 +156,11 @@ class Reply:
         """The model that was asked for, if another one answered."""
         return self.trace.requested if self.trace is not None and self.trace.switched else None
 
+    @property
+    def is_pending(self) -> bool:
+        """True if the server works on the answer in the background, so that there is nothing yet."""
+        return self.incomplete and self.native_finish_reason in ("queued", "in_progress")
+
     def to_wire_message(self) -> dict[str, Any]:
         """The assistant message of this answer as the OpenAI wire has it, for the next turn of a conversation."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text or None}

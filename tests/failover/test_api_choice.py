@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubmix import ConfigurationError
-from hubmix.failover.api_choice import apis_for, check_api_name, check_server_state
+from hubmix.failover.api_choice import able_apis, check_api_name, check_server_state, ordered_apis
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
 SEARCH = {**ASKED, "tools": [{"type": "web_search"}]}
@@ -26,19 +26,19 @@ SEARCH = {**ASKED, "tools": [{"type": "web_search"}]}
     ],
 )
 def test_auto_follows_the_list_then_what_refusals_taught(listed: Any, refused: Any, apis: tuple[str, ...]) -> None:
-    assert apis_for("auto", ASKED, listed=listed, refused=refused) == apis
+    assert ordered_apis(able_apis("auto", ASKED), listed=listed, refused=refused) == apis
 
 
 @pytest.mark.parametrize(
     ("payload", "apis"), [(SEARCH, ("responses",)), ({**ASKED, "n": 2}, ("chat",)), ({**ASKED, "stop": []}, None)]
 )
 def test_auto_takes_the_api_that_can_say_it(payload: Any, apis: tuple[str, ...] | None) -> None:
-    assert apis_for("auto", payload, refused=apis or ()) == (apis or ("chat", "responses"))
+    assert ordered_apis(able_apis("auto", payload), refused=apis or ()) == (apis or ("chat", "responses"))
 
 
 @pytest.mark.parametrize("name", ["chat", "responses", "messages"])
 def test_named_api_is_the_only_one(name: str) -> None:
-    assert apis_for(name, ASKED, listed=("responses",), refused=(name,)) == (name,)
+    assert ordered_apis(able_apis(name, ASKED), listed=("responses",), refused=(name,)) == (name,)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_named_api_is_the_only_one(name: str) -> None:
 )
 def test_what_cannot_be_said_names_the_other_api(name: str, payload: Any, words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        apis_for(name, payload)
+        able_apis(name, payload)
     assert all(word in str(caught.value) for word in words)
 
 

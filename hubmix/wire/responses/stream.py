@@ -122,7 +122,7 @@ class StreamReader:
         return Delta(text=text, raw=event, logprobs={"content": logprobs})
 
     def _read(self, event: Any) -> Delta | None:
-        if event is None:
+        if event is None or self._terminal is not None:  # gateways add an error of their own behind a whole answer
             return None
         if not isinstance(event, dict):
             raise AnswerError("undecodable", f"The stream holds a JSON {type(event).__name__}, not an event.", event)

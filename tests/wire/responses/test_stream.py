@@ -221,6 +221,11 @@ def test_only_the_terminal_event_is_the_end() -> None:
     assert (reply.text, reply.incomplete, reply.finish_reason) == ("Hi", True, None)
 
 
+def test_nothing_behind_the_end_counts() -> None:
+    _, reply = play([said("Hi"), ended(message("Hi")), {"error": {"message": "unexpected EOF"}}])
+    assert (reply.text, reply.incomplete) == ("Hi", False)
+
+
 def test_cut_inside_arguments_leaves_no_call_to_run() -> None:
     reader = StreamReader()
     reader.feed(added({**CALL, "arguments": ""}))

@@ -1,0 +1,40 @@
+"""What a failure means over an API that not every hub and vendor has. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hubmix.failover.evidence import Evidence, Failure, Recovery
+from hubmix.failover.failures import WRONG_API
+from hubmix.failover.route import Route
+
+# Recorded: responses_deepseek, responses_vendor_404_path, responses_vendor_405.
+_NO_SUCH_PATH = (404, 405)
+_KINDS_OF_A_PATH = frozenset({"endpoint", "unreadable", "refused", "bad_request"})
+# New API of 2025 and one-api: the hub itself has no such path.
+_OF_THE_HUB = re.compile(r"Invalid URL \(POST /v1/", re.IGNORECASE)
+
+
+def over_route(failure: Failure, evidence: Evidence, route: Route, payload: Mapping[str, Any]) -> Failure:
+    """Return what a failure means on this route.
+
+    A missing path says nothing of the hub if it is not the path of chat completions. A request in the background goes
+    on at the vendor after a timeout, so it is not sent again.
+    """
+    if route.api.name in ("responses", "messages") and _is_missing_path(failure, evidence):
+        return WRONG_API
+    if payload.get("background") and failure.kind == "timeout":
+        return replace(failure, action=Recovery.FAIL, retries=0)
+    return failure
+
+
+def refused_model(route: Route, evidence: Evidence) -> str | None:
+    """Return the model for which an API was refused, or None if the hub does not have the API at all."""
+    return None if _OF_THE_HUB.search(evidence.message) else route.model
+
+
+def _is_missing_path(failure: Failure, evidence: Evidence) -> bool:
+    return evidence.status in _NO_SUCH_PATH and failure.kind in _KINDS_OF_A_PATH
