@@ -5,6 +5,7 @@ The names below are loaded when they are first used, so that ``import hubmix`` c
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,10 @@ __all__ = [
     "__version__",
     "instrument",
 ]
+
+
+# Without a handler of its own, the standard library would print this package's warnings to stderr.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -247,7 +247,7 @@ class BreakerRegistry:
             self._release(permit)
         if opened:
             key, seconds = opened
-            logger.warning("%s opened for %.3g s: %s%s", _name(key), seconds, failure.kind, _status_and_id(evidence))
+            logger.info("%s opened for %.3g s: %s%s", _name(key), seconds, failure.kind, _status_and_id(evidence))
 
     def _count(
         self, key: Key, permit: Permit, failure: Failure, evidence: Evidence, now: float

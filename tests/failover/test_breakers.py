@@ -270,13 +270,13 @@ def test_reset_closes_those_of_this_hub_and_key_alone(bench: Bench) -> None:
     assert other.snapshot() == []
 
 
-def test_opening_is_a_warning_that_names_no_key(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="hubmix.failover.breakers"):
+def test_opening_is_logged_and_names_no_key(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="hubmix.failover.breakers"):
         bench.fail(failures.NO_CHANNEL)
         early = Permit(bench.hub.keys("a"), bench.time.now)
         bench.registry.failed(early, failures.NO_CHANNEL, SERVER_ERROR)
     assert len(caplog.records) == 1
-    assert caplog.records[0].levelno == logging.WARNING
+    assert caplog.records[0].levelno == logging.INFO
     told = caplog.records[0].getMessage()
     assert "'a' at hub.example opened for 60 s: no_channel (HTTP 500, r)" in told
     assert "key" not in told
