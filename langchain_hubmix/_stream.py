@@ -39,7 +39,7 @@ class ChunkWriter:
             extras["reasoning_content"] = delta.reasoning
         if delta.audio:
             self._audio = True
-            extras["audio"] = {name: delta.audio[name] for name in ("data", "transcript") if delta.audio.get(name)}
+            extras["audio"] = {name: delta.audio[name] for name in ("data", "transcript") if name in delta.audio}
         if not delta.tool_calls:
             return _piece(delta.text, extras)
         message = AIMessageChunk(

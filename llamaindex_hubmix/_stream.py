@@ -56,7 +56,7 @@ class ResponseStream:
         # A new block each time: those already yielded belong to the caller.
         self._calls[piece.index] = ToolCallBlock(
             tool_call_id=known.tool_call_id if known else piece.id,
-            tool_name=known.tool_name if known else piece.name or "",
+            tool_name=(known.tool_name if known else "") + (piece.name or ""),
             tool_kwargs=(str(known.tool_kwargs) if known else "") + piece.arguments,
         )
 

@@ -94,7 +94,7 @@ class ToolCall:
 
 @dataclass(slots=True)
 class ToolCallDelta:
-    """A piece of a tool call; ``id`` and ``name`` come with the first piece of each call only."""
+    """A piece of a tool call. `id` comes with the first piece only; a later one may hold more of the name."""
 
     index: int
     id: str | None
