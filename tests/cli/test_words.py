@@ -72,7 +72,9 @@ def test_budget_refuses_before_anything_is_sent(hubmix: Command, server: object)
     assert hubmix("chat", "hi", "-m", "embedded/extract", "--budget", "1").code == 0
 
 
-def test_api_and_preference_reach_the_call(hubmix: Command, server: object) -> None:
-    done = hubmix("chat", "hi", "-m", "embedded/extract", "--api", "responses", "--prefer", "price")
-    assert done.code == 0
-    assert "/v1/responses" in [request.path for request in server.requests]  # type: ignore[attr-defined]
+def test_api_and_preference_reach_the_call() -> None:
+    from hubmix.cli.chat import options_of
+
+    options = options_of(["a"], 2.0, "responses", "price", "0.5")
+    assert (options.api, options.prefer, options.fallbacks) == ("responses", "price", ("a",))
+    assert options_of(None, None, "auto", "order", None).budget is None
