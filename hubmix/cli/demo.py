@@ -1,25 +1,34 @@
-"""`hubmix demo`: the main job in both frameworks, on a hub with a key or else on the embedded hub."""
+"""`hubmix demo`: what the classes do, each part with its code, on a hub with a key or else on the embedded hub."""
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hubmix._text import plain
 from hubmix.cli import screen
 from hubmix.errors import HubmixError
-from hubmix.failover.options import CallOptions
 from hubmix.hub.hub import Hub
 from hubmix.notebook import own_hub
 
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
 DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When does a stream change its model?"
-TASK = "What is 17 times 23?"
+NEXT = """\
+make demo again with your own key: export HUBMIX_API_KEY=…
+hubmix models --supports tools --max-input-price 1
+hubmix chat "Why is the sky blue?" --fallback auto
+docs/tutorial.md, and the notebooks"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,99 +36,64 @@ class Cast:
     """The hub and the models that the parts use."""
 
     hub: Hub
-    chat: str
-    fallback: str
+    model: str
     embedding: str
-    missing: str
     said: str
+    embedded: bool = False
 
 
 @contextmanager
 def choose() -> Iterator[Cast]:
-    """A hub with a key if the environment has one, else the embedded hub."""
+    """Yield a hub with a key if the environment has one, else the embedded hub."""
     hub = own_hub()
     if hub is not None:
-        yield Cast(
-            hub,
-            chat=os.environ.get("HUBMIX_DEMO_MODEL", "gpt-4o-mini"),
-            fallback=os.environ.get("HUBMIX_DEMO_FALLBACK", "gpt-4o-mini"),
-            embedding=os.environ.get("HUBMIX_DEMO_EMBEDDING", "text-embedding-3-small"),
-            missing="a-model-that-is-not-served",
-            said=f"This runs on {hub.base_url} with the key from {hub.key_source}; it costs well under a cent.",
-        )
+        model = os.environ.get("HUBMIX_DEMO_MODEL", "gpt-4o-mini")
+        embedding = os.environ.get("HUBMIX_DEMO_EMBEDDING", "text-embedding-3-small")
+        said = f"This runs on {hub.base_url} with the key from {hub.key_source}; it costs well under a cent."
+        yield Cast(hub, model, embedding, said)
         return
     from hubmix.embedded import EmbeddedHub
+    from hubmix.embedded.sample import sample_models
 
-    with EmbeddedHub(dialect="aihubmix") as server:
+    with EmbeddedHub("aihubmix", models=sample_models(), pace=0.01) as server:
         # Named as AIHubMix, the embedded hub is asked for that hub's rich catalog.
         hub = Hub("aihubmix", base_url=server.base_url, api_key=server.api_key)
-        yield Cast(
-            hub,
-            chat="embedded/extract",
-            fallback="embedded/think",
-            embedding="embedded/embed",
-            missing="embedded/absent",
-            said="No key found: this runs on the embedded hub, a real server on this machine whose models are rules "
-            "without intelligence. Set HUBMIX_API_KEY (or AIHUBMIX_API_KEY) to run it on a real hub.",
+        said = (
+            "No key found, so this runs on the embedded hub: a real server on this machine whose models are rules "
+            "without intelligence under well-known names. They copy their answers from the text they are given."
         )
+        yield Cast(hub, "gpt-4o-mini", "text-embedding-3-small", said, embedded=True)
         hub.close()
 
 
-def documents() -> list[tuple[str, str]]:
-    """The names and texts that the questions are about."""
-    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted(DOCUMENTS.glob("*.md"))]
+def documents() -> list[Document]:
+    """Return the texts that the questions are about, as LangChain's documents."""
+    from langchain_core.documents import Document
 
-
-def show_catalog(cast: Cast) -> None:
-    """Show a few models with what they can do and what they cost."""
-    models = cast.hub.models.list(kind=None, sort="input_price", limit=8)
-    rows = [
-        (
-            info.id,
-            info.kind,
-            f"{info.context_window:,}" if info.context_window else "unknown",
-            {True: "yes", False: "no", None: "unknown"}[info.tools],
-            _price(info),
-        )
-        for info in models
+    return [
+        Document(path.read_text(encoding="utf-8"), metadata={"source": path.stem})
+        for path in sorted(DOCUMENTS.glob("*.md"))
     ]
-    screen.table(("model", "kind", "context", "tools", "USD per 1M tokens, in / out"), rows)
-    screen.line(f"{cast.hub.models.info().count} models in all")
 
 
-def _price(info: Any) -> str:
-    if info.pricing is None or info.pricing.input is None:
-        return "unknown"
-    return f"{info.pricing.input} / {info.pricing.output if info.pricing.output is not None else 'unknown'}"
-
-
-def show_chain(cast: Cast) -> None:
-    """Stream the answer to a question about documents with LangChain, and name the two that were given."""
-    from langchain_core.output_parsers import StrOutputParser
+def chain(hub: Hub, model: str, embedding: str) -> None:
+    """LangChain: a chain that streams, with its sources."""
     from langchain_core.prompts import ChatPromptTemplate
     from langchain_core.vectorstores import InMemoryVectorStore
 
     from langchain_hubmix import ChatHubmix, HubmixEmbeddings
 
-    store = InMemoryVectorStore(HubmixEmbeddings(model=cast.embedding, hub=cast.hub))
-    store.add_texts([text for _, text in documents()], [{"document": name} for name, _ in documents()])
+    store = InMemoryVectorStore.from_documents(documents(), HubmixEmbeddings(model=embedding, hub=hub))
     found = store.similarity_search(QUESTION, k=2)
-    prompt = ChatPromptTemplate.from_messages(
-        [
-            ("system", "Answer in one or two sentences, from the context alone.\n\nContext:\n{context}"),
-            ("human", "{question}"),
-        ]
-    )
-    answer = prompt | ChatHubmix(model=cast.chat, hub=cast.hub) | StrOutputParser()
-    screen.write(f"Q: {QUESTION}\nA: ")
-    context = "\n\n".join(document.page_content for document in found)
-    for piece in answer.stream({"context": context, "question": QUESTION}):
-        screen.write(piece)
-    screen.line(f"\nSources: {', '.join(document.metadata['document'] for document in found)}")
+    prompt = ChatPromptTemplate.from_template("Answer from the context.\n\nContext:\n{context}\n\nQuestion: {question}")
+    answer = prompt | ChatHubmix(model=model, hub=hub)
+    for piece in answer.stream({"context": "\n".join(one.page_content for one in found), "question": QUESTION}):
+        print(piece.text, end="", flush=True)
+    print("\nsources:", *(one.metadata["source"] for one in found))
 
 
-def show_agent(cast: Cast) -> None:
-    """Let a LangChain agent answer with a tool, and show each step."""
+def agent(hub: Hub, model: str, embedding: str) -> None:
+    """LangChain: an agent that calls a tool."""
     from langchain.agents import create_agent
 
     from langchain_hubmix import ChatHubmix
@@ -128,82 +102,81 @@ def show_agent(cast: Cast) -> None:
         """Multiply two whole numbers."""
         return a * b
 
-    worker: Any = create_agent(ChatHubmix(model=cast.chat, hub=cast.hub), [multiply])
-    screen.line(f"Q: {TASK}")
-    for step in worker.stream({"messages": [("user", TASK)]}, stream_mode="updates"):
-        for message in (message for update in step.values() for message in update["messages"]):
-            for call in getattr(message, "tool_calls", ()):
-                arguments = ", ".join(f"{name}={value}" for name, value in call["args"].items())
-                screen.line(f"calls {call['name']}({arguments})")
-            if message.text:
-                screen.line(f"{'gets' if message.type == 'tool' else 'A:'} {message.text}")
+    worker: Any = create_agent(ChatHubmix(model=model, hub=hub), [multiply])
+    for message in worker.invoke({"messages": [("user", "What is 17 times 23?")]})["messages"]:
+        print(f"{message.type}: {message.text or message.tool_calls[0]['args']}")
 
 
-def show_query(cast: Cast) -> None:
-    """Index the paragraphs of the documents with LlamaIndex, and stream the answer to a question about them."""
-    from llama_index.core import VectorStoreIndex
-    from llama_index.core.schema import TextNode
+def index(hub: Hub, model: str, embedding: str) -> None:
+    """LlamaIndex: a query over a vector index."""
+    from llama_index.core import Document, VectorStoreIndex
 
     from llamaindex_hubmix import Hubmix, HubmixEmbedding
 
-    nodes = [
-        TextNode(text=paragraph, metadata={"document": name})
-        for name, text in documents()
-        for paragraph in text.split("\n\n")
-        if paragraph.strip() and not paragraph.startswith("#")
-    ]
-    index = VectorStoreIndex(nodes, embed_model=HubmixEmbedding(cast.embedding, hub=cast.hub))
-    engine = index.as_query_engine(llm=Hubmix(cast.chat, hub=cast.hub), similarity_top_k=2, streaming=True)
-    screen.write(f"Q: {QUESTION}\nA: ")
+    texts = [Document(text=one.page_content, metadata=one.metadata) for one in documents()]
+    vectors = VectorStoreIndex.from_documents(texts, embed_model=HubmixEmbedding(embedding, hub=hub))
+    engine = vectors.as_query_engine(llm=Hubmix(model, hub=hub), similarity_top_k=2)
     response: Any = engine.query(QUESTION)
-    for piece in response.response_gen:
-        screen.write(piece)
-    sources = [f"{found.node.metadata['document']} ({found.score or 0.0:.2f})" for found in response.source_nodes]
-    screen.line(f"\nSources: {', '.join(sources)} of {len(nodes)} paragraphs")
+    print(response)
+    print("sources:", *(f"{found.metadata['source']} ({found.score:.2f})" for found in response.source_nodes))
 
 
-def show_failover(cast: Cast) -> None:
-    """Show one call whose first model is not served."""
-    question = [{"role": "user", "content": "Say hello in one short sentence."}]
-    reply = cast.hub.chat(
-        {"model": cast.missing, "messages": question, "max_tokens": 200}, CallOptions(fallbacks=(cast.fallback,))
-    )
-    screen.line(f"asked {cast.missing}, answered by {reply.served}: {reply.text.strip()}")
-    trace = reply.trace.to_dict() if reply.trace is not None else {"attempts": []}
-    for attempt in trace["attempts"]:
-        told = ", ".join(str(attempt[key]) for key in ("kind", "status", "code") if attempt.get(key))
-        screen.line(f"  {attempt['model']}: {attempt['outcome']}{f' ({told})' if told else ''}")
-    if reply.usage is not None:
-        cost = reply.cost.total if reply.cost is not None else None
-        price = f"${cost}" if cost is not None else "unknown (the catalog has no price)"
-        screen.line(f"  tokens: {reply.usage.input_tokens} in, {reply.usage.output_tokens} out; cost: {price}")
-
-
-# Title, the package that the part needs, and the part.
-PARTS: tuple[tuple[str, str, Callable[[Cast], None]], ...] = (
-    ("The catalog, asked from the hub", "hubmix", show_catalog),
-    ("LangChain: a chain that streams an answer with its sources", "langchain_core", show_chain),
-    ("LangChain: an agent that calls a tool", "langchain", show_agent),
-    ("LlamaIndex: a query over a vector index", "llama_index", show_query),
-    ("Failover, with its trace", "hubmix", show_failover),
+# The packages that each part needs, and the part.
+PARTS: tuple[tuple[str, Callable[[Hub, str, str], None]], ...] = (
+    ("langchain_core", chain),
+    ("langchain", agent),
+    ("llama_index", index),
 )
+
+
+def code_of(part: Callable[..., None], **values: str) -> str:
+    """Return the body of a part as a user would write it, with values in place of its parameters."""
+    lines = inspect.getsource(part).splitlines()
+    body = textwrap.dedent("\n".join(lines[2:])).strip().replace(": Any =", " =")
+    names = "|".join(values)
+    return re.sub(rf"(?<==)({names})\b|(?<=\()({names})\b(?=,)", lambda m: f'"{values[m[1] or m[2]]}"', body)
+
+
+def show_code(code: str) -> None:
+    """Write code, in colours on a terminal and set off from its result."""
+    if screen.on_terminal(sys.stdout):
+        from rich.syntax import Syntax
+
+        screen.show(Syntax(code, "python", background_color="default", word_wrap=True))
+    else:
+        screen.line(textwrap.indent(code, "    "))
+    screen.line()
+
+
+def heading(text: str) -> None:
+    """Begin a part."""
+    screen.line(f"\n== {text}\n")
 
 
 def main() -> int:
     """Run every part; 0 if all of them worked."""
+    from hubmix.cli.demo_faults import show_faults
+
     try:
         with choose() as cast:
-            screen.line(cast.said)
-            with cast.hub.spending() as spending:
-                for title, package, part in PARTS:
-                    screen.line(f"\n== {title}")
+            screen.line("\n".join(textwrap.wrap(cast.said, 100)))
+            cast.hub.models.list()  # prices are known from the first call on
+            with cast.hub.spending() as spent:
+                for package, part in PARTS:
+                    heading((inspect.getdoc(part) or "").rstrip("."))
                     if find_spec(package) is None:
                         screen.line(f"skipped: {package} is not installed")
-                    else:
-                        part(cast)
-            screen.line("\n== Spent")
-            note = "" if spending.complete else " (some prices are unknown)"
-            screen.line(f"{spending.calls} calls, {spending.tokens} tokens, ${plain(spending.known)}{note}")
+                        continue
+                    show_code(code_of(part, model=cast.model, embedding=cast.embedding))
+                    part(cast.hub, cast.model, cast.embedding)
+            if find_spec("langchain_core") is not None and find_spec("starlette") is not None:
+                heading("The same faults through ChatOpenAI and ChatHubmix")
+                show_faults()
+            heading("What the first three parts cost")
+            show_code("with hub.spending() as spent:\n    ...\nspent")
+            screen.line(f"{spent}")
+        heading("What next")
+        screen.line(NEXT)
     except HubmixError as error:
         screen.line(f"\nThe demo stopped: {error}")
         return 1
