@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from hubmix.plugin.objects import objects_in, partial_object, spoken
-from hubmix.plugin.structured import described_schema
+from hubmix.plugin.structured import default_description, described_schema
 from langchain_hubmix._errors import ConfigurationError, RefusalError, StructuredOutputError
 from langchain_hubmix._tools import is_class, uncut, wire_response_format, wire_tool
 
@@ -75,7 +75,10 @@ def schema_tool(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
     """
     if strict is None and (described := described_schema(schema)):
         strict = described.get("strict")
-    return wire_tool(_bare(schema), strict=strict)
+    tool = wire_tool(_bare(schema), strict=strict)
+    if isinstance(function := tool.get("function"), dict):
+        function["description"] = function.get("description") or default_description(str(function.get("name")))
+    return tool
 
 
 def _bare(schema: Any) -> Any:

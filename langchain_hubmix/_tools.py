@@ -9,6 +9,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.json import parse_partial_json
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from typing_extensions import is_typeddict
 
 from hubmix.plugin.structured import response_format
 from langchain_hubmix._errors import ConfigurationError
@@ -63,8 +64,8 @@ def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str
         function = wire_tool(schema, strict=None)["function"]
         schema = {**function, "schema": function.get("parameters") or {"type": "object", "properties": {}}}
         del schema["parameters"]
-    elif not isinstance(schema, dict) and not is_class(schema):  # a TypedDict, whose docstring LangChain reads
-        schema = convert_to_json_schema(schema)
+    elif is_typeddict(schema) or (callable(schema) and not isinstance(schema, type)):
+        schema = convert_to_json_schema(schema)  # which reads docstrings
     return response_format(schema, strict=strict)
 
 

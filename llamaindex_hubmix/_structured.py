@@ -12,8 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from hubmix.errors import HubmixError, RefusalError, StructuredOutputError
 from hubmix.plugin.objects import objects_in, partial_object, spoken
-from hubmix.plugin.schema import wire_name
-from hubmix.plugin.structured import Method, in_words, response_format
+from hubmix.plugin.structured import Method, in_words, response_format, schema_tool
 from llamaindex_hubmix._messages import INVALID_CALLS
 
 
@@ -24,20 +23,10 @@ def ask(
     if method == "json_schema":
         return list(messages), {"response_format": response_format(output_cls)}
     if method == "function_calling":
-        tool = function_tool(output_cls)
+        tool = schema_tool(output_cls)
         return list(messages), {"tools": [tool], "tool_choice": tool["function"]["name"]}
     parameters: dict[str, Any] = {"response_format": {"type": "json_object"}} if method == "json_mode" else {}
     return _with_instructions(messages, output_cls), parameters
-
-
-def function_tool(output_cls: type[BaseModel]) -> dict[str, Any]:
-    """A tool whose arguments are the fields of the class."""
-    schema = output_cls.model_json_schema()
-    description = schema.pop("description", None) or f"Give the answer as {output_cls.__name__}."
-    return {
-        "type": "function",
-        "function": {"name": wire_name(output_cls.__name__), "description": description, "parameters": schema},
-    }
 
 
 def _with_instructions(messages: Sequence[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:

@@ -25,7 +25,7 @@ HINTS: Mapping[str, str] = {
     **dict.fromkeys(("client", "async_client", "root_client", "root_async_client"), f"{_OWN_CLIENT}http_async_client"),
     **dict.fromkeys(("api_version", "openai_api_version", "openai_api_type"), _NO_VERSION),
     **dict.fromkeys(("tools", "tool_choice", "functions", "function_call"), _WITH_TOOLS),
-    "metadata": "give it to a call, or to every call as extra_body={'metadata': …}",
+    "metadata": "send it as extra_body={'metadata': …}",
     "stream_options": "use stream_usage=True or False",
     "stream_chunk_timeout": "use failover=FailoverPolicy(idle_timeout=…)",
     "include_response_headers": "an answer's response_metadata holds the request_id; leave it out",

@@ -87,6 +87,21 @@ def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     return node if isinstance(node, Mapping) else {}
 
 
+def untitled(schema: Any) -> Any:
+    """Return the schema without the titles that pydantic makes of the names."""
+    if isinstance(schema, list):
+        return [untitled(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: {name: untitled(each) for name, each in value.items()}
+        if key in _NESTED and isinstance(value, Mapping)
+        else untitled(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str))
+    }
+
+
 def strict_schema(schema: Mapping[str, Any], *, require_all: bool) -> Schema | None:
     """Return the schema as strict mode wants it, or None if it cannot be said so.
 

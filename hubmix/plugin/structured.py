@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from hubmix.errors import ConfigurationError
-from hubmix.plugin.schema import class_schema, closed, inlined, name_of, strict_schema, wire_name
+from hubmix.plugin.schema import class_schema, closed, inlined, name_of, strict_schema, untitled, wire_name
 
 Method = Literal["json_schema", "function_calling", "json_mode", "text"]
 """How an object is asked for: the vendor's own schema mode, a forced tool call, JSON mode with the schema in the
@@ -39,6 +39,20 @@ def response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any
         return dict(schema)
     about = {"name": wire_name(str(schema.get("title") or "answer")), "description": schema.get("description")}
     return _format(about, {key: value for key, value in schema.items() if key not in about and key != "title"}, strict)
+
+
+def schema_tool(target: Any) -> dict[str, Any]:
+    """Return a class as a tool, whose arguments are its fields."""
+    schema = class_schema(target)
+    name = wire_name(str(schema.get("title") or name_of(target)))
+    description = schema.pop("description", None) or default_description(name)
+    function = {"name": name, "description": description, "parameters": untitled(inlined(schema))}
+    return {"type": "function", "function": function}
+
+
+def default_description(name: str) -> str:
+    """Return the description of a tool that stands for a schema without one."""
+    return f"Give the answer as {name}."
 
 
 def described_schema(schema: Any) -> dict[str, Any] | None:
