@@ -269,9 +269,9 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
         if tools:
             prepared["tools"] = wire_tools(tools)
             asked = tool_choice if tool_choice is not None else "required" if tool_required else "auto"
-            prepared["tool_choice"] = wire_tool_choice(asked, prepared["tools"])
             if not allow_parallel_tool_calls:  # parallel is what vendors do by themselves; some refuse the parameter
                 prepared["parallel_tool_calls"] = False
+            prepared["tool_choice"] = wire_tool_choice(asked, prepared["tools"])
         return {**prepared, **kwargs}
 
     def get_tool_calls_from_response(
