@@ -1,4 +1,4 @@
-"""A hub inside Daft: `prompt` and `embed_text` over data frames, on one machine or many.
+"""A hub inside Daft: `prompt` and `embed_text` over data frames.
 
     import daft
     from daft.functions import embed_text, prompt
@@ -53,7 +53,7 @@ _BATCHES_AT_ONCE = 4
 
 
 def attach(hub: Hub | str | None = None, *, name: str = "hubmix") -> HubmixProvider:
-    """Make a hub a provider of the current Daft session, in place of one of the same name.
+    """Make a hub a provider of the current Daft session, replacing its namesake.
 
     Args:
         hub: the hub, or the name of a preset; left out, the environment decides.
@@ -79,7 +79,7 @@ def attach(hub: Hub | str | None = None, *, name: str = "hubmix") -> HubmixProvi
 class HubmixProvider(Provider):
     """A hub as a provider of Daft.
 
-    `prompt(…)` takes, beside Daft's own arguments, every parameter of a chat completion (temperature, max_tokens, …)
+    `prompt(…)` takes, besides Daft's own arguments, every parameter of a chat completion (temperature, max_tokens, …)
     and `fallbacks`, `policy`, `timeout`, `total_timeout`, `headers`, `extra_body`. With `return_format`, a pydantic
     class, the column holds its fields. Retries are the failover policy's; Daft makes none of its own. `on_error` is
     Daft's: "raise", "log" or "ignore" (a row that failed is null).
@@ -155,7 +155,10 @@ def _udf_options(given: Mapping[str, Any]) -> UDFOptions:
 
 @dataclass
 class HubmixPrompterDescriptor(PrompterDescriptor):
-    """A prompter as Daft sends it to workers: without connections, and without a key from the environment."""
+    """A prompter as Daft sends it to workers, without connections.
+
+    A key from the environment stays behind, too.
+    """
 
     hub: Hub
     provider_name: str
@@ -194,7 +197,7 @@ class HubmixPrompter(Prompter):
             self._body["response_format"] = response_format(self._format)
 
     async def prompt(self, messages: tuple[Any, ...]) -> Any:
-        """The answer to one row: its text, or an object of `return_format`. None for a row of nothing but null.
+        """Return the answer to one row; None for a row of nothing but null.
 
         Raises:
             RefusalError: the model refused where an object was asked for.
@@ -214,7 +217,7 @@ class HubmixPrompter(Prompter):
 
 
 def response_format(shape: type[BaseModel]) -> dict[str, Any]:
-    """The `response_format` for a pydantic class; strict where strict mode knows its schema."""
+    """Return the `response_format` for a pydantic class, strict if its schema allows."""
     import openai
 
     schema: dict[str, Any] = dict(openai.pydantic_function_tool(shape)["function"]["parameters"])

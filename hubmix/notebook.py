@@ -24,7 +24,7 @@ _embedded: Hub | None = None
 
 
 def start() -> Hub:
-    """A hub to try things on: your own where the environment has a key for one, else an embedded one.
+    """Return a hub to try things on: your own if there is a key, else an embedded one.
 
     The embedded hub serves a sample of well-known model names, by rules (see `hubmix.embedded.sample`), until this
     process ends; asked again, the same one is returned. A line on standard output says which it is.
@@ -55,7 +55,7 @@ def start() -> Hub:
 
 
 def own_hub() -> Hub | None:
-    """The hub that the environment has a key for; None where it has none. Asks nothing."""
+    """Return the hub that the environment has a key for, or None; asks nothing."""
     from hubmix.hub.hub import Hub
     from hubmix.presets import PRESETS
 

@@ -82,5 +82,5 @@ _BY_HOST: dict[str | None, Preset] = {
 
 
 def preset_for(base_url: str) -> Preset:
-    """The preset whose host (or whose mirror's) this base URL names, else the one for an unknown hub."""
+    """Return the preset of this host or mirror, else the one for an unknown hub."""
     return _BY_HOST.get(urlsplit(base_url).hostname, CUSTOM)

@@ -1,4 +1,4 @@
-"""Many calls: a prompt for each row, a bounded number at once, answers in the order of the rows.
+"""Many calls: one prompt per row, several at once, answers in order.
 
 `map_rows` is `hub.map`, `amap_rows` is `hub.amap`. Errors are values, a progress line is there for who wants one, and
 with `resume=` a file keeps every answer as it comes, so that a run that was killed goes on where it stopped.

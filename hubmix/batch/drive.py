@@ -1,4 +1,4 @@
-"""The two drivers of a map. They share everything but the verb that waits.
+"""The two drivers of a map, sync and async.
 
 Rows are taken only as far ahead as a window of a few times `concurrency`, so an endless generator costs no memory, and
 they are handed out in order. The sync driver asks on threads of its own, through the hub's sync client; the async one
@@ -68,7 +68,7 @@ def map_rows(
     options: CallOptions = DEFAULT_OPTIONS,
     **parameters: Any,
 ) -> Rows:
-    """Ask a model once for each row, several at a time, and return the answers in the order of the rows.
+    """Ask a model once for each row, and return the answers in the order of the rows.
 
     What limits the rate: `concurrency` bounds how many calls of *this* map are open at once, and `Hub(rate_limit=…)`
     how many requests *this process* sends in a time. Neither knows of other processes: ten workers with
@@ -141,7 +141,10 @@ async def amap_rows(
     options: CallOptions = DEFAULT_OPTIONS,
     **parameters: Any,
 ) -> Rows:
-    """`map_rows`, for asyncio; rows may be an async iterable too. Cancelling it closes the open calls at once."""
+    """`map_rows`, for asyncio; rows may be an async iterable too.
+
+    Cancelling it closes the open calls at once.
+    """
     chosen = MapOptions(
         model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters
     )
@@ -163,7 +166,7 @@ def _checked(row: Row, on_error: OnError) -> Row:
 
 @dataclass(slots=True)
 class _Job:
-    """What both drivers share: making requests, and what happens to a row that is finished."""
+    """What both drivers share: making requests, and finishing rows."""
 
     hub: Caller
     maker: Maker
@@ -174,7 +177,7 @@ class _Job:
 
     @staticmethod
     def of(hub: Caller, prompt: Prompt, chosen: MapOptions, total: int | None, stack: ExitStack) -> _Job:
-        """Check what the user gave, and open what the map needs; a mistake shows before anything is sent."""
+        """Check what the user gave, before anything is sent, and open what the map needs."""
         maker = Maker.of(prompt, chosen.model, chosen.system, chosen.parameters)
         fallbacks = read_fallbacks(chosen.fallbacks)
         options = replace(chosen.options, fallbacks=fallbacks) if fallbacks else chosen.options
@@ -192,7 +195,7 @@ class _Job:
         return self.concurrency * _AHEAD
 
     def begin(self, index: int, row: Any) -> Request | Row:
-        """The request for a row, or the row itself where nothing need be sent."""
+        """Return the request for a row, or the row itself if nothing need be sent."""
         request = self.maker.make(index, row)
         if request.error is not None:
             return self.finish(request, None, request.error, None)
@@ -204,7 +207,7 @@ class _Job:
         return known
 
     def finish(self, request: Request, reply: Reply | None, error: HubmixError | None, started: float | None) -> Row:
-        """The finished row: kept in the resume file, counted, and free of what would keep its call's frames alive."""
+        """Return the finished row, kept in the resume file and counted."""
         if error is not None:
             _strip(error)
         seconds = None if started is None else time.monotonic() - started
@@ -217,11 +220,11 @@ class _Job:
         return row
 
     def lacks_prices(self, rows: Iterable[Row]) -> bool:
-        """Whether the list of prices is worth waiting for: it has not come yet, and an answer was given without."""
+        """Whether an answer has no price yet, and no list came."""
         return any(map(_unpriced, rows)) and self.hub.models.info().age is None
 
     def price(self, row: Row) -> Row:
-        """Fill in a cost that was not known yet when the answer came, while the catalog was still on its way."""
+        """Fill in a cost that was unknown when the answer came before the catalog."""
         reply = row.reply
         if reply is not None and reply.served is not None and _unpriced(row):
             billed = reply.served if reply.cost is None else reply.cost.model
@@ -251,7 +254,7 @@ def _unpriced(row: Row) -> bool:
 
 
 def _strip(error: BaseException) -> None:
-    """Forget the frames of a failed call: a value that is kept for hours must not keep them alive."""
+    """Forget the frames of a failed call: they would live as long as its error."""
     for inner in getattr(error, "exceptions", ()):
         _strip(inner)
     error.__traceback__ = error.__cause__ = error.__context__ = None
@@ -279,7 +282,7 @@ def _settled(row: Row) -> Future[Row]:
 
 
 def _wait(future: Future[Row], job: _Job) -> Row:
-    # Never without a timeout: Windows does not let Ctrl-C through to a thread that waits for ever.
+    # Never without a timeout: Windows does not let Ctrl-C through to a thread that waits without a limit.
     while True:
         try:
             return future.result(timeout=_TICK)

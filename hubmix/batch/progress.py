@@ -1,4 +1,4 @@
-"""How far a map is: tqdm's bar on a terminal or in a notebook, a line every ten seconds in a log."""
+"""How far a map is: a bar on a terminal or in a notebook, lines in a log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Progress:
     """How far a map is.
 
     Attributes:
-        total: how many rows there are; None where the rows have no length.
+        total: how many rows there are; None if the rows have no length.
         done: rows finished, failed and resumed ones included.
         failed: rows that ended in an error.
         resumed: rows whose answer came from the resume file.
@@ -52,7 +52,7 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds that are left at this rate; None where that cannot be said."""
+        """Seconds that are left at this rate; None if that cannot be said."""
         if self.total is None or self.rate == 0:
             return None
         return (self.total - self.done) / self.rate

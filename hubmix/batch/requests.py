@@ -24,7 +24,7 @@ class Request:
     Args:
         index: the row's place.
         input: the row.
-        payload: the body, or None where none could be made.
+        payload: the body, or None if none could be made.
         key: a hash of the payload; the same row and prompt have the same key in every run.
         error: why there is no payload.
     """
@@ -62,7 +62,7 @@ class Maker:
         return Maker(prompt, model, system, {name: value for name, value in named.items() if value is not None})
 
     def make(self, index: int, row: Any) -> Request:
-        """The request for one row; what goes wrong here is the row's error, as a failed call would be."""
+        """Return the request for one row; what goes wrong here is the row's error."""
         try:
             payload = self._payload(self._content(row))
             # As strict as what sends it: half a character (a lone surrogate) or a NaN would end the whole map there.
@@ -101,7 +101,7 @@ class Maker:
 
 
 def rows_of(rows: Any) -> tuple[Iterator[Any], int | None]:
-    """The rows one by one, and how many there are, where that is known.
+    """Return the rows one by one, and how many there are, if that is known.
 
     A data frame (pandas, polars) gives a dict for each of its rows; iterating one would give its columns' names.
     """

@@ -32,7 +32,7 @@ _DETAILS = ("kind", "status", "code", "model", "base_url", "request_id", "hub_me
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """Where in the file the last line of a row stands: answers stay on disk until their row's turn comes."""
+    """The place of a row's last line: answers stay on disk until their row's turn."""
 
     offset: int
     number: int
@@ -89,7 +89,7 @@ class Journal:
                     self._file.close()
 
     def find(self, request: Request) -> Row | None:
-        """The row as an earlier run left it, or None where it is still to be asked."""
+        """Return the row as an earlier run left it, or None if it is still to be asked."""
         line = self._known.get((request.index, request.key))
         if line is None or not (line.ok or not self._retry_errors):
             return None
@@ -104,7 +104,7 @@ class Journal:
             return None
 
     def write(self, row: Row, key: str) -> None:
-        """Append a finished row. What comes after `close` (a call that was given up) is dropped.
+        """Append a finished row; after `close`, drop it.
 
         Raises:
             HubmixError: the disk is full, or gone.
@@ -164,7 +164,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _lock_file(file: IO[bytes], path: Path) -> None:
-    """Keep a second writer out; the lock ends with the file, also when the process is killed."""
+    """Keep a second writer out; the lock ends with the file or the process."""
     if sys.platform == "win32":  # a lock there is on bytes, and keeps readers out too
         return
     import fcntl
@@ -259,7 +259,7 @@ def error_to_dict(error: HubmixError) -> dict[str, Any]:
 
 
 def error_from_dict(entry: Mapping[str, Any]) -> HubmixError:
-    """The error that `error_to_dict` was given; an unknown class becomes a plain `HubmixError`."""
+    """Return the error of `error_to_dict`; an unknown class becomes a `HubmixError`."""
     details: dict[str, Any] = {name: entry.get(name) for name in _DETAILS}
     details["scope"] = Scope(entry["scope"]) if entry.get("scope") else None
     found = getattr(errors, str(entry.get("type")), HubmixError)

@@ -29,7 +29,7 @@ class Row:
         input: the input itself.
         reply: the answer.
         error: why there is none.
-        seconds: from the first request to the answer, retries and fallbacks included; None where nothing was sent.
+        seconds: from the first request to the answer, retries and fallbacks included; None if nothing was sent.
         resumed: the answer was read from the resume file, and nothing was sent.
     """
 
@@ -47,7 +47,7 @@ class Row:
 
     @property
     def text(self) -> str | None:
-        """The answer's text, or None where there is no answer."""
+        """The answer's text, or None if there is no answer."""
         return None if self.reply is None else self.reply.text
 
     @property
@@ -61,7 +61,7 @@ class Row:
         return None if self.reply is None else self.reply.cost
 
     def to_dict(self) -> dict[str, Any]:
-        """The row in one level, for data frames: input, text, error, model, tokens, USD, seconds."""
+        """Return the row as a flat dict, for data frames."""
         usage = None if self.reply is None else self.reply.usage
         total = None if self.cost is None else self.cost.total
         return {
@@ -95,7 +95,7 @@ class Rows(Sequence[Row]):
 
     @property
     def texts(self) -> list[str | None]:
-        """The answers' texts, None where there is no answer."""
+        """The answers' texts, None for a row without an answer."""
         return [row.text for row in self._rows]
 
     @property
@@ -105,7 +105,7 @@ class Rows(Sequence[Row]):
 
     @property
     def cost(self) -> Decimal:
-        """USD for all answers, resumed ones included, as far as it is known: see `complete`."""
+        """USD for all answers, resumed ones included, as far as known; see `complete`."""
         totals = [row.cost.total for row in self._rows if row.cost is not None and row.cost.total is not None]
         return sum(totals, Decimal(0))
 
@@ -115,7 +115,7 @@ class Rows(Sequence[Row]):
         return all(row.cost is not None and row.cost.complete for row in self._rows if row.ok)
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame with the columns of `Row.to_dict`. Needs the `notebook` extra."""
+        """Return a pandas DataFrame of `Row.to_dict`. Needs the `notebook` extra."""
         pandas = extra("pandas", "to_pandas()", "notebook")
         columns = list(Row(0, None).to_dict())
         return pandas.DataFrame([row.to_dict() for row in self._rows], columns=columns)

@@ -14,8 +14,9 @@ from hubmix.batch.rows import Row
 
 
 class Workers:
-    """At most so many threads, begun as they are needed. They die with the process: after Ctrl-C nobody waits for
-    answers that nobody will read.
+    """At most so many threads, started as they are needed.
+
+    They end with the process: after Ctrl-C nothing waits for answers that nobody will read.
     """
 
     def __init__(self, most: int) -> None:

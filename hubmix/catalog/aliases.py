@@ -1,4 +1,4 @@
-"""Which model an id means: `gpt-4o`, `GPT-4o` and `openai/gpt-4o` are one model. Never a fuzzy guess."""
+"""Which model an id means: `GPT-4o` and `openai/gpt-4o` are one. Never a guess."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SAME = str.maketrans("._", "--")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What an id was found to mean: one choice, several (ambiguous), or none (unknown)."""
+    """What an id means: one choice, several (ambiguous), or none (unknown)."""
 
     choices: tuple[str, ...]
 
@@ -29,8 +29,7 @@ class AliasIndex:
 
     In this order, and the first step that finds anything decides: the user's own aliases, the id itself, the id in
     another case, without its vendor prefix, with a vendor prefix, and with `.`, `-` and `_`
-    made equal (`claude-sonnet-4.6` is `claude-sonnet-4-6`). A step that finds several is ambiguous; nothing later could
-    settle it.
+    made equal (`claude-sonnet-4.6` is `claude-sonnet-4-6`). A step that finds several is ambiguous.
     """
 
     __slots__ = ("_aliases", "_folded", "_ids", "_lower", "_short", "_short_folded")
@@ -74,7 +73,7 @@ class AliasIndex:
         )
 
     def suggest(self, name: str, limit: int = 3) -> tuple[str, ...]:
-        """The ids that look most like `name`, best first: for a did-you-mean, never for a call."""
+        """Return the ids that look most like `name`, best first; never used in a call."""
         lower = name.strip().lower()
         # Compared with and without vendor: `opanai/gpt-4o` and `gpt-4o-minii` are both typing errors.
         spellings = (lower, *_without_vendor(lower))
@@ -90,7 +89,7 @@ class AliasIndex:
 
 
 def same_model(one: str, other: str) -> bool:
-    """Whether two ids name one model but for case, vendor prefix and punctuation."""
+    """Whether two ids differ only in case, vendor prefix and punctuation."""
     return one.rsplit("/", 1)[-1].lower().translate(_SAME) == other.rsplit("/", 1)[-1].lower().translate(_SAME)
 
 

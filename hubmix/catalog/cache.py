@@ -1,4 +1,4 @@
-"""A catalog's list in this process: how fresh it is, and the one refresh that renews it."""
+"""A catalog's list in this process: its age, and the one refresh that renews it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Freshness(Enum):
 
 
 def decide(held: Snapshot | None, last: LastRefresh, now: float, wait: float | None, required: bool) -> Freshness:
-    """Return what to do for a caller that may wait `wait` seconds (None: as long as it takes)."""
+    """Return what a caller does that may wait so many seconds (None: without a limit)."""
     if held is not None:
         return Freshness.RENEW if is_stale(held, now) else Freshness.TAKE
     if wait == 0 or (wait is not None and last.too_slow):
@@ -91,12 +91,15 @@ def decide(held: Snapshot | None, last: LastRefresh, now: float, wait: float | N
 
 
 def is_stale(snapshot: Snapshot, now: float) -> bool:
-    """Whether a list is older than five minutes; one that lacks a source, than 30 seconds."""
+    """Whether a list is older than 5 minutes, or 30 seconds if it lacks a source."""
     return now - snapshot.checked_at >= (RETRY if snapshot.partial else FRESH)
 
 
 class CatalogCache:
-    """The cached list and its renewal. Readers take a reference to a snapshot that never changes, without a lock."""
+    """The cached list and its renewal.
+
+    Readers take a reference to a snapshot that never changes, without a lock.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -108,7 +111,7 @@ class CatalogCache:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def cached(self, *, disk: bool = True) -> Snapshot:
-        """Return the list, else the copy on disk, else the user's overrides. Never asks the hub."""
+        """Return the list, the copy on disk or the overrides, without asking the hub."""
         return (self._load() if disk else self.held) or self.overrides
 
     @cached_property
@@ -209,7 +212,12 @@ class CatalogCache:
         await asyncio.to_thread(self._keep, outcome)
 
     def needed(self) -> Snapshot:
-        """Return the list. Raises `CatalogError`, or `AuthenticationError` for a refused key, if there is none."""
+        """Return the list.
+
+        Raises:
+            CatalogError: there is none.
+            AuthenticationError: there is none, because the hub does not accept the key.
+        """
         if self.held is None:
             raise self._failure()
         return self.held
@@ -340,7 +348,7 @@ class CatalogCache:
             await asyncio.to_thread(self._load)
 
     def use(self, documents: Mapping[str, Document]) -> None:
-        """Take documents that were fetched some time ago, by another process or before a restart."""
+        """Take documents that another process fetched, or this one before a restart."""
         known = {name: item for name, item in documents.items() if name in self.settings.sources}
         if known:
             age = self.settings.wall_clock() - min(item.fetched_at for item in known.values())

@@ -14,6 +14,7 @@ from hubmix.catalog.cache import CatalogCache, Settings, run_in_thread
 from hubmix.catalog.cost import cost_of
 from hubmix.catalog.listing import Available, Criteria, ModelList, Price, check_supports, select
 from hubmix.catalog.models import CatalogInfo, ModelInfo
+from hubmix.catalog.readers import is_router
 from hubmix.catalog.refused_apis import RefusedApis
 from hubmix.catalog.snapshot import Document, Snapshot, check_overrides
 from hubmix.catalog.substitutes import nearest
@@ -42,7 +43,7 @@ class ModelCatalog:
         cache_dir: where the copy is kept; None for none. Default: `HUBMIX_CACHE_DIR`, else the user's cache directory.
         price_group: the group whose ratio the key is billed with; see `Hub`.
         timeout: seconds for each request.
-        clock, wall_clock, background: the time, and what runs a refresh beside the caller; for tests.
+        clock, wall_clock, background: the time, and what runs a refresh in the background; for tests.
 
     Example:
         ```python
@@ -90,15 +91,14 @@ class ModelCatalog:
 
     @property
     def cached(self) -> CachedModels:
-        """What is known here and now: it never asks the hub. The first look may read the copy on disk."""
+        """What is known now, without asking the hub; the first look may read the disk."""
         return CachedModels(self._cache)
 
     def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
-        """Models that can stand in for `model`, best first, from what is known here and now; empty where that is
-        nothing.
+        """Return models that can stand in for `model`, best first, from what is known now.
 
-        One stands in where it is of the same kind, can all that `model` can, has as large a context window and costs at
-        most `max_price_ratio` times as much. See `hubmix.catalog.substitutes`.
+        One can if it is of the same kind, can all that `model` can, has as large a context window and costs at most
+        `max_price_ratio` times as much. See `hubmix.catalog.substitutes`.
         """
         snapshot = self._cache.cached()
         info = snapshot.find(model)
@@ -107,7 +107,7 @@ class ModelCatalog:
         return ModelList(nearest(info, snapshot.models.values(), max_price_ratio=max_price_ratio, limit=limit))
 
     def warm(self, wait: float = 0) -> None:
-        """Start a refresh in the background if the list is missing or old. Nothing is raised.
+        """Start a refresh in the background if the list is missing or old.
 
         Args:
             wait: seconds to give a first list to arrive. If it takes longer once, no later call waits again.
@@ -119,10 +119,10 @@ class ModelCatalog:
         await self._cache.asnapshot(wait=wait, required=False)
 
     def info(self) -> CatalogInfo:
-        """Where the list in hand came from, how old it is, and what went wrong last. Asks nothing."""
+        """Return where the list came from, its age, and what went wrong last."""
         return self._cache.info()
 
-    # Verbs that may ask the hub once, where there is no list yet.
+    # Verbs that may ask the hub, if there is no list yet.
 
     def list(
         self,
@@ -144,7 +144,7 @@ class ModelCatalog:
         descending: bool = False,
         limit: int | None = None,
     ) -> ModelList:
-        """The models that meet every criterion given.
+        """Return the models that meet every criterion given.
 
         Args:
             query: words that must all occur in id, name or owner; case does not matter.
@@ -195,7 +195,7 @@ class ModelCatalog:
         return self._listing(await self._cache.asnapshot(), query, criteria)
 
     def get(self, model: str) -> ModelInfo:
-        """What the hub says of a model, by id or alias.
+        """Return what the hub says of a model, by id or alias.
 
         Raises:
             ModelNotFoundError: no model of that name, with the names that look like it; or several, with the choices.
@@ -208,7 +208,7 @@ class ModelCatalog:
         return self._pick(await self._cache.asnapshot(required=not self._described(model)), model)
 
     def find(self, model: str) -> ModelInfo | None:
-        """`get` that returns None where no single model is meant, or where there is no list to look into."""
+        """Return what `get` does; None if no single model is meant, or no list is known."""
         return self._cache.snapshot(required=False).find(model)
 
     async def afind(self, model: str) -> ModelInfo | None:
@@ -216,7 +216,7 @@ class ModelCatalog:
         return (await self._cache.asnapshot(required=False)).find(model)
 
     def resolve(self, alias: str) -> str:
-        """The id that a name means. One that the catalog does not know passes through unchanged.
+        """Return the id that a name means; an unknown one passes through unchanged.
 
         In order: the user's own aliases, the id itself, in another case, without its vendor prefix, with one, and with
         `.`, `-` and `_` made equal. Never a guess.
@@ -239,14 +239,14 @@ class ModelCatalog:
         return (await self._cache.asnapshot(required=False)).index.suggest(model, limit)
 
     def cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
-        """What a call cost.
+        """Return what a call cost.
 
         Args:
             model: the id that answered.
             usage: the reply's `Usage`, a `usage` object as the hub sent it, or LangChain's `usage_metadata`.
 
         Returns:
-            A `Cost` in USD; where a price is not known, one with `complete=False` and no total.
+            A `Cost` in USD; if a price is not known, one with `complete=False` and no total.
         """
         return cost_of(model, self._cache.snapshot(required=False).find(model), usage)
 
@@ -255,7 +255,7 @@ class ModelCatalog:
         return cost_of(model, (await self._cache.asnapshot(required=False)).find(model), usage)
 
     def refresh(self, *, force: bool = False) -> CatalogInfo:
-        """Ask the hub now, whatever the age of the list. A list that cannot be renewed is kept.
+        """Ask the hub now. A list that cannot be renewed is kept.
 
         Args:
             force: believe a list that lost more than half of its models at once.
@@ -276,7 +276,7 @@ class ModelCatalog:
     # The pure part of the verbs.
 
     def _described(self, model: str) -> bool:
-        """Whether the user's overrides describe this very model, so that no list is needed for it."""
+        """Whether the user's overrides describe this model, so that no list is needed."""
         return self._cache.overrides.find(model) is not None
 
     def _listing(self, snapshot: Snapshot, query: str | None, criteria: Criteria) -> ModelList:
@@ -342,7 +342,7 @@ class CachedModels:
         self._cache = cache
 
     def find(self, model: str, *, disk: bool = True) -> ModelInfo | None:
-        """Return what is known of a model, by id or alias; None if nothing is, or the alias is ambiguous.
+        """Return what is known of a model, by id or alias; None if nothing is.
 
         Args:
             model: the id or alias.
@@ -351,14 +351,19 @@ class CachedModels:
         return self._cache.cached(disk=disk).find(model)
 
     def lists(self, model: str) -> bool | None:
-        """Return whether the hub's list has the model; None if no list is known, or it is old or has gaps."""
+        """Return whether the hub's list has the model; None if that is not known.
+
+        A list that is old or has gaps says nothing, and the hub's own router need not be in it.
+        """
+        if is_router(model):
+            return None
         snapshot = self._cache.cached()
         if snapshot.index.match(model).choices:
             return True
         return False if snapshot.documents and not snapshot.partial and not self._cache.is_old(snapshot) else None
 
     def id(self, model: str) -> str:
-        """Return the id that a call sends for `model`; an unknown or ambiguous one passes through unchanged."""
+        """Return the id that a call sends; an unknown or ambiguous one passes unchanged."""
         return self._cache.cached().index.match(model).only or model
 
     def cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:

@@ -1,4 +1,4 @@
-"""Cells of lists that people write: each function takes what stands there and gives one plain value, or None.
+"""Cells of lists that people write, as one plain value each, or None.
 
 Entries are null, numbers are text, lists are comma-separated text (or the other way round), 0 stands for "unknown".
 """
@@ -36,7 +36,7 @@ def text(value: Any) -> str | None:
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """Return comma-separated text, or a list of it, as lower-case words in their order, each once."""
+    """Return comma-separated text, or a list of it, as lower-case words, each once."""
     if isinstance(value, str):
         return _split(value)
     return _clean(value) if isinstance(value, (list, tuple)) else ()
@@ -53,7 +53,7 @@ def _clean(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens; 0, negative numbers and anything that is no number mean unknown."""
+    """Return a number of tokens; 0 and anything that is no number mean unknown."""
     amount = value if type(value) is int else number(value)  # nearly all of them are, and there are thousands
     return int(amount) if amount and 0 < amount < _ABSURD else None
 
@@ -64,7 +64,7 @@ def flag(value: Any) -> bool | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a point in time from an ISO date or from seconds or milliseconds since 1970."""
+    """Return the time of an ISO date, or of seconds or milliseconds since 1970."""
     if isinstance(value, str):
         written = value.strip()
         try:
@@ -103,7 +103,7 @@ def number(value: Any) -> Decimal | None:
 
 
 def tidy(amount: Decimal) -> Decimal:
-    """Return the same number without trailing zeros or a positive exponent: 0.150 is 0.15, 1E+1 is 10."""
+    """Return a number without trailing zeros or a positive exponent: 1E+1 is 10."""
     short = amount.normalize()
     exponent = short.as_tuple().exponent
     return Decimal(int(short)) if isinstance(exponent, int) and exponent > 0 else short

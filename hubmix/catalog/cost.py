@@ -19,7 +19,7 @@ CLAUDE_READ = Decimal("0.1")
 
 
 def cost_of(model: str, info: ModelInfo | None, usage: Usage | Mapping[str, Any] | None) -> Cost:
-    """The cost of one call.
+    """Return the cost of one call.
 
     Args:
         model: the id that answered, for the result.
@@ -27,7 +27,7 @@ def cost_of(model: str, info: ModelInfo | None, usage: Usage | Mapping[str, Any]
         usage: a `Usage`, a hub's `usage` object as it came, or LangChain's `usage_metadata`.
 
     Returns:
-        A `Cost`; where a price is missing that this call needed, one with `complete=False` and no total.
+        A `Cost`; if a price is missing that this call needed, one with `complete=False` and no total.
     """
     pricing = info.pricing if info else None
     if pricing is None or not pricing.known or pricing.note:
@@ -39,7 +39,7 @@ def cost_of(model: str, info: ModelInfo | None, usage: Usage | Mapping[str, Any]
 
 
 def as_usage(usage: Usage | Mapping[str, Any] | None) -> Usage | None:
-    """Token counts from any of the forms that `cost_of` takes; None where there are none."""
+    """Return token counts from any of the forms that `cost_of` takes."""
     if usage is None or isinstance(usage, Usage):
         return usage
     if "input_token_details" in usage or "output_token_details" in usage:

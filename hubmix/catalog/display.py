@@ -34,7 +34,7 @@ def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None, left_ou
 
 
 def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None, left_out: str = "") -> str:
-    """Return the models as an HTML table. Everything that came from the hub is escaped."""
+    """Return the models as an HTML table, with everything from the hub escaped."""
     more = f"{len(models) - _HTML_ROWS} more; " if len(models) > _HTML_ROWS else ""
     rows = [_row(info) for info in models[:_HTML_ROWS]]
     # What is not known of any of them takes no place: rerank models have no longest answer.
@@ -49,13 +49,13 @@ def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None, left_ou
 
 
 def to_pandas(models: Sequence[ModelInfo]) -> Any:
-    """One row for each model; raises ImportError with what to install where pandas is missing."""
+    """Return a data frame, one row for each model. Raises ImportError without pandas."""
     columns = list(_record(ModelInfo("")))
     return extra("pandas", "to_pandas()", "notebook").DataFrame([_record(info) for info in models], columns=columns)
 
 
 def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: str = "input") -> Any:
-    """Price against context window; raises ImportError with what to install where matplotlib is missing."""
+    """Plot price against context window. Raises ImportError without matplotlib."""
     from hubmix.errors import ConfigurationError
 
     if price not in ("input", "output"):
@@ -77,7 +77,7 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
     if len(points) <= _LABELLED:
         _label(axes, points)
     if points:
-        # Beside the axes: inside, it would lie on models.
+        # Outside the axes: inside, it would lie on models.
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
     if path is not None:
         figure.savefig(path, bbox_inches="tight", dpi=150)
@@ -114,7 +114,7 @@ class _Point(NamedTuple):
 
 
 def _points(models: Sequence[ModelInfo], price: str) -> list[_Point]:
-    """The models of known window and price, those of the vendors with the most of them first."""
+    """Return the models of known window and price, the largest vendors first."""
     found = [
         _Point(_plotted(info.id), _plotted(info.owner or "unknown"), info.context_window, float(amount))
         for info in models
@@ -131,9 +131,7 @@ def _plotted(text: str) -> str:
 
 
 def _scale(axes: Any, points: Sequence[_Point]) -> None:
-    """Logarithmic axes with plain numbers on them. A free model has its place at the bottom, which takes an axis that
-    is linear near 0.
-    """
+    """Set logarithmic axes with plain numbers; linear near 0, where free models are."""
     axes.set_xscale("log", base=2)
     axes.margins(x=0.12, y=0.12)
     if any(point.price == 0 for point in points):

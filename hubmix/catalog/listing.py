@@ -85,7 +85,7 @@ class LeftOut:
 
 
 class ModelList(Sequence[ModelInfo]):
-    """Models in order: a sequence that filters further, prints as a table and shows as one in a notebook.
+    """Models in order: a sequence that filters further and prints as a table.
 
     Example:
         ```python
@@ -112,7 +112,7 @@ class ModelList(Sequence[ModelInfo]):
         return [info.id for info in self._models]
 
     def filter(self, query: str | None = None, **criteria: Unpack[Criteria]) -> ModelList:
-        """Return the models among these that also meet the criteria of `ModelCatalog.list`.
+        """Return the models that also meet the criteria of `ModelCatalog.list`.
 
         Every kind stays unless `kind` is given, and the order stays unless `sort` is.
         """
@@ -121,7 +121,9 @@ class ModelList(Sequence[ModelInfo]):
         return ModelList(found, as_of=self.as_of, left_out=left_out)
 
     def to_pandas(self) -> Any:
-        """A pandas DataFrame: a row for each model, a column for each field and price (USD per 1,000,000 tokens).
+        """Return a pandas DataFrame: a row for each model, a column for each field.
+
+        Prices are USD per 1,000,000 tokens.
 
         Needs the `notebook` extra.
         """
@@ -130,7 +132,9 @@ class ModelList(Sequence[ModelInfo]):
         return to_pandas(self._models)
 
     def plot(self, *, path: str | Path | None = None, price: str = "input") -> Any:
-        """Price against context window, coloured by vendor, on logarithmic axes; models without either are left out.
+        """Plot price against context window, coloured by vendor, on logarithmic axes.
+
+        Models without either are left out.
 
         Needs the `notebook` extra.
 
@@ -203,7 +207,7 @@ def select(
     descending: bool = False,
     limit: int | None = None,
 ) -> tuple[list[ModelInfo], LeftOut]:
-    """Return the models that meet every criterion, and how many were left out for other reasons.
+    """Return the models that meet every criterion, and how many were left out.
 
     `ModelCatalog.list` says what each argument means. `sort=None` keeps the order.
     """
@@ -248,7 +252,7 @@ def select(
 
 
 def _met(verdicts: Iterable[bool | None]) -> bool | None:
-    """Return False if a criterion is not met, None if the hub does not say of one, else True."""
+    """Return False if a criterion is not met, None if one is unknown, else True."""
     met: bool | None = True
     for verdict in verdicts:
         if verdict is False:
@@ -259,7 +263,7 @@ def _met(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def check_supports(supports: Iterable[str] | str, models: Iterable[ModelInfo]) -> None:
-    """Raise ConfigurationError for a word that is neither a capability nor said of any model.
+    """Raise ConfigurationError for a word that is said of no model.
 
     A typing error would look like a hub without such models.
     """

@@ -1,4 +1,4 @@
-"""The values of the catalog: a model's price, what is known of a model, and the state of a list."""
+"""The values of the catalog: prices, models, and the state of a list."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """What a model costs: USD per 1,000,000 tokens, or a flat price per call. None is "not known", 0 is "free".
+    """What a model costs: USD per 1,000,000 tokens, or a flat price per call.
+
+    None is "not known", 0 is "free".
 
     Attributes:
         input, output: prompt and completion tokens.
@@ -80,7 +82,7 @@ class Pricing:
         return not any((self.per_call, self.input, self.output, *(tier.input or tier.output for tier in self.tiers)))
 
     def at(self, prompt_tokens: int) -> Pricing:
-        """Return the prices for a prompt of this length; unknown ones if it is longer than every tier."""
+        """Return the prices for a prompt of this length; unknown ones beyond every tier."""
         if not self.tiers:
             return self
         for tier in self.tiers:
@@ -94,7 +96,7 @@ class Pricing:
         return {name: value for name, value in found.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the known prices as floats, for JSON and data frames; `tiers` and `note` if there are any."""
+        """Return the known prices as floats, with `tiers` and `note` if there are any."""
         values: dict[str, Any] = {name: float(value) for name, value in self.prices().items()}
         if self.tiers:
             values["tiers"] = [_tier_dict(tier) for tier in self.tiers]
@@ -126,7 +128,7 @@ class ModelInfo:
 
     Attributes:
         id: what to put into `model=`; opaque, with any of `/`, `:`, `.` and upper case.
-        name: a name for people; the id where the hub gives none.
+        name: a name for people; the id if the hub gives none.
         owner: the vendor, or None.
         kind: chat, embedding, rerank, image, audio or video.
         context_window, max_output_tokens: in tokens.
@@ -193,7 +195,7 @@ class ModelInfo:
 
     @property
     def free(self) -> bool | None:
-        """Whether calls cost nothing; None where the price is not known."""
+        """Whether calls cost nothing; None if the price is not known."""
         return self.pricing.free if self.pricing else None
 
     @property
@@ -214,8 +216,10 @@ class ModelInfo:
         return not self.apis or not self.apis.isdisjoint(_OURS)
 
     def supports(self, capability: str) -> bool | None:
-        """Whether the model has a capability: tools, vision, audio, pdf, reasoning, structured_output, or one of the
-        hub's own feature words. None: the hub does not say.
+        """Return whether the model has a capability; None if the hub does not say.
+
+        Args:
+            capability: tools, vision, audio, pdf, reasoning, structured_output, or one of the hub's own feature words.
         """
         word = capability.strip().lower()
         if name := _CAPABILITY_OF.get(word):
@@ -226,7 +230,7 @@ class ModelInfo:
         return False if self.features else None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: every field but `raw`, prices as floats, tuples as lists."""
+        """Return every field except `raw` as JSON values; prices are floats."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "raw"}
         values["pricing"] = self.pricing.to_dict() if self.pricing else None
         values["source"] = dict(self.source)
@@ -257,7 +261,7 @@ def _plain(value: Any) -> Any:
 
 
 def capability_name(word: str) -> str | None:
-    """The capability that a word means ("function_calling" is "tools"), or None for a hub's own feature word."""
+    """Return the capability that a word means, or None for a hub's own feature word."""
     return _CAPABILITY_OF.get(word.strip().lower())
 
 
@@ -267,7 +271,7 @@ def abilities(info: ModelInfo) -> str:
 
 
 def remarks(info: ModelInfo) -> str:
-    """What a list says of a model in its last column: its abilities, and whether it is on its way out."""
+    """Return the last column of a list: abilities, and whether the model ends."""
     if not (info.retired or info.deprecated):
         return abilities(info)
     end = "retired" if info.retired else "deprecated"
@@ -316,11 +320,11 @@ class CatalogInfo:
         base_url: the hub.
         source: what the list in hand was read from: "aihubmix", "new-api", "openai", in order of trust; empty for none.
         count: how many models it has.
-        age: seconds since it was fetched (or last confirmed by the hub); None where there is none.
+        age: seconds since it was fetched (or last confirmed by the hub); None if there is none.
         stale: whether it is older than five minutes, or not there.
-        last_error: what went wrong last; None where nothing did.
+        last_error: what went wrong last; None if nothing did.
         notes: for each source that gave nothing, why.
-        cache_file: the copy on disk; None where none is kept.
+        cache_file: the copy on disk; None if none is kept.
     """
 
     base_url: str
@@ -333,7 +337,7 @@ class CatalogInfo:
     cache_file: str | None = None
 
     def held(self) -> str:
-        """What is in hand, in words: "14 models from aihubmix, as of just now"."""
+        """Return the list in words: "14 models from aihubmix, as of just now"."""
         if self.age is None:
             return "no list yet"
         models = "1 model" if self.count == 1 else f"{self.count:,} models"
@@ -347,7 +351,7 @@ class CatalogInfo:
 
 
 def age_text(seconds: float) -> str:
-    """An age for people: "just now", "5 min ago", "3 h ago", "2 days ago"."""
+    """Return an age in words: "just now", "5 min ago", "3 h ago", "2 days ago"."""
     if seconds < 60:
         return "just now"
     if seconds < 3_600:

@@ -1,4 +1,4 @@
-"""Prices as hubs write them: USD, ratios, ratios of groups, tiers and expressions. Pure.
+"""Prices as hubs write them: USD, ratios, groups, tiers and expressions. Pure.
 
 What a hub shows for "no price set" is an unknown price, never a number: New API's ratio 37.5, one-hub's 30 / 30.
 """
@@ -37,7 +37,7 @@ _TIERS_UNKNOWN = "the price depends on the length of the prompt, and the hub's t
 
 
 def aihubmix_pricing(value: Any) -> Pricing | None:
-    """Read AIHubMix's `pricing`: USD per 1M tokens, and tiers if the price depends on the length."""
+    """Read AIHubMix's `pricing`: USD per 1M tokens, perhaps with tiers."""
     prices = mapping(value)
     pricing = _pricing({name: number(prices.get(name)) for name in _TIER_PRICES})
     listed = prices.get("tiers")
@@ -48,7 +48,7 @@ def aihubmix_pricing(value: Any) -> Pricing | None:
 
 
 def read_tiers(listed: Any) -> tuple[Tier, ...]:
-    """Read tiers with inclusive bounds; empty if an entry is not understood or the tiers leave gaps."""
+    """Read tiers with inclusive bounds; empty if they are not understood."""
     rows = items(listed)
     if not rows or len(rows) != len(listed) or any(not _is_tier(row) for row in rows):
         return ()
@@ -106,7 +106,7 @@ def new_api_pricing(item: Mapping[str, Any]) -> Pricing | None:
 
 
 def new_api_groups(item: Mapping[str, Any], payload: Mapping[str, Any]) -> Groups:
-    """Return the groups that may call a model; "auto" is the first of the hub's `auto_groups` among them."""
+    """Return the groups that may call a model; "auto" is the first of `auto_groups`."""
     listed = mapping(payload.get("group_ratio"))
     ratios = {name: ratio for name, value in listed.items() if (ratio := number(value)) is not None}
     enabled = item.get("enable_groups")
@@ -122,9 +122,9 @@ def new_api_groups(item: Mapping[str, Any], payload: Mapping[str, Any]) -> Group
 
 
 def expression_pricing(expression: Any) -> Pricing | None:
-    """Read New API's `billing_expr`: a sum of products of `p`, `c` and numbers, USD per 1M tokens.
+    """Read New API's `billing_expr`: a sum of products of `p`, `c` and numbers.
 
-    Anything else (`len`, `cr`, conditions) is an unknown price.
+    It gives USD per 1M tokens. Anything else (`len`, `cr`, conditions) is an unknown price.
     """
     written = text(expression)
     if written is None or len(written) > _LONGEST_EXPRESSION:
@@ -141,7 +141,11 @@ def expression_pricing(expression: Any) -> Pricing | None:
 
 
 def _linear(node: ast.expr) -> dict[str, Decimal]:
-    """Return the factor of each variable, and under "" the constant. Raises ValueError for anything else."""
+    """Return the factor of each variable, and under "" the constant.
+
+    Raises:
+        ValueError: the expression is no sum of products.
+    """
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tier":
         if len(node.args) == 2 and not node.keywords and isinstance(node.args[0], ast.Constant):
             return _linear(node.args[1])
@@ -164,7 +168,7 @@ def _linear(node: ast.expr) -> dict[str, Decimal]:
 
 
 def one_hub_pricing(value: Any) -> Pricing | None:
-    """Read one-hub's `price`: value x 2 USD per 1M tokens, or x 0.002 USD per call, at the group ratio 1."""
+    """Read one-hub's `price`: x 2 USD per 1M tokens, or x 0.002 USD per call."""
     price = mapping(value)
     prices = (number(price.get("input")), number(price.get("output")))
     if prices[0] is None or prices == _ONE_HUB_UNSET:
@@ -178,7 +182,7 @@ def one_hub_pricing(value: Any) -> Pricing | None:
 
 
 def one_hub_groups(names: Any, groups: Mapping[str, Any]) -> Groups:
-    """Return the groups that may call a model, with their ratios of `/api/user_group_map`."""
+    """Return the groups that may call a model, with their ratios."""
     known = names if isinstance(names, list) else []
     found = {name: number(mapping(groups.get(name)).get("ratio")) for name in known if isinstance(name, str)}
     return {name: ratio for name, ratio in found.items() if ratio is not None}

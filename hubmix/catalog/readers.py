@@ -1,4 +1,4 @@
-"""One reader for each dialect of model list. Pure: JSON in, what it says of each model out.
+"""One reader for each dialect of model list. Pure: JSON in, facts of models out.
 
 A reader leaves out every field that its list does not say. Ids may come twice; the first one wins, field by field.
 """
@@ -133,7 +133,7 @@ def _aihubmix_abilities(
 
 
 def read_new_api(payload: Any) -> Entries:
-    """Read New API's `GET /api/pricing`: prices as ratios, no lengths, no capabilities."""
+    """Read New API's `GET /api/pricing`: prices as ratios, no windows or abilities."""
     page = mapping(payload)
     named = [item for item in items(page, "vendors") if isinstance(item.get("id"), int)]
     vendors = {item["id"]: text(item.get("name")) for item in named}
@@ -159,7 +159,7 @@ def read_new_api(payload: Any) -> Entries:
 
 
 def read_one_hub(payload: Any) -> Entries:
-    """Read one-hub's `GET /api/available_model`, with the ratios of `/api/user_group_map` beside it."""
+    """Read one-hub's `GET /api/available_model` and `/api/user_group_map`."""
     pages = payload if isinstance(payload, list) else [payload]
     ratios = mapping(mapping(pages[1]).get("data")) if len(pages) > 1 else {}
     entries: Entries = {}
@@ -199,7 +199,9 @@ def read_litellm(payload: Any) -> Entries:
 
 
 def read_openai(payload: Any) -> Entries:
-    """Read OpenAI's `GET /v1/models`: which ids this key may call, and on some gateways windows and modes.
+    """Read OpenAI's `GET /v1/models`: which ids this key may call.
+
+    Some gateways add windows and modes.
 
     `created` is a constant on these gateways and is not read.
     """

@@ -1,4 +1,4 @@
-"""What a refresh asks and decides (pure), and the rule that one runs at a time in a process."""
+"""What a refresh asks and decides (pure), and the rule that one runs at a time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Outcome:
 def ask_sources(
     names: tuple[str, ...], held: Mapping[str, Document], now: float, *, force: bool = False
 ) -> Conversation[Outcome]:
-    """Ask each source for its list, keeping what is held where the new one is rejected.
+    """Ask each source for its list; keep the old one if the new one is rejected.
 
     Args:
         names: which sources, of `SOURCES`.
@@ -160,7 +160,10 @@ class Flight:
 
 
 class SingleFlight:
-    """At most one refresh at a time in this process. The lock guards a reference; no I/O happens under it."""
+    """At most one refresh at a time in this process.
+
+    The lock guards a reference; no I/O happens under it.
+    """
 
     __slots__ = ("_flight", "_lock", "_patience", "_pid")
 
@@ -186,7 +189,7 @@ class SingleFlight:
 
     @contextmanager
     def finishing(self, flight: Flight) -> Iterator[None]:
-        """Run the caller's own refresh; at the end, tell those who wait and make room for the next."""
+        """Run the caller's own refresh; at its end, wake the waiters and allow the next."""
         ended = False
         try:
             yield

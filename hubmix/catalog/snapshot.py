@@ -1,5 +1,6 @@
-"""One state of the catalog: the documents it was read from, merged field by field, and an index of ids. Never
-changed.
+"""One state of the catalog: documents merged field by field, with an index of ids.
+
+A snapshot never changes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _ABSENT = frozenset({404, 405, 410, 501})
 
 
 class RejectedError(Exception):
-    """An answer that is no usable list. `absent` says that the hub has no such list at all, which is not a failure."""
+    """An answer that is no usable list.
+
+    `absent` says that the hub has no such list at all, which is not a failure.
+    """
 
     def __init__(self, reason: str, *, absent: bool = False, status: int | None = None) -> None:
         super().__init__(reason)
@@ -38,7 +42,10 @@ class RejectedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One source's list as it came, with what was read from it. `fetched_at` is seconds since the epoch."""
+    """One source's list as it came, with what was read from it.
+
+    `fetched_at` is seconds since the epoch.
+    """
 
     source: str
     payload: Any
@@ -143,7 +150,10 @@ def merge(
     partial: bool = False,
     price_group: str | None = None,
 ) -> Snapshot:
-    """Merge documents: for each field the most trusted source that knows it, and the user before all."""
+    """Merge documents: each field from the most trusted source that knows it.
+
+    The user's overrides come before all sources.
+    """
     ordered = [documents[name] for name in SOURCES if name in documents]
     ids = dict.fromkeys(model for document in ordered for model in document.entries)
     listed = documents["openai"].entries if "openai" in documents else None
@@ -161,8 +171,10 @@ def merge(
 
 
 def check_overrides(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The user's own facts about models, in the catalog's types. Raises `ConfigurationError` for a field there is
-    not.
+    """Return the user's own facts about models in the catalog's types.
+
+    Raises:
+        ConfigurationError: there is no such field, or its value cannot be used.
     """
     return {model: _check_override(model, values) for model, values in overrides.items()}
 

@@ -1,4 +1,4 @@
-"""The table of sources: where each dialect of model list is, whether it takes the key, and how it is read."""
+"""The table of sources: where each dialect of model list is, and how it is read."""
 
 from __future__ import annotations
 

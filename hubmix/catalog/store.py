@@ -1,4 +1,4 @@
-"""The copy on disk: one file for each hub and key, replaced as a whole. A notebook restarts offline with it."""
+"""The copy on disk: one file for each hub and key, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class DiskCopy:
 
 
 def default_cache_dir() -> Path | None:
-    """Return `HUBMIX_CACHE_DIR`, else the user's cache directory; None if the variable is set and empty."""
+    """Return the directory of copies: `HUBMIX_CACHE_DIR`, else the user's cache.
+
+    None, and nothing is kept on disk, if the variable is set and empty.
+    """
     chosen = os.environ.get("HUBMIX_CACHE_DIR")
     if chosen is not None:
         return Path(os.path.expanduser(chosen)) if chosen.strip() else None
@@ -74,13 +77,13 @@ def default_cache_dir() -> Path | None:
 
 
 def cache_file(directory: Path, base_url: str, key_id: str) -> Path:
-    """Return the file of a hub's lists, named for the base URL and the salted hash of the key."""
+    """Return the file of a hub's lists, named for its URL and the hash of the key."""
     digest = hashlib.sha256(f"{base_url.rstrip('/')}\n{key_id}".encode()).hexdigest()
     return directory / f"catalog-{digest[:32]}.json"
 
 
 def save(path: Path, base_url: str, documents: Mapping[str, Document]) -> None:
-    """Write the documents as they came. Raises OSError if the directory cannot be written.
+    """Write the documents as they came.
 
     The file is written next to its place and moved there, which is atomic: a process that reads at the same time gets
     the old file or the new one.
@@ -107,7 +110,7 @@ def save(path: Path, base_url: str, documents: Mapping[str, Document]) -> None:
 
 
 def load(path: Path, base_url: str, now: float) -> tuple[dict[str, Document], str | None]:
-    """Return the documents on disk, and why none could be read; a missing file needs no reason."""
+    """Return the documents on disk, and why none could be read."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

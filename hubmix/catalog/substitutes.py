@@ -44,7 +44,10 @@ def _can_stand_in(model: ModelInfo, other: ModelInfo, ratio: Decimal) -> bool:
 
 
 def blended_price(model: ModelInfo) -> Decimal | None:
-    """Return USD per 1,000,000 tokens, three in four of them input; None if a price is missing or is by the call."""
+    """Return USD per 1,000,000 tokens, three in four of them input.
+
+    None if a price is missing or is by the call.
+    """
     pricing = model.pricing
     if pricing is None or pricing.input is None or pricing.output is None:
         return None

@@ -1,4 +1,4 @@
-"""What is left on a key, in USD, as far as the hub says: four ways of asking, one value."""
+"""What is left on a key, in USD, as far as the hub says."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Balance:
     """What is left on a key.
 
     Attributes:
-        remaining: what may still be spent; None where that is not visible, and `note` says why.
-        granted: what the key was given in all, where the hub says.
-        used: what it has spent, where the hub says.
+        remaining: what may still be spent; None if that is not visible, and `note` says why.
+        granted: what the key was given in all, if the hub says.
+        used: what it has spent, if the hub says.
         unlimited: the key has no limit of its own; the account behind it has one that a key cannot see.
         currency: always "USD": a hub that shows another currency is converted at its own rate.
         note: what to know about it; "" for nothing.
@@ -69,7 +69,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What the hub's sums are in: how many of them are a USD, and how many quota units are."""
+    """The unit of the hub's sums, and its quota units for a USD."""
 
     per_usd: Decimal = Decimal(1)
     quota_per_usd: Decimal = _QUOTA_PER_USD
@@ -85,7 +85,7 @@ def balance(fetch: Fetcher, *, dialect: Dialect, base_url: str, timeout: float =
         timeout: seconds for each request.
 
     Returns:
-        A `Balance`; one whose `note` says so where the hub does not tell.
+        A `Balance`; its `note` says so if the hub does not tell.
 
     Raises:
         AuthenticationError: the hub does not accept the key.
@@ -114,7 +114,9 @@ def ask_balance(dialect: Dialect, base_url: str) -> Conversation[Balance]:
 
 
 def read_unit(payload: Any) -> Unit:
-    """`GET /api/status`: which unit the billing pages speak in. An operator may show CNY, or bare quota units.
+    """Read `GET /api/status`: in which unit the billing pages are.
+
+    An operator may show CNY, or bare quota units.
 
     Source: QuantumNous/new-api, controller/misc.go and controller/billing.go; AIHubMix says the same of its own.
     """
@@ -129,7 +131,7 @@ def read_unit(payload: Any) -> Unit:
 
 
 def read_remain(payload: Any, unit: Unit) -> Balance | None:
-    """AIHubMix `GET /dashboard/billing/remain`: `total_usage` is what remains, whatever its name."""
+    """Read AIHubMix's `/dashboard/billing/remain`: `total_usage` is what remains."""
     body = _mapping(payload)
     left = _signed(body.get("total_usage", _mapping(body.get("data")).get("total_usage")))
     if left is None:
@@ -140,7 +142,7 @@ def read_remain(payload: Any, unit: Unit) -> Balance | None:
 
 
 def read_token_usage(payload: Any, unit: Unit) -> Balance | None:
-    """New API of 2026 `GET /api/usage/token/`: what the key was granted, has used and has left, in quota units."""
+    """Read New API's `/api/usage/token/`: granted, used and left, in quota units."""
     data = _mapping(_mapping(payload).get("data"))
     granted, used, left = (_signed(data.get(f"total_{name}")) for name in ("granted", "used", "available"))
     if left is None:
@@ -153,7 +155,7 @@ def read_token_usage(payload: Any, unit: Unit) -> Balance | None:
 
 
 def read_subscription(subscription: Any, usage: Any, unit: Unit) -> Balance | None:
-    """New API and one-api `/dashboard/billing/subscription` and `/usage`: granted, and a hundred times what was used.
+    """Read `/dashboard/billing/subscription` and `/usage`: granted, and 100 x used.
 
     `soft_limit_usd` is not what is left: measured on running gateways, it stays what it was while the key spends.
     """
@@ -209,7 +211,7 @@ def _from(path: str, found: Balance | None) -> Balance | None:
 
 
 def _page(answer: Fetched | Exception, base_url: str) -> Any:
-    """The JSON of an answer; None where there is no such page. Raises where the hub refuses or fails."""
+    """Return the JSON of an answer; None if there is no such page."""
     if isinstance(answer, Exception):
         raise answer
     if answer.status in _ABSENT:
@@ -231,7 +233,7 @@ def _json(answer: Fetched) -> Any:
 
 
 def _usd(amount: Decimal) -> Decimal:
-    """Return USD to a millionth: what is finer comes from the hub's floats. A quota unit is 0.000002 USD."""
+    """Return USD to a millionth: what is finer is noise of the hub's floats."""
     return tidy(amount.quantize(_MILLIONTH))
 
 

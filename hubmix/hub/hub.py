@@ -49,22 +49,22 @@ class Hub:
     model objects; it pickles and deep-copies without its connections.
 
     Args:
-        preset: A hub known by name, ``"aihubmix"`` or ``"aihubapi"``. Any other hub is named by its ``base_url``.
+        preset: A hub known by name, `"aihubmix"` or `"aihubapi"`. Any other hub is named by its `base_url`.
         base_url: An OpenAI-compatible base URL. `/v1` is added if it has no path. Plain http is accepted for this
             machine, private addresses, names without a dot, `*.local`, `*.internal` and `*.lan`.
-        api_key: The key. Left out, it is read from ``HUBMIX_API_KEY`` or the hub's own variable.
-        app_code: AIHubMix's discount code, sent as ``APP-Code``; nothing is sent without it.
+        api_key: The key. Left out, it is read from `HUBMIX_API_KEY` or the hub's own variable.
+        app_code: AIHubMix's discount code, sent as `APP-Code`; nothing is sent without it.
         default_headers: Headers of your own, sent with every request; None leaves one of the SDK's out.
         default_query: Parameters of the URL of every request.
         timeout: Seconds for one attempt where a call does not say otherwise (600).
-        http_client: Your own ``httpx.Client`` (``httpx2.Client`` on openai 3.x), for proxies and the like.
+        http_client: Your own `httpx.Client` (`httpx2.Client` on openai 3.x), for proxies and the like.
         http_async_client: The same for async calls.
-        rate_limit: How many attempts at calls to make at most, retries and fallbacks included, such as ``"180/min"``;
+        rate_limit: How many attempts at calls to make at most, retries and fallbacks included, such as `"180/min"`;
             shared by every hub of this process with the same key. The model list and the balance do not count.
         aliases: Your own names for models.
-        model_overrides: What you know better than the hub: model ID to fields of :class:`hubmix.ModelInfo`.
+        model_overrides: What you know better than the hub: model ID to fields of `ModelInfo`.
         catalog_refresh: After a call has been answered, ask for the catalog in the background where it is missing or
-            older than five minutes, so that later calls know prices and capabilities. ``HUBMIX_CATALOG_REFRESH=0`` in
+            older than five minutes, so that later calls know prices and capabilities. `HUBMIX_CATALOG_REFRESH=0` in
             the environment turns it off for all hubs.
         allow_http: Accept plain http for any host: the key then crosses the network in the open. None reads
             `HUBMIX_ALLOW_HTTP`.
@@ -125,7 +125,7 @@ class Hub:
         self._prepare()
 
     def _prepare(self) -> None:
-        """What a copy in another process makes anew: nothing of it is part of what the hub is."""
+        """Make what a copy in another process makes anew."""
         self._pages = Pages(self._connection)
         self._catalog = ModelCatalog(
             self._pages,
@@ -149,7 +149,7 @@ class Hub:
 
     @property
     def base_url(self) -> str:
-        """The base URL, ending in its path (``/v1``)."""
+        """The base URL, ending in its path (`/v1`)."""
         return self._connection.endpoint.base_url
 
     @property
@@ -159,7 +159,7 @@ class Hub:
 
     @property
     def name(self) -> str:
-        """The preset's name, or ``"custom"``."""
+        """The preset's name, or `"custom"`."""
         return self.endpoint.preset.name
 
     @property
@@ -174,7 +174,7 @@ class Hub:
 
     @property
     def key_id(self) -> str:
-        """A salted hash that tells this key from others; the key cannot be read from it."""
+        """A salted hash that tells this key from others."""
         return self._connection.key_id
 
     @property
@@ -184,11 +184,11 @@ class Hub:
 
     @property
     def key_source(self) -> str:
-        """Where the key came from: a variable's name, ``"argument"`` or ``"none"``."""
+        """Where the key came from: a variable's name, `"argument"` or `"none"`."""
         return self._connection.key_source
 
     def require_key(self) -> None:
-        """Raise :class:`ConfigurationError` if there is no key to send; called before every request that needs one."""
+        """Raise `ConfigurationError` if there is no key to send."""
         self._connection.require_key()
 
     @property
@@ -208,14 +208,14 @@ class Hub:
         """Ask for one whole answer.
 
         Args:
-            payload: The body of a chat completion as plain dicts: ``model``, ``messages`` and parameters.
+            payload: The body of a chat completion as plain dicts: `model`, `messages` and parameters.
             options: Fallbacks, timeouts and the rest.
 
         Returns:
-            The answer, with ``trace``, ``cost``, ``served`` and ``request_id`` filled in.
+            The answer, with `trace`, `cost`, `served` and `request_id` filled in.
 
         Raises:
-            HubmixError: The exception of the failure table; :class:`AllModelsFailedError` when several were asked.
+            HubmixError: The exception of the failure table; `AllModelsFailedError` when several were asked.
 
         Example:
             ```python
@@ -228,7 +228,7 @@ class Hub:
         return self._calls.whole(CHAT, payload, options)
 
     async def achat(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> Reply:
-        """:meth:`chat`, for asyncio."""
+        """`chat`, for asyncio."""
         return await self._calls.awhole(CHAT, payload, options)
 
     def stream_chat(
@@ -236,22 +236,22 @@ class Hub:
     ) -> Generator[Delta, None, None]:
         """Ask for an answer in pieces.
 
-        The model is settled at the first word; what fails later raises :class:`StreamInterruptedError` with what had
+        The model is settled at the first word; what fails later raises `StreamInterruptedError` with what had
         arrived. Close the generator to end the stream early.
 
         Yields:
-            Deltas; the last one carries the whole answer in ``final``.
+            Deltas; the last one carries the whole answer in `final`.
         """
         yield from self._calls.stream(CHAT, payload, options)
 
     def astream_chat(
         self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS
     ) -> AsyncGenerator[Delta, None]:
-        """:meth:`stream_chat`, for asyncio. Cancelling the task closes the connection at once."""
+        """`stream_chat`, for asyncio; cancelling the task closes the connection at once."""
         return self._calls.astream(CHAT, payload, options)
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
-        """The model IDs that a call would ask, in order, with ``fallbacks="auto"`` resolved by the catalog."""
+        """Return the model IDs that a call would ask, in order."""
         return self._connected.candidates(model, options)
 
     # ------------------------------------------------------------------------------------- embeddings and rerank
@@ -260,7 +260,7 @@ class Hub:
         """Turn texts into vectors.
 
         Args:
-            payload: ``model``, ``input`` (a list of strings) and parameters. Never token IDs: gateways turn them into
+            payload: `model`, `input` (a list of strings) and parameters. Never token IDs: gateways turn them into
                 empty input on channels that are not OpenAI's (measured).
             options: Timeouts; fallbacks are not used, since vector spaces of two models do not mix.
 
@@ -270,14 +270,14 @@ class Hub:
         return self._calls.whole(EMBEDDINGS, payload, options)
 
     async def aembed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
-        """:meth:`embed`, for asyncio."""
+        """`embed`, for asyncio."""
         return await self._calls.awhole(EMBEDDINGS, payload, options)
 
     def rerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
         """Order documents by their relevance to a query.
 
         Args:
-            payload: ``model``, ``query``, ``documents`` and, if wanted, ``top_n``.
+            payload: `model`, `query`, `documents` and, if wanted, `top_n`.
             options: Timeouts and fallbacks.
 
         Returns:
@@ -286,7 +286,7 @@ class Hub:
         return self._calls.whole(RERANK, payload, options)
 
     async def arerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
-        """:meth:`rerank`, for asyncio."""
+        """`rerank`, for asyncio."""
         return await self._calls.awhole(RERANK, payload, options)
 
     # ------------------------------------------------------------------------------------------------ many calls
@@ -300,7 +300,7 @@ class Hub:
         options: CallOptions = DEFAULT_OPTIONS,
         **parameters: Any,
     ) -> Comparison:
-        """Ask several models the same, at the same time, and compare answers, speed and cost.
+        """Ask several models the same, and compare answers, speed and cost.
 
         Args:
             prompts: a question, several of them, or lists of messages.
@@ -343,7 +343,7 @@ class Hub:
         authorized: bool = True,
         timeout: float = 10.0,
     ) -> Fetched:
-        """GET something of the hub's: ``"/models"`` below the base URL, ``"//api/pricing"`` below the host.
+        """GET a page: `"/models"` below the base URL, `"//api/pricing"` below the host.
 
         Returns:
             Status, headers and body, whatever the status.
@@ -358,7 +358,7 @@ class Hub:
         authorized: bool = True,
         timeout: float = 10.0,
     ) -> Fetched:
-        """:meth:`get`, for asyncio."""
+        """`get`, for asyncio."""
         return await self._pages.aget(url_or_path, headers=headers, authorized=authorized, timeout=timeout)
 
     def balance(self) -> Balance:
@@ -369,7 +369,7 @@ class Hub:
         return balance(self._pages, dialect=self.endpoint.preset.balance, base_url=self.base_url)
 
     async def abalance(self) -> Balance:
-        """:meth:`balance`, for asyncio."""
+        """`balance`, for asyncio."""
         from hubmix.hub.balance import abalance
 
         self.require_key()
@@ -382,7 +382,9 @@ class Hub:
     def spending(self, limit: str | Decimal | float) -> LimitedSpending: ...
 
     def spending(self, limit: str | Decimal | float | None = None) -> HubSpending | LimitedSpending:
-        """Return what calls through this hub cost; `with hub.spending() as spent:` counts those made inside.
+        """Return what calls through this hub cost.
+
+        `with hub.spending() as spent:` counts the calls made inside.
 
         Args:
             limit: USD that the calls of the block may cost together. The call that would pass it raises
@@ -394,7 +396,7 @@ class Hub:
         return total if limit is None else LimitedSpending(total, limit)
 
     def stats(self) -> HubStats:
-        """Return what this process measured of the hub's routes: calls, failures, speed and cost."""
+        """Return what this process measured of the routes: failures, speed and cost."""
         from hubmix.hub.stats import stats_of
 
         return stats_of(self._connected.name, self.key_id, self.spending().by_model)
@@ -462,10 +464,7 @@ def _headers(app_code: str | None, given: Mapping[str, str | None] | None) -> di
 
 
 def _card(hub: Hub) -> str:
-    """A small table: where the hub is, where its key comes from, what is known of its catalog and its health.
-
-    Nothing is asked for it.
-    """
+    """Return a small table of the hub: URL, key, catalog and health; asks nothing."""
     info = hub.models.info()
     troubled = [_trouble(state) for state in hub.health() if state.state != "closed"]
     rows = [

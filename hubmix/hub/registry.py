@@ -1,4 +1,4 @@
-"""Model objects with the same settings share one hub, and with it connections, catalog and breakers."""
+"""Model objects with the same settings share one hub."""
 
 from __future__ import annotations
 

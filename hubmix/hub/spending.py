@@ -1,4 +1,4 @@
-"""What calls cost together: a running total for each hub, and blocks of code that count their own calls.
+"""What calls cost together: a total for each hub, and blocks of code.
 
 A block counts the calls of its context: of its thread, of asyncio tasks started in it, and of threads that were started
 with a copy of the context, as LangChain's, LlamaIndex's and `asyncio.to_thread`'s are. Blocks nest; each counts the
@@ -68,9 +68,9 @@ class ModelSpending:
 
 
 class Spending:
-    """What calls cost. Thread-safe; reading it while calls go on gives the state at that moment.
+    """What calls cost. Thread-safe.
 
-    Where a price is unknown, `total` is None and `known` is the sum of what is known.
+    If a price is unknown, `total` is None and `known` is the sum of what is known.
 
     Example:
         ```python
@@ -110,7 +110,7 @@ class Spending:
 
     @property
     def total(self) -> Decimal | None:
-        """USD; None if the cost of some call is not known. `known` is the sum of the others."""
+        """USD; None if the cost of some call is not known."""
         return self.together.total
 
     @property
@@ -141,7 +141,7 @@ class Spending:
 
     @property
     def complete(self) -> bool:
-        """False if the cost of some call is not known, such as that of a stream that was cut off."""
+        """False if the cost of some call is not known, such as that of a cut stream."""
         return self.together.complete
 
     def __repr__(self) -> str:
@@ -195,7 +195,9 @@ class HubSpending(Spending):
 
 
 class LimitedSpending:
-    """What `hub.spending(limit=…)` returns: a block that may spend so much. Each use has the whole limit.
+    """A block that may spend so much, of `hub.spending(limit=…)`.
+
+    Each use has the whole limit.
 
     Args:
         hub: the hub's total.
@@ -229,7 +231,7 @@ _totals: dict[str, HubSpending] = {}
 
 
 def spending(hub_key: str) -> HubSpending:
-    """Return the running total of a hub in this process. `hub_key` names hub and key, without being the key."""
+    """Return the total of a hub in this process; `hub_key` names hub and key."""
     # setdefault is one step: of two threads that come at once, both get the same.
     return _totals.get(hub_key) or _totals.setdefault(hub_key, HubSpending())
 
@@ -244,7 +246,7 @@ def budgets(hub_key: str) -> tuple[Budget, ...]:
 
 
 def record(hub_key: str, model: str, usage: Usage | None, cost: Cost | None) -> None:
-    """Count one answered call, in the hub's total and in every block of that hub around the caller.
+    """Count one answered call in the hub's total and in the blocks around it.
 
     Args:
         hub_key: the hub and the key, as for `spending`.

@@ -20,7 +20,7 @@ from hubmix.wire.error_body import find_request_id, holds_error, plain_text
 from hubmix.wire.values import AnswerError
 
 # What a good answer says of the model that served it, and of its end.
-_TELLING = (b"x-aihubmix-", b"deprecation", b"sunset")
+_TELLING = (b"x-aihubmix-router-", b"x-aihubmix-model", b"x-aihubmix-fallback", b"deprecation", b"sunset")
 
 
 @dataclass(slots=True)

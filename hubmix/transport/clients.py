@@ -1,4 +1,4 @@
-"""The OpenAI SDK's clients: made on first use, one sync and one async for each running event loop.
+"""The OpenAI SDK's clients: one sync, and one async for each running event loop.
 
 An async client belongs to the loop it was made in: shared between loops it fails or hangs on the next
 ``asyncio.run`` (langchain issue 35783, llama_index issue 20433). Here the loop holds its client, the pool holds nothing
@@ -81,7 +81,7 @@ def _limits() -> Any:
 
 
 class _Token:
-    """What a loop's table of clients is keyed by: it dies with its pool, and the entry with it."""
+    """The key of a pool in a loop's table of clients; the entry ends with it."""
 
     __slots__ = ("__weakref__",)
 
@@ -152,7 +152,7 @@ class ClientPool:
 
     @property
     def local(self) -> bool:
-        """Whether the hub is on this machine: HTTP_PROXY would carry the key off it in the open."""
+        """Whether the hub is on this machine: a proxy would carry the key off it."""
         return self.base_url.startswith("http://") and is_loopback(urlsplit(self.base_url).hostname or "")
 
     def _arguments(self, *, waits: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The way to one hub: its address, the key, the clients that speak to it, and the limit on how often they may."""
+"""The way to one hub: its address, the key, the clients and the rate limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """Everything a request needs to know of its hub. It pickles and copies without its clients.
+    """What a request needs of its hub. It pickles and copies without its clients.
 
     Args:
         endpoint: The preset and the base URL.
@@ -101,7 +101,10 @@ class Connection:
         return self._credential.resolve(os.environ)
 
     def headers_for(self, api: Api[Any]) -> dict[str, str]:
-        """Return the headers of an API's own; a key that a function provides goes into `Authorization` alone."""
+        """Return an API's own headers.
+
+        A key that a function provides goes into `Authorization` alone.
+        """
         headers = dict(api.headers)
         if api.key_header and (key := self._key()) is not None:
             headers[api.key_header] = key.get_secret_value()
@@ -109,12 +112,12 @@ class Connection:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The key, to be taken out of what the hub says; nothing if a function provides it."""
+        """The key, to be taken out of what the hub says; empty for a function's key."""
         key = self._key()
         return (key.get_secret_value(),) if key is not None and len(key) >= SHORTEST_SECRET else ()
 
     def require_key(self) -> None:
-        """Raise :class:`ConfigurationError` if there is no key to send."""
+        """Raise `ConfigurationError` if there is no key to send."""
         if self._key() is None and self._credential.provider is None:
             raise missing_key(self.endpoint)
 
@@ -143,7 +146,7 @@ class Connection:
         return self.pool.sync()
 
     def limiter(self) -> Limiter | None:
-        """What every attempt asks for its turn, or None where there is no limit."""
+        """Return what every attempt asks for a permit, or None if there is no limit."""
         if self._limiter is None:
             self._limiter = (limiter_for(self.rate_limit, fingerprint=self.key_id, base_url=self.base_url),)
         return self._limiter[0]
@@ -181,7 +184,7 @@ _stored: dict[tuple[str, str, SharedRateLimit], Limiter] = {}
 
 
 def limiter_for(rate_limit: str | SharedRateLimit | None, *, fingerprint: str, base_url: str) -> Limiter | None:
-    """Return the limiter that this process has for a key and base URL; None for no limit.
+    """Return this process's limiter for a key and base URL; None for no limit.
 
     Args:
         rate_limit: "180/min", several rates with commas between, or a `SharedRateLimit`.

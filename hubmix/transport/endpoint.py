@@ -45,7 +45,7 @@ class Credential:
 
     @property
     def identity(self) -> str:
-        """What tells this key from others. A function is told apart by itself, without being called."""
+        """What tells this key from others; a function is not called for it."""
         return "" if self.provider is None else f"function {id(self.provider)}"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -177,7 +177,7 @@ def _shown(url: str) -> str:
 
 
 def _parse(url: str) -> Any:
-    """Return the HTTP library's parsed URL, or None if it is no http(s) URL of a plain host."""
+    """Return the HTTP library's parsed URL, or None if it cannot be a base URL."""
     library = http()
     try:
         parts = library.URL(url.strip())
@@ -206,7 +206,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, `*.localhost` or a loopback address."""
+    """Whether a host is this machine, by a loopback address or `localhost`."""
     host = host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -215,7 +215,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Whether a host cannot be on the public internet: a private address, or a name that no public server has."""
+    """Whether a host cannot be on the public internet, by its address or name."""
     address, name = _address(host), host.removesuffix(".")
     if address is not None:
         return not address.is_global
@@ -227,10 +227,10 @@ def is_local(host: str) -> bool:
 def resolve_key(
     api_key: str | SecretStr | KeyProvider | None, endpoint: Endpoint, environ: Mapping[str, str]
 ) -> Credential:
-    """Decide which key is sent: `api_key`, else `HUBMIX_API_KEY`, the hub's own variable, `OPENAI_API_KEY`.
+    """Decide which key is sent.
 
-    The last one only if `OPENAI_BASE_URL` names this very host: an OpenAI key never goes to another company's server
-    by accident.
+    `api_key`, else `HUBMIX_API_KEY`, the hub's own variable, `OPENAI_API_KEY`. The last one only if
+    `OPENAI_BASE_URL` names this very host: an OpenAI key never goes to another company's server by accident.
 
     Raises:
         ConfigurationError: the key is empty, or cannot stand in a header.
@@ -253,7 +253,7 @@ def resolve_key(
 
 
 def _checked(text: str, origin: str) -> SecretStr:
-    """Return a key that can stand in a header; the HTTP library would write any other into its log and its error."""
+    """Return a key that can stand in a header; the HTTP library would log any other."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigurationError(f"{origin} holds characters that no key has (spaces, line breaks, non-ASCII).")
     return SecretStr(text)
@@ -270,6 +270,6 @@ def missing_key(endpoint: Endpoint) -> ConfigurationError:
 
 
 def fingerprint(key: SecretStr | None) -> str:
-    """Return a short salted hash that tells keys apart in caches and breakers without giving one away."""
+    """Return a short salted hash that tells keys apart without giving one away."""
     text = key.get_secret_value() if key is not None else ""
     return hashlib.sha256(f"hubmix:{text}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Plain GETs of a hub's own pages: its model lists, its prices, what is left on a key."""
+"""Plain GETs of a hub's own pages: model lists, prices, balances."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One GET that somebody is to make. `path` is relative to the base URL ("/models"), or to the host with two slashes
-    ("//api/pricing").
+    """One GET to be made.
+
+    `path` is relative to the base URL ("/models"), or to the host with two slashes ("//api/pricing").
     """
 
     path: str
@@ -72,7 +73,7 @@ class Fetcher(Protocol):
 
 
 class NoHub:
-    """The fetcher of a catalog that came from another process: there is nobody to ask."""
+    """The fetcher of a catalog that came from another process: it has no hub to ask."""
 
     def get(self, url_or_path: str, **_: Any) -> Fetched:
         """Raise `CatalogError`."""
@@ -83,8 +84,8 @@ class NoHub:
         return self.get(url_or_path)
 
 
-# A conversation with a hub: yields what to ask, is sent the answer or the exception that came instead, returns the
-# result. It decides; `converse` and `aconverse` wait.
+# A conversation with a hub: it yields what to ask, is sent the answer or the exception, and returns the result.
+# It decides; `converse` and `aconverse` wait.
 Conversation = Generator[Ask, "Fetched | Exception", T]
 
 
@@ -135,7 +136,7 @@ class Pages:
         authorized: bool = True,
         timeout: float = 10.0,
     ) -> Fetched:
-        """The page, whatever its status; `hubmix.Hub.get` says how it is named."""
+        """Return the page, whatever its status; `hubmix.Hub.get` says how it is named."""
         url, options = self._request(url_or_path, headers, authorized, timeout)
         import openai
 

@@ -44,7 +44,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class SharedRateLimit:
-    """A limit that several processes, or several machines, keep together. Needs the `ratelimit` extra.
+    """A limit that several processes or machines keep together.
+
+    Needs the `ratelimit` extra.
 
     Args:
         rate: as for `rate_limit`, such as "180/min".
@@ -77,7 +79,11 @@ class Limiter(Protocol):
     """What a transport asks before each request."""
 
     def acquire(self, timeout: float | None = None) -> None:
-        """Wait for a permit. Raises `RateLimitedError` at once where none will be free within `timeout` seconds."""
+        """Wait for a permit.
+
+        Raises:
+            RateLimitedError: at once, if none will be free within `timeout` seconds.
+        """
 
     async def aacquire(self, timeout: float | None = None) -> None:
         """`acquire`, for asyncio."""
@@ -87,7 +93,7 @@ class Limiter(Protocol):
 
 
 def parse_rate(text: str) -> Rate:
-    """A rate from text: "180/min", "3/s", "1000/hour", "10 per second", "50 per 10 s".
+    """Return a rate from text: "180/min", "3/s", "10 per second", "50 per 10 s".
 
     Raises:
         ConfigurationError: the text is no rate.
@@ -103,12 +109,14 @@ def parse_rate(text: str) -> Rate:
 
 
 def parse_rates(text: str) -> tuple[Rate, ...]:
-    """One rate, or several with commas between, all of which hold: "10/s, 180/min"."""
+    """Return one rate, or several with commas between: "10/s, 180/min"."""
     return tuple(parse_rate(part) for part in text.split(",")) if isinstance(text, str) else (parse_rate(text),)
 
 
 class RateLimiter:
-    """A limiter for one process: exact (no span of time ever sees more than its rate allows), first come, first served.
+    """A limiter for one process, exact and first come, first served.
+
+    No span of time ever sees more requests than its rate allows.
 
     Each caller is told at once when its turn is and sleeps until then; nothing is held while it sleeps, so threads and
     event loops share one limiter freely. A caller that is cancelled while it waits gives its turn back.
@@ -138,11 +146,15 @@ class RateLimiter:
         self.also(*rates)
 
     def also(self, *rates: Rate) -> None:
-        """Keep these rates too: two objects that share a key and name different limits get both."""
+        """Keep these rates too: objects of one key with different limits get all of them."""
         self.rates = tuple(dict.fromkeys((*self.rates, *rates)))
 
     def acquire(self, timeout: float | None = None) -> None:
-        """Wait for a permit. Raises `RateLimitedError` at once where none will be free within `timeout` seconds."""
+        """Wait for a permit.
+
+        Raises:
+            RateLimitedError: at once, if none will be free within `timeout` seconds.
+        """
         turn, wait = self._take_turn(timeout)
         if wait <= 0:
             return
@@ -164,7 +176,7 @@ class RateLimiter:
             raise
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Keep the hub's own limits too, as the fields `RateLimit` and `RateLimit-Policy` give them."""
+        """Keep the hub's own limits too, as its `RateLimit` fields give them."""
         said = read_rate_fields(headers)
         if said.policies:
             self._of_the_hub = tuple(Rate(count, seconds) for count, seconds in said.policies)
@@ -200,7 +212,7 @@ class RateLimiter:
                 del self._turns[at]
 
     def after_fork(self) -> None:
-        """Make a new lock: one that another thread held in the parent would never be released."""
+        """Make a new lock: one that a thread held in the parent is never released."""
         self._lock = threading.Lock()
 
 

@@ -1,7 +1,7 @@
-"""The limiter of `SharedRateLimit`: permits counted in a SQLite file (pyrate-limiter's bucket) or in Redis.
+"""The limiter of `SharedRateLimit`: permits counted in a SQLite file or in Redis.
 
-The waiting is done here, so that a limit that cannot be met in time is known at once, and so that no thread runs beside
-the program.
+The SQLite file is pyrate-limiter's bucket. The waiting is done here, so that a limit that cannot be met in time is
+known at once, and no thread is needed.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class _Store(Protocol):
 
 
 class StoredRateLimiter:
-    """Permits counted in a store that other processes count in too. Which of the waiting processes is next is chance.
+    """Permits counted in a store that other processes count in too.
 
-    Where the store cannot be reached, nothing is sent and `HubConnectionError` says so: a limit that holds only while
-    nothing is wrong would be none.
+    Which of the waiting processes is next is chance. If the store cannot be reached, nothing is sent and
+    `HubConnectionError` says so: a limit that holds only while nothing is wrong would be none.
 
     Args:
         limit: the rate and where it is counted.
@@ -93,7 +93,12 @@ class StoredRateLimiter:
         _limiters.add(self)
 
     def acquire(self, timeout: float | None = None) -> None:
-        """Wait for a permit. Raises `RateLimitedError` at once where none will be free within `timeout` seconds."""
+        """Wait for a permit.
+
+        Raises:
+            RateLimitedError: at once, if none will be free within `timeout` seconds.
+            HubConnectionError: the store cannot be reached.
+        """
         left = timeout
         while (wait := self._try_once(left)) > 0:
             self._sleep(wait)
@@ -107,10 +112,10 @@ class StoredRateLimiter:
             left = None if left is None else left - wait
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Take in nothing: what one process hears, the others do not, and the store counts for all."""
+        """Take in nothing: the store counts for all, and other processes heard nothing."""
 
     def _try_once(self, timeout: float | None) -> float:
-        """Take a permit and return 0, or return how many seconds to wait before the next try."""
+        """Take a permit and return 0, or return the seconds until the next try."""
         try:
             wait = self._store.take()
         except Exception as error:
@@ -138,7 +143,7 @@ class StoredRateLimiter:
 
 
 class _RedisStore:
-    """Counts in a sorted set, by a script that Redis runs as one step; threads need no lock."""
+    """Counts in a sorted set, by a script that Redis runs as one step."""
 
     def __init__(self, url: str, key: str, rates: tuple[Rate, ...]) -> None:
         redis = _extra("redis")
@@ -159,7 +164,7 @@ class _RedisStore:
 
 
 class _SQLiteStore:
-    """Counts in pyrate-limiter's bucket, whose file lock keeps the processes apart; the lock here, the threads."""
+    """Counts in pyrate-limiter's bucket; its file lock keeps processes apart."""
 
     def __init__(self, path: Path, table: str, rates: tuple[Rate, ...]) -> None:
         _extra("pyrate_limiter")
@@ -197,7 +202,7 @@ class _SQLiteStore:
         return max(int(self._bucket.waiting(item)), 1) / 1000
 
     def _set_back(self, now: int) -> None:
-        """Take permits of the future as given now: the clock was ahead when they were stamped."""
+        """Take permits of the future as given now: their clock was ahead."""
         query = f'UPDATE "{self._table}" SET item_timestamp = ? WHERE item_timestamp > ?'
         with self._bucket.lock:
             found = self._bucket.conn.execute(

@@ -61,7 +61,7 @@ def hub(server: EmbeddedHub) -> Iterator[Hub]:
 
 
 def sent(server: EmbeddedHub) -> list[dict[str, Any]]:
-    """The bodies of the chats that were asked for; the catalog is asked beside them."""
+    """The bodies of the chats that were asked for, without the catalog's requests."""
     return [request.json for request in server.requests if request.path.endswith("/chat/completions")]
 
 
@@ -70,7 +70,7 @@ Mapper = Callable[..., Rows]
 
 @pytest.fixture(params=["sync", "async"])
 def run(request: pytest.FixtureRequest, hub: Hub) -> Mapper:
-    """`hub.map` and, in a loop of its own, `hub.amap`: one test holds both to the same."""
+    """`hub.map` and, in a loop of its own, `hub.amap`."""
     if request.param == "sync":
         return hub.map
     return lambda *args, **kwargs: asyncio.run(hub.amap(*args, **kwargs))
@@ -150,9 +150,9 @@ async def test_amap_takes_async_rows_and_runs_beside_others(hub: Hub) -> None:
             ticks += 1
             await asyncio.sleep(0)
 
-    beside = asyncio.create_task(tick())
+    ticking = asyncio.create_task(tick())
     assert (await hub.amap(source(), model=ECHO)).texts == ["a", "b"]
-    beside.cancel()
+    ticking.cancel()
     assert ticks > 5
 
 
@@ -189,9 +189,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_no_more_calls_are_open_and_no_more_rows_are_read_than_agreed(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_and_rows_read_ahead_are_bounded(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     from hubmix.wire import Reply
 
     stalled, read = Stalled(), 0
@@ -275,7 +273,7 @@ def test_a_block_of_spending_counts_the_calls(run: Mapper, hub: Hub) -> None:
     assert rows.complete
 
 
-def test_costs_are_known_even_where_the_first_call_came_before_the_catalog(server: EmbeddedHub) -> None:
+def test_costs_are_known_if_a_call_came_before_the_catalog(server: EmbeddedHub) -> None:
     hub = Hub("aihubmix", base_url=server.base_url, api_key=server.api_key)
     rows = hub.map(["The cat sat."], model="embedded/extract")
     assert rows.complete
@@ -443,9 +441,7 @@ def test_a_file_of_another_kind_is_left_alone(hub: Hub, tmp_path: Path, content:
     assert file.read_text() == content
 
 
-def test_an_answer_is_taken_over_only_at_its_place_and_for_its_request(
-    run: Mapper, server: EmbeddedHub, tmp_path: Path
-) -> None:
+def test_answer_is_resumed_only_for_its_place_and_request(run: Mapper, server: EmbeddedHub, tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     run(["a", "b", "c"], model=ECHO, resume=file)
     server.clear()
@@ -629,7 +625,7 @@ def test_terminal_bar_rewrites_one_line() -> None:
     assert shown.rstrip().endswith("########## 4/4 rows, 1 failed, 1 resumed, 0.8 rows/s, USD 0.001")
 
 
-def test_a_log_gets_a_line_now_and_then_and_no_control_characters() -> None:
+def test_log_gets_plain_lines_now_and_then() -> None:
     clock, log = Clock(), io.StringIO()
     reporter = Reporter(None, True, clock=clock, stream=log)
     for second in range(25):

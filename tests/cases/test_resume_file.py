@@ -1,4 +1,4 @@
-"""Resume files of `hub.map`: two writers at once, and lines that are JSON but odd (case 506)."""
+"""Resume files of `hub.map`: two writers at once, and odd lines (case 506)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
 
 
 def test_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    """A child that lives on shares the open file; the lock ends with the map all the same."""
+    """A child that lives on shares the open file; the lock ends with the map."""
     file = tmp_path / "rows.jsonl"
     journal = Journal(file)
     kept = os.dup(journal._file.fileno())

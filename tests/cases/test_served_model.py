@@ -1,4 +1,4 @@
-"""Another model than the one asked for: AIHubMix's mapping and router, and the price of it (case 403)."""
+"""Another model than the one asked for, and the price of it (case 403)."""
 
 from __future__ import annotations
 

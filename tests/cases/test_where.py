@@ -1,4 +1,4 @@
-"""Where a hub is: the OPENAI_* pair of the environment, and gateways on a local network."""
+"""Where a hub is: the OPENAI_* pair, and gateways on a local network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLASSES: list[Callable[..., Any]] = [ChatHubmix, Hubmix, HubmixEmbeddings, Hubmi
 def test_openai_pair_names_hub_and_key(
     ask: Callable[..., str], serve: Callable[..., ScriptedHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hubs' documentation tells users to set OPENAI_API_KEY and OPENAI_BASE_URL (case 401)."""
+    """The hubs' documentation tells users to set this pair (case 401)."""
     hub = serve(completion("hello"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-pair")
     monkeypatch.setenv("OPENAI_BASE_URL", hub.base_url)

@@ -64,7 +64,7 @@ def test_the_first_step_that_finds_several_is_ambiguous() -> None:
     assert AliasIndex(("m-1.5", "m-1_5"), {}).match("m-1-5").choices == ("m-1.5", "m-1_5")
 
 
-def test_an_alias_may_name_a_model_that_is_not_listed_and_is_followed_once() -> None:
+def test_alias_of_an_unlisted_model_is_followed_once() -> None:
     index = AliasIndex(AIHUBMIX, {"fast": "gpt-9", "smart": "fast", "claude": "anthropic/claude-sonnet-4.6"})
     assert index.match("fast").only == "gpt-9"
     assert index.match("smart").only == "fast"

@@ -1,4 +1,4 @@
-"""The decision of the catalog's cache: what a caller does before it takes the list."""
+"""What a caller of the catalog's cache does before it takes the list."""
 
 from __future__ import annotations
 

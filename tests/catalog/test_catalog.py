@@ -1,4 +1,4 @@
-"""The catalog as a user meets it: asking, caching, aliases, what happens when the hub is down."""
+"""The catalog for its users: asking, caching, aliases, and hubs that are down."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASE = "http://127.0.0.1:3000/v1"
 
 
 class Slow(FakeFetch):
-    """Answers whoever blocks, and nobody who awaits."""
+    """Answers blocking requests, and never an awaited one."""
 
     async def aget(self, *args: Any, **kwargs: Any) -> Fetched:
         await asyncio.sleep(60)
@@ -165,7 +165,7 @@ class TestAge:
         assert models.list().ids == ["gpt-5"]
         assert models.info().last_error is None
 
-    def test_after_a_failure_the_background_waits_before_it_asks_again(self) -> None:
+    def test_background_waits_after_a_failure(self) -> None:
         clock, later = FakeClock(), Later()
         fetch = FakeFetch({MODELS: ids_answer("gpt-4o")})
         models = catalog(fetch, clock=clock, wall_clock=clock, background=later)
@@ -198,7 +198,7 @@ class TestAge:
         assert models.refresh().last_error
         assert models.list().ids == ["a", "b"]
 
-    def test_a_list_that_lost_more_than_half_is_rejected_unless_forced(self) -> None:
+    def test_list_that_lost_half_is_rejected_unless_forced(self) -> None:
         clock = FakeClock()
         fetch = FakeFetch({MODELS: ids_answer("a", "b", "c", "d")})
         models = catalog(fetch, clock=clock, wall_clock=clock)
@@ -268,7 +268,7 @@ class TestNoList:
         assert await models.afind("gpt-4o") is None
         assert await models.aresolve("gpt-4o") == "gpt-4o"
 
-    def test_a_hub_that_is_down_is_not_asked_again_by_verbs_that_can_do_without(self) -> None:
+    def test_hub_that_is_down_is_not_asked_again_at_once(self) -> None:
         clock = FakeClock()
         fetch = FakeFetch({MODELS: HubConnectionError("refused")})
         models = catalog(fetch, clock=clock, wall_clock=clock)
@@ -301,7 +301,7 @@ class TestNoList:
         later.run()
         assert models.cached.find("gpt-4o") is None
 
-    def test_a_verb_does_not_give_up_while_the_first_refresh_is_on_its_way(self) -> None:
+    def test_verb_waits_for_the_first_refresh_under_way(self) -> None:
         models = ids("gpt-4o")
         models.cached.find("gpt-4o")
         models.warm()
@@ -316,9 +316,7 @@ class TestNoList:
         later.run()
         assert models.cached.find("gpt-4o") is not None
 
-    def test_many_calls_that_wait_ask_once_and_a_loop_that_ends_meanwhile_says_nothing(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_many_waiting_calls_ask_once_and_a_loop_ends_quietly(self, caplog: pytest.LogCaptureFixture) -> None:
         class Silent(FakeFetch):
             async def aget(self, url_or_path: str, **_: Any) -> Fetched:
                 await asyncio.sleep(3_600)
@@ -359,7 +357,7 @@ class TestNames:
         assert models.suggest("anthropic/claude-sonet-4.6") == ("claude-sonnet-4-6",)
         assert models.resolve("gpt-4o-minii") == "gpt-4o-minii"
 
-    def test_an_ambiguous_name_is_an_error_that_lists_the_choices_and_passes_through_a_call(self) -> None:
+    def test_ambiguous_name_lists_its_choices_and_passes_a_call(self) -> None:
         models = ids("openai/gpt-4o", "azure/gpt-4o")
         for ask in (models.get, models.resolve):
             with pytest.raises(ModelNotFoundError, match="several models") as error:
@@ -531,7 +529,7 @@ class TestTogether:
             await impatient
         assert len(fetch.asked) == 2
 
-    async def test_a_blocking_call_inside_the_loop_that_refreshes_does_not_wait_for_ever(self) -> None:
+    async def test_blocking_call_in_the_refreshing_loop_does_not_hang(self) -> None:
         started, gate = asyncio.Event(), asyncio.Event()
 
         class Slow(FakeFetch):
@@ -562,7 +560,7 @@ class TestTogether:
         assert (await models.alist()).ids == ["new"]
         assert later.work == []
 
-    def test_a_loop_that_ends_with_its_call_leaves_the_refresh_to_a_thread(self) -> None:
+    def test_loop_that_ends_leaves_the_refresh_to_a_thread(self) -> None:
         later = Later()
         models = catalog(Slow({MODELS: ids_answer("gpt-4o")}), background=later)
         asyncio.run(warmed(models))
@@ -610,7 +608,7 @@ class TestTogether:
         assert "can't start new thread" in str(models.info().last_error)
         assert models.list().ids == ["gpt-4o"]
 
-    def test_a_refresh_that_was_cut_off_by_a_fork_does_not_block_the_child(self) -> None:
+    def test_refresh_cut_off_by_a_fork_does_not_block_the_child(self) -> None:
         models = ids("gpt-4o")
         assert models._cache._flights.begin()[1]
         # What a child process finds: a flight that a thread of another process flies, and a lock in any state.

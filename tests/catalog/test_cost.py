@@ -157,7 +157,7 @@ class TestNearest:
             model("not for this key", tools=True, available=False),
         ) == ["fit"]
 
-    def test_what_is_not_known_of_the_model_is_not_asked_of_the_others(self) -> None:
+    def test_unknown_facts_of_the_model_are_not_required(self) -> None:
         unknown = ModelInfo("unknown")
         assert self.names(model("a"), model("b", None), primary=unknown) == ["a", "b"]
 

@@ -86,7 +86,7 @@ def test_the_catalogs_list_takes_the_same_criteria() -> None:
     assert len(models.list(kind=None)) == 4
 
 
-async def test_both_lists_are_sorted_by_id_and_leave_out_what_is_no_chat_model() -> None:
+async def test_both_lists_hold_chat_models_sorted_by_id() -> None:
     models = catalog(FakeFetch({MODELS: ids_answer("zebra", "alpha", "text-embedding-3-small")}))
     assert models.list().ids == (await models.alist()).ids == ["alpha", "zebra"]
     assert models.list(available=True).ids == ["alpha", "zebra"]

@@ -1,4 +1,4 @@
-"""Prices as hubs write them, held against New API's own ledger where it was recorded."""
+"""Prices as hubs write them, held against New API's own recorded ledger."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_group_survives_pickling_and_says_nothing_on_other_hubs() -> None:
 
 @pytest.mark.parametrize("model", ["no-price", "kimi-k2", "tiered-long"])
 def test_gateways_word_for_no_price_is_no_price(model: str) -> None:
-    """37.5 is what New API shows for a model without a ratio; `len` and `cr` are not understood."""
+    """37.5 is what New API shows for a model without a ratio."""
     models = hub_of_2026()
     assert models.get(model).pricing is None
     assert models.cost(model, {"prompt_tokens": 10, "completion_tokens": 10}).total is None
@@ -201,7 +201,7 @@ def one_hub(price: dict[str, Any], ratio: float = 1) -> ModelInfo:
 
 
 def test_one_hub_prices_are_two_dollars_a_ratio() -> None:
-    """gpt-4o at 2.5 / 7.5 was billed 0.02 USD for 1,000 + 1,000 tokens on a running one-hub."""
+    """A running one-hub billed 0.02 USD for 1,000 + 1,000 tokens at 2.5 / 7.5."""
     info = one_hub({"type": "tokens", "input": 2.5, "output": 7.5})
     assert cost_of("m", info, {"prompt_tokens": 1_000, "completion_tokens": 1_000}).total == Decimal("0.02")
     assert one_hub({"type": "tokens", "input": 2.5, "output": 7.5}, 0.5).input_price == Decimal("2.5")

@@ -1,6 +1,4 @@
-"""The three dialects of model list, read as they come: recorded ones, and ugly ones written after the documented
-facts.
-"""
+"""The dialects of model list: recorded lists, and ugly ones after the documents."""
 
 from __future__ import annotations
 
@@ -336,7 +334,7 @@ _ENTRY = st.dictionaries(st.sampled_from(_KEYS), _UGLY | _FLAT | st.lists(_FLAT,
 
 
 def page(name: str, data: list[Any], **more: Any) -> Any:
-    """A list in the form of this source: one-hub names its entries, and has a second page."""
+    """Return a list in the form of this source; one-hub has a second page."""
     if name != "one-hub":
         return {"data": data, **more}
     named = {str(entry.get("id", at) if isinstance(entry, dict) else at): entry for at, entry in enumerate(data)}

@@ -1,4 +1,4 @@
-"""The copy on disk: whole or not at all, for many processes at once, and never in the way."""
+"""The copy on disk: whole or not at all, for many processes at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def only_file(cache: Path) -> Path:
     return found
 
 
-def test_a_program_restarts_offline_and_says_how_old_its_models_are(tmp_path: Path) -> None:
+def test_program_restarts_offline_and_tells_the_age_of_its_list(tmp_path: Path) -> None:
     clock, later = FakeClock(), Later()
     online(tmp_path, "gpt-4o", clock=clock, wall_clock=clock).list()
     clock.pass_(2 * 86_400)
@@ -70,7 +70,7 @@ def test_the_etag_survives_the_restart(tmp_path: Path) -> None:
     assert fetch.headers == [{}, {"If-None-Match": '"1"'}]
 
 
-def test_the_name_of_the_file_tells_hubs_and_keys_apart_and_names_neither(tmp_path: Path) -> None:
+def test_file_name_tells_hubs_and_keys_apart(tmp_path: Path) -> None:
     paths = {
         store.cache_file(tmp_path, base, key)
         for base in (BASE, "https://hub.example/v1")
@@ -195,7 +195,7 @@ def test_odd_text_survives_the_disk(tmp_path: Path) -> None:
 
 
 def write_and_read(path: Path, number: int, together: Barrier) -> tuple[int, int]:
-    """Save a document of this number five times; return how many of the files read back were whole, and torn."""
+    """Save a document five times; return how many files read back whole, and torn."""
     payload = thousand()
     for item in payload["data"]:
         item["desc"] = f"written by {number}" + "." * (50 * number)

@@ -1,4 +1,4 @@
-"""What is left on a key, each hub's way: recorded where a recording exists, else after the documented answers."""
+"""What is left on a key, each hub's way, by recordings or documented answers."""
 
 from __future__ import annotations
 

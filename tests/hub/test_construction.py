@@ -1,4 +1,4 @@
-"""Making an object asks nobody and reads nothing, also where a copy of the catalog lies on disk."""
+"""Making an object sends and reads nothing, even with a catalog on disk."""
 
 from __future__ import annotations
 

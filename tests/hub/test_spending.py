@@ -1,4 +1,4 @@
-"""What calls cost together: blocks, nesting, threads, tasks, and the total of a hub."""
+"""What calls cost together: blocks, threads, tasks, and the total of a hub."""
 
 from __future__ import annotations
 

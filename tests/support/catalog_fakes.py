@@ -1,6 +1,4 @@
-"""What the tests of the catalog share: a hub of canned answers, a clock that stands still, and a list of 1,000
-models.
-"""
+"""What the catalog's tests share: canned answers, a clock, a list of 1,000 models."""
 
 from __future__ import annotations
 
@@ -34,7 +32,10 @@ class FakeClock:
 
 
 class FakeFetch:
-    """A hub: path to answer. An answer is a value, an exception, or something to call; `asked` notes every request."""
+    """A hub: path to answer. `asked` notes every request.
+
+    An answer is a value, an exception, or something to call.
+    """
 
     def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
         self.answers: dict[str, Answer] = dict(answers or {})
@@ -80,7 +81,7 @@ def sample(name: str) -> Fetched:
 
 
 def recorded(gateway: str, case: str) -> dict[str, Fetched]:
-    """A recording of cassettes/gateway: path from the host ("//...") to the last answer it got there."""
+    """Return a recording of cassettes/gateway: path to the last answer there."""
     answers = {}
     for exchange in yaml.safe_load((RECORDINGS / gateway / f"{case}.yaml").read_text(encoding="utf-8"))["interactions"]:
         response = exchange["response"]
@@ -96,7 +97,7 @@ def ids_answer(*ids: str) -> Fetched:
 
 
 def thousand() -> dict[str, Any]:
-    """A generated list of 1,000 models in AIHubMix's form, as large as the real one is."""
+    """Return a list of 1,000 models in AIHubMix's form, as large as the real one."""
     features = ("thinking,tools,function_calling,structured_outputs", "tools,function_calling", "", "web,thinking")
     data = [
         {

@@ -96,7 +96,7 @@ def test_the_order_of_keys() -> None:
     assert key_for({**everything, "AIHUBMIX_BASE_URL": "https://other.example/v1"}) == "sk-2"
 
 
-def test_an_openai_key_goes_nowhere_but_to_the_host_that_openai_base_url_names() -> None:
+def test_openai_key_goes_to_the_host_of_openai_base_url_only() -> None:
     key = {"OPENAI_API_KEY": "sk-4"}
     assert key_for(key) is None
     assert key_for({**key, "OPENAI_BASE_URL": "https://api.openai.com/v1"}) is None

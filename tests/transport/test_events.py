@@ -1,4 +1,4 @@
-"""Server-sent events in pieces of any size, and what stands beside them."""
+"""Server-sent events in pieces of any size, and text outside of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Async calls are spread over small pools: few share few, a burst opens more, and those are closed when it is over."""
+"""Async calls are spread over small pools, which close after a burst."""
 
 from __future__ import annotations
 

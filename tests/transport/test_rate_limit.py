@@ -1,4 +1,4 @@
-"""The client-side rate limit: exact, fair, cancellable; shared by threads, loops, and through a store by processes."""
+"""The client-side rate limit: exact, fair, cancellable, and shared."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def nothing_sent() -> Iterator[None]:
 
 
 class Watch:
-    """A limiter on a clock that jumps to wherever a sleeper wants it, and notes when each permit came."""
+    """A limiter on a clock that jumps to the end of every sleep."""
 
     def __init__(self, *rates: Rate) -> None:
         self.clock = FakeClock(0.0)
@@ -115,7 +115,7 @@ def test_an_unused_limit_makes_nobody_wait() -> None:
     assert watch.clock.now == 60
 
 
-def test_a_permit_that_cannot_come_in_time_is_refused_at_once_and_takes_no_turn() -> None:
+def test_permit_that_comes_too_late_is_refused_at_once() -> None:
     watch = Watch(Rate(1, 60))
     watch.limiter.acquire(timeout=0)
     for _ in range(3):
@@ -259,7 +259,7 @@ class TestShared:
 
 
 def check_a_store(limit: SharedRateLimit) -> None:
-    """Two limiters, as two processes have them, count together; another key counts by itself."""
+    """Two limiters count together, as in two processes; another key counts alone."""
     naps: list[float] = []
     first = StoredRateLimiter(limit, "key", "http://h/v1", sleep=naps.append)
     second = StoredRateLimiter(limit, "key", "http://h/v1", sleep=naps.append)
@@ -534,7 +534,7 @@ class TestRedis:
             with pytest.raises(BlockingIOError):  # asked once, and not again and again
                 silent.accept()
 
-    def test_a_server_that_is_away_sends_nothing_and_hides_the_password(self) -> None:
+    def test_server_that_is_away_hides_the_password(self) -> None:
         pytest.importorskip("redis")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
