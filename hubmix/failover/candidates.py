@@ -137,6 +137,12 @@ class Candidates:
             else:
                 candidate.done |= self.holds_for(candidate, failed, failure)
 
+    def hold_back(self, failed: Candidate, failure: Failure, until: float) -> None:
+        """Nothing for which this failure holds is asked before a moment, unless every other route has failed."""
+        for candidate in self:
+            if self.holds_for(candidate, failed, failure):
+                candidate.ready_at = max(candidate.ready_at, until)
+
     def unfit(self, candidate: Candidate) -> str | None:
         """Why a candidate would fail for certain. The primary is what the user asked for: the filter spares it."""
         route, plan = candidate.route, self._plan

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from hubmix.errors import ConfigurationError
 from hubmix.failover.api_choice import ApiName, check_api_name
 from hubmix.failover.measurements import Prefer
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.failover.preference import check_preference
+from hubmix.failover.route import RouteHub
 from hubmix.wire.trace import Attempt
+
+
+@runtime_checkable
+class Fallback(Protocol):
+    """A hub, for the call's own model there, or a model of a hub: what `fallbacks` takes next to model IDs."""
+
+    def fallback_for(self, model: str) -> tuple[RouteHub, str]:
+        """Return the hub and the model to ask if a call for `model` has to go on."""
+
+
+Fallbacks = tuple[str | Fallback, ...] | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +32,12 @@ class CallOptions:
     """How a call is made.
 
     Args:
-        fallbacks: Model IDs to go on to, in order; ``"auto"`` lets the catalog choose the nearest ones.
+        fallbacks: what to go on to, in order: a model ID of the same hub, `hub.model(id)` of another one, or a `Hub`
+            for the call's own model there; "auto" lets the catalog choose the nearest models of the same hub.
         policy: When to retry, when to go on, when to give up.
         timeout: Seconds for one attempt; for a stream, until its first word.
         total_timeout: Seconds for everything, waits included.
-        headers: Sent with each attempt.
+        headers: Sent with each attempt at the hub of the call, and to no other.
         extra_body: Fields merged last into the body, for a vendor's own parameters.
         api: the API to ask over; "auto" lets the catalog and earlier refusals choose for each model.
         session: your ID of a conversation, sent as `X-Aihubmix-Session-Id`, for which its router keeps to one model.
@@ -36,7 +49,7 @@ class CallOptions:
         ConfigurationError: If a time is not above 0, ``fallbacks`` is a single name, or a value is of another type.
     """
 
-    fallbacks: tuple[str, ...] | Literal["auto"] = ()
+    fallbacks: Fallbacks = ()
     policy: FailoverPolicy = field(default_factory=FailoverPolicy)
     timeout: float | None = None
     total_timeout: float | None = None
@@ -67,23 +80,29 @@ class CallOptions:
             raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
 
 
-def read_fallbacks(given: Iterable[str] | None) -> tuple[str, ...] | Literal["auto"]:
-    """The fallbacks of a call, as a user gives them.
+_WANTED = "fallbacks must be a list of model IDs, hub.model(...) and hubs, or 'auto'"
+
+
+def read_fallbacks(given: Iterable[str | Fallback] | None) -> Fallbacks:
+    """Return the fallbacks of a call, as a user gives them.
 
     Raises:
-        ConfigurationError: If they are no list, or a single name, whose letters would be asked one after the other.
+        ConfigurationError: they are no list, or a single name, whose letters would be asked one after the other.
     """
     if isinstance(given, str):
         if given == "auto":
             return "auto"
-        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto': fallbacks=[{given!r}].")
+        raise ConfigurationError(f"{_WANTED}: fallbacks=[{given!r}].")
+    if isinstance(given, Fallback):
+        raise ConfigurationError(f"{_WANTED}: fallbacks=[{given!r}].")
     if given is not None and not isinstance(given, Iterable):
-        raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', not {given!r}.")
-    names = tuple(given or ())
-    for name in names:
-        if not isinstance(name, str):
-            raise ConfigurationError(f"fallbacks must be a list of model IDs or 'auto', and {name!r} is no model ID.")
-    return names
+        raise ConfigurationError(f"{_WANTED}, not {type(given).__name__}.")
+    found = tuple(given or ())
+    for one in found:
+        if not isinstance(one, (str, Fallback)):
+            other = type(one).__name__
+            raise ConfigurationError(f"{_WANTED}; {other} is none of these. with_fallbacks() takes other chat models.")
+    return found
 
 
 def joined_body(own: Mapping[str, Any] | None, given: Any) -> Any:

@@ -24,6 +24,10 @@ class RouteHub(Protocol):
         """The base URL and its mirrors."""
 
     @property
+    def timeout(self) -> float | None:
+        """Seconds for one attempt, if the call does not say otherwise; None for the default."""
+
+    @property
     def own_error_types(self) -> frozenset[str]:
         """The error types in which the hub speaks for itself (from its preset)."""
 

@@ -134,7 +134,7 @@ class FailoverRun:
         plan, policy = self.plan, self.plan.policy
         streaming = plan.streaming
         limits = Limits(
-            plan.timeout,
+            plan.timeout if plan.timeout is not None else candidate.route.hub.timeout,
             policy.first_token_timeout if streaming else None,
             policy.idle_timeout if streaming else None,
             self._total,
@@ -298,7 +298,7 @@ class FailoverRun:
         if decision.step is NextStep.RETRY:
             self._again, self._pause = candidate, decision.wait
         elif decision.step is NextStep.LATER:
-            candidate.ready_at = self.plan.clock.monotonic() + decision.wait
+            self._candidates.hold_back(candidate, failure, self.plan.clock.monotonic() + decision.wait)
         elif decision.step is NextStep.NEXT:
             self._candidates.finish_with(candidate, failure)
         elif decision.step is NextStep.RETURN and self._kept is not None:

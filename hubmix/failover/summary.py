@@ -72,20 +72,28 @@ def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None,
     lines = [f"No model answered the call for {trace.requested!r}; {requests} made."]
     if note:
         lines.append(note)
-    several = len({attempt.hub for attempt in trace.attempts}) > 1
-    lines += [f"  {number}. {_attempt(attempt, several)}" for number, attempt in enumerate(trace.attempts, 1)]
-    advised: set[tuple[str, str]] = set()
-    for route, failure, _ in failed:
-        advice = f"{fault_of(failure)} {failure.hint}"
-        if (route.hub.name if several else "", advice) not in advised:
-            advised.add((route.hub.name if several else "", advice))
-            lines.append(f"{route.model!r}{f' at {route.hub.name}' if several else ''}: {advice}")
+    hubs = trace.hubs if len(trace.hubs) > 1 else [None]
+    numbered = list(enumerate(trace.attempts, 1))
+    for hub in hubs:
+        at = f" at {hub}" if hub else ""
+        if hub:
+            lines.append(f"{hub}:")
+        lines += [f"  {number}. {_attempt(attempt)}" for number, attempt in numbered if hub in (None, attempt.hub)]
+        lines += _advice([one for one in failed if hub in (None, one[0].hub.name)], at)
     if retry_after is not None:
         lines.append(f"Come back in {retry_after:.3g} s.")
     return "\n".join(lines)
 
 
-def _attempt(attempt: Attempt, several: bool) -> str:
+def _advice(failed: Sequence[Failed], at: str) -> list[str]:
+    """What to do about the failures of one hub, each piece of advice once."""
+    advice: dict[str, str] = {}
+    for route, failure, _ in failed:
+        said = f"{fault_of(failure)} {failure.hint}"
+        advice.setdefault(said, f"{route.model!r}{at}: {said}")
+    return list(advice.values())
+
+
+def _attempt(attempt: Attempt) -> str:
     outcome = "skipped, " if attempt.outcome == "skipped" else ""
-    where = f" at {attempt.hub}" if several else ""
-    return f"{attempt.model!r}{where}: {outcome}{attempt.facts()}. {attempt.reason or ''}".rstrip()
+    return f"{attempt.model!r}: {outcome}{attempt.facts()}. {attempt.reason or ''}".rstrip()

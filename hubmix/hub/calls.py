@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,7 +51,8 @@ class Calls:
         def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
             with charging.attempt(hub, route, limits):
-                client, request = hub.client(limits), hub.request(route, payload, options)
+                client = hub.client(limits)
+                request = hub.request(route, payload, self._options_at(hub, options))
                 reply: Answered = whole_sync(client, request, limits, request.reading)
                 return reply
 
@@ -67,7 +69,10 @@ class Calls:
             hub = _hub_of(route)
             await charging.areserve(hub, route, limits)
             with charging.watched(route):
-                client, request = await hub.aclient(limits), hub.request(route, payload, options)
+                client, request = (
+                    await hub.aclient(limits),
+                    hub.request(route, payload, self._options_at(hub, options)),
+                )
                 reply: Answered = await whole_async(client, request, limits, request.reading)
                 return reply
 
@@ -85,7 +90,10 @@ class Calls:
         def send(route: Route, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             hub = _hub_of(route)
             with charging.attempt(hub, route, limits):
-                client, request = hub.client(limits), hub.request(route, payload, options, stream=True)
+                client, request = (
+                    hub.client(limits),
+                    hub.request(route, payload, self._options_at(hub, options), stream=True),
+                )
                 try:
                     return stream_sync(client, request, limits, request.reading)
                 except AttemptFailed as failed:
@@ -123,7 +131,10 @@ class Calls:
             hub = _hub_of(route)
             await charging.areserve(hub, route, limits)
             with charging.watched(route):
-                client, request = await hub.aclient(limits), hub.request(route, payload, options, stream=True)
+                client, request = (
+                    await hub.aclient(limits),
+                    hub.request(route, payload, self._options_at(hub, options), stream=True),
+                )
                 try:
                     return await stream_async(client, request, limits, request.reading)
                 except AttemptFailed as failed:
@@ -161,6 +172,12 @@ class Calls:
     def _end(self, reply: Reply, run: FailoverRun, charging: Charging) -> None:
         run.ended(incomplete=reply.incomplete)
         self._complete(reply, run, charging)
+
+    def _options_at(self, hub: ConnectedHub, options: CallOptions) -> CallOptions:
+        """The options at one of the hubs of a call. Headers may hold a key: they go to the call's own hub alone."""
+        if hub is self._hub or not (options.headers or options.session):
+            return options
+        return replace(options, headers=None, session=None)
 
     # -- the answer -------------------------------------------------------------------------------------------------
 

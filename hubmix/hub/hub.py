@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, overload
 from hubmix._html import table
 from hubmix.batch import amap_rows, map_rows
 from hubmix.catalog import ModelCatalog
+from hubmix.errors import ConfigurationError
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.hub.budget import Budget, check_budget
 from hubmix.hub.calls import Calls
+from hubmix.hub.model import HubModel
 from hubmix.hub.planning import ConnectedHub
 from hubmix.transport.connection import Connection
 from hubmix.transport.endpoint import Endpoint, resolve_endpoint, resolve_key
@@ -249,6 +251,28 @@ class Hub:
     ) -> AsyncGenerator[Delta, None]:
         """`stream_chat`, for asyncio; cancelling the task closes the connection at once."""
         return self._calls.astream(CHAT, payload, options)
+
+    def model(self, model: str) -> HubModel:
+        """Return one model of this hub, as a fallback of calls through another hub.
+
+        Args:
+            model: the model ID, as this hub lists it.
+
+        Example:
+            ```python
+            from hubmix import Hub
+
+            main, spare = Hub(), Hub(base_url="http://localhost:3000/v1")
+            fallbacks = ["claude-haiku-4.5", spare.model("gpt-4o-mini"), spare]  # spare: the call's own model there
+            ```
+        """
+        if not isinstance(model, str) or not model:
+            raise ConfigurationError(f"hub.model() takes the ID of a model, not {model!r}.")
+        return HubModel(self, model)
+
+    def fallback_for(self, model: str) -> tuple[ConnectedHub, str]:
+        """Return the hub and the model to ask if a call for `model` has to go on to this hub."""
+        return self._connected, model
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:
         """Return the model IDs that a call would ask, in order."""

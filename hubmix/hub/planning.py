@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from hubmix.errors import BadRequestError
+from hubmix.errors import BadRequestError, ConfigurationError
 from hubmix.failover.api_choice import able_apis, check_server_state, ordered_apis
 from hubmix.failover.breakers import HubBreakers
 from hubmix.failover.evidence import Evidence
@@ -82,6 +82,11 @@ class ConnectedHub:
     def base_urls(self) -> Sequence[str]:
         """The base URL and its mirrors."""
         return self.connection.endpoint.base_urls
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for one attempt, if the call does not say otherwise; None for the default."""
+        return self.connection.timeout
 
     @property
     def own_error_types(self) -> frozenset[str]:
@@ -183,8 +188,6 @@ class ConnectedHub:
         model = payload.get("model")
         if not model:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
-        if not api.other_models:
-            options = replace(options, fallbacks=())
         check_server_state(payload, alone=not options.fallbacks)
         routes, chosen = self._routes(api, payload, options), None
         if options.prefer != "order":
@@ -194,7 +197,7 @@ class ConnectedHub:
             routes,
             payload,
             policy=options.policy,
-            timeout=options.timeout if options.timeout is not None else self.connection.timeout,
+            timeout=options.timeout,
             total_timeout=options.total_timeout,
             streaming=streaming,
             chosen=chosen,
@@ -217,26 +220,36 @@ class ConnectedHub:
         """Return the models that a call would ask. Waits for the catalog if `fallbacks="auto"` needs it."""
         if self._is_to_discover(model, options):
             self.catalog.find(model)
-        return self._models(model, options)
+        return list(dict.fromkeys(name for _, name in self._targets(model, options)))
 
     def _is_to_discover(self, model: str, options: CallOptions) -> bool:
         return options.fallbacks == "auto" and self.known.find(model) is None
 
-    def _models(self, model: str, options: CallOptions) -> list[str]:
+    def _targets(self, model: str, options: CallOptions) -> list[tuple[ConnectedHub, str]]:
+        """The models to ask, each with its hub, in the order of the user."""
         if options.fallbacks == "auto":
-            return list(dict.fromkeys([model, *self._nearest(model, options.policy.max_price_ratio)]))
-        return list(dict.fromkeys([model, *options.fallbacks]))
+            return [(self, name) for name in (model, *self._nearest(model, options.policy.max_price_ratio))]
+        found: list[tuple[ConnectedHub, str]] = [(self, model)]
+        for one in options.fallbacks:
+            hub, name = (self, one) if isinstance(one, str) else one.fallback_for(model)
+            found.append((cast("ConnectedHub", hub), name))
+        return found
 
     def _routes(self, api: Api[Any], payload: Payload, options: CallOptions) -> list[Route]:
+        targets = self._targets(payload["model"], options)
+        if not api.other_models:
+            targets = _of_one_model(targets)
+        for hub in {hub for hub, _ in targets[1:]} - {self}:
+            hub.connection.require_key()
         able = able_apis(options.api, payload) if api is CHAT else ()
-        # A mirror may not have the state that a call goes on from.
-        mirrors = (None, *(() if server_state(payload) else self.base_urls[1:]))
-        return [
-            Route(model, self, over, mirror, alternate=number > 0)
-            for model in self._models(payload["model"], options)
-            for number, over in enumerate(self._apis(model, able) if able else (api,))
-            for mirror in mirrors
-        ]
+        alone = bool(server_state(payload))  # a mirror may not have the state that a call goes on from
+        found: dict[Hashable, Route] = {}
+        for hub, model in targets:
+            for number, over in enumerate(hub._apis(model, able) if able else (api,)):
+                for mirror in (None,) if alone else (None, *hub.base_urls[1:]):
+                    route = Route(model, hub, over, mirror, alternate=number > 0)
+                    found.setdefault((route.served, over.name, mirror), route)  # equal routes collapse
+        return list(found.values())
 
     def _apis(self, model: str, able: tuple[str, ...]) -> Sequence[Api[Any]]:
         """The API to ask a model over, and those to try if it is the wrong one."""
@@ -253,7 +266,7 @@ class ConnectedHub:
     # -- one request ------------------------------------------------------------------------------------------------
 
     def request(self, route: Route, payload: Payload, options: CallOptions, *, stream: bool = False) -> Request:
-        """Return the request for one route of a call."""
+        """Return the request for one route of a call. Headers of the call go to the hub of the call alone."""
         preset = self.connection.endpoint.preset
         model_id = self.known.id(route.model)
         body_options = BodyOptions(
@@ -301,6 +314,17 @@ def _headers(options: CallOptions) -> Mapping[str, str] | None:
     if options.session is None:
         return options.headers
     return {"X-Aihubmix-Session-Id": options.session, **(options.headers or {})}
+
+
+def _of_one_model(targets: list[tuple[ConnectedHub, str]]) -> list[tuple[ConnectedHub, str]]:
+    """The targets without other models: their vectors do not mix. An ID of the same hub is passed over, as ever."""
+    (own, model), *others = targets
+    for hub, name in others:
+        if hub is not own and name != model:
+            raise ConfigurationError(
+                f"fallbacks: vectors of {model!r} and of {name!r} at {hub.name} do not mix; name the same model there."
+            )
+    return [(own, model), *((hub, name) for hub, name in others if hub is not own)]
 
 
 def _left(limits: Limits) -> float | None:

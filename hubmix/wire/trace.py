@@ -86,8 +86,16 @@ class Trace:
 
     @property
     def switched(self) -> bool:
-        """Whether another model than the requested one answered."""
-        return self.served is not None and self.served != self.requested
+        """Whether another model than the requested one answered, or another hub than the first."""
+        if self.served is None:
+            return False
+        hubs = [attempt.hub for attempt in self.attempts]
+        return self.served != self.requested or (bool(hubs) and hubs[0] != hubs[-1])
+
+    @property
+    def hubs(self) -> list[str]:
+        """The hubs that the call came to, in order."""
+        return list(dict.fromkeys(attempt.hub for attempt in self.attempts if attempt.hub))
 
     def to_dict(self) -> dict[str, Any]:
         """The trace in plain JSON values."""
@@ -125,9 +133,10 @@ def timeline(trace: Trace) -> str:
     """The trace as an HTML table. Bars are made of characters, which also viewers show that drop every style."""
     ends = list(accumulate(_waited(attempt) + _took(attempt) for attempt in trace.attempts))
     whole = (ends[-1] if ends else 0.0) or 1.0
+    several = len(trace.hubs) > 1
     rows = [
         (
-            attempt.model,
+            f"{attempt.model} at {attempt.hub}" if several else attempt.model,
             _bar(attempt, end, whole),
             _milliseconds(_waited(attempt)) if _waited(attempt) else "",
             "" if attempt.latency_ms is None else _milliseconds(attempt.latency_ms),

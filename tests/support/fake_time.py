@@ -44,6 +44,7 @@ class FakeHub:
     breakers: HubBreakers
     base_urls: Sequence[str] = (HUB,)
     name: str = "hub.example"
+    timeout: float | None = None
     own_error_types: frozenset[str] = HUB_TYPES
     lacks: Callable[[str, Requirements], str | None] = lambda model, requirements: None
     window: Callable[[str], int | None] = lambda model: None
