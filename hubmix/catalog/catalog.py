@@ -94,6 +94,11 @@ class ModelCatalog:
         """What is known now, without asking the hub; the first look may read the disk."""
         return CachedModels(self._cache)
 
+    def apis_of(self, model: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the APIs that the list names for a model, and those that the hub has refused for it."""
+        info = self._cache.cached().find(model)
+        return frozenset() if info is None else frozenset(info.apis), self.refused_apis.of(model)
+
     def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
         """Return models that can stand in for `model`, best first, from what is known now.
 

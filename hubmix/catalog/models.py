@@ -211,6 +211,12 @@ class ModelInfo:
         return bool(known) and not self.retired
 
     @property
+    def ending(self) -> bool:
+        """Whether the hub has ended it, or announced its end."""
+        known = self.retired_at or self.deprecated_at or self.retire_stage
+        return bool(known) and (self.retired or self.deprecated)
+
+    @property
     def reachable(self) -> bool:
         """Whether an API that this package speaks serves it; True if the hub does not say."""
         return not self.apis or not self.apis.isdisjoint(_OURS)

@@ -8,11 +8,11 @@ from types import NoneType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from hubmix.errors import ConfigurationError
-from hubmix.failover.api_choice import ApiName, check_api_name
 from hubmix.failover.measurements import Prefer
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.failover.preference import check_preference
 from hubmix.failover.route import RouteHub
+from hubmix.wire.api_choice import ApiName, check_api_name
 from hubmix.wire.trace import Attempt
 
 
@@ -64,7 +64,8 @@ class CallOptions:
     def __post_init__(self) -> None:
         if isinstance(self.fallbacks, str):
             read_fallbacks(self.fallbacks)  # refuses a single name
-        check_api_name(self.api)
+        if self.api != "auto":
+            check_api_name(self.api)
         check_preference(self.prefer)
         for name in ("timeout", "total_timeout"):
             value = getattr(self, name)

@@ -13,7 +13,11 @@ from hubmix.wire.requirements import Requirements
 
 
 class RouteHub(Protocol):
-    """What failover asks of a hub. Only `learn_models` and `discover_fallbacks` wait."""
+    """What failover asks of a hub. Nothing here waits or sends, except `discover_fallbacks`."""
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds for one attempt, if the call does not say otherwise; None for the default."""
 
     @property
     def name(self) -> str:
@@ -22,10 +26,6 @@ class RouteHub(Protocol):
     @property
     def base_urls(self) -> Sequence[str]:
         """The base URL and its mirrors."""
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds for one attempt, if the call does not say otherwise; None for the default."""
 
     @property
     def own_error_types(self) -> frozenset[str]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from hubmix.errors import BadRequestError, ConfigurationError
-from hubmix.failover.api_choice import able_apis, check_server_state, ordered_apis
 from hubmix.failover.breakers import HubBreakers
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
@@ -28,9 +27,10 @@ from hubmix.hub.served import Served, served_model, warn_of_the_end
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
 from hubmix.wire.api import Api, BodyOptions, Payload, Reading
+from hubmix.wire.api_choice import ApiChoice, choose_apis, ordered_apis
 from hubmix.wire.apis import APIS, CHAT
 from hubmix.wire.checks import check_headers
-from hubmix.wire.expressible import dropped_hints, server_state
+from hubmix.wire.expressible import HINTS, dropped_hints
 from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class ConnectedHub:
         self.connection = connection
         self.catalog = catalog
         self.known = catalog.cached
+        self.timeout = connection.timeout
         self.budgets = budgets
         self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
         self._hints_told: set[str] = set()
@@ -82,11 +83,6 @@ class ConnectedHub:
     def base_urls(self) -> Sequence[str]:
         """The base URL and its mirrors."""
         return self.connection.endpoint.base_urls
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds for one attempt, if the call does not say otherwise; None for the default."""
-        return self.connection.timeout
 
     @property
     def own_error_types(self) -> frozenset[str]:
@@ -154,10 +150,11 @@ class ConnectedHub:
 
     def served(self, model: str, reply: Any) -> Served:
         """Return which model answered and which is billed; warn once if the one that was asked is on its way out."""
-        headers, find = reply.headers, self.known.find
-        warn_of_the_end(self.name, model, find(model), headers)
+        headers, info = reply.headers, self.known.find(model)
+        if info is not None or headers:
+            warn_of_the_end(self.name, model, info, headers)
         bills_served = self.connection.endpoint.preset.bills_served
-        return served_model(model, headers, reply.model, find, bills_served=bills_served)
+        return served_model(model, headers, reply.model, self.known.find, bills_served=bills_served)
 
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""
@@ -188,7 +185,6 @@ class ConnectedHub:
         model = payload.get("model")
         if not model:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
-        check_server_state(payload, alone=not options.fallbacks)
         routes, chosen = self._routes(api, payload, options), None
         if options.prefer != "order":
             price = self._price_of(payload, options)
@@ -241,23 +237,25 @@ class ConnectedHub:
             targets = _of_one_model(targets)
         for hub in {hub for hub, _ in targets[1:]} - {self}:
             hub.connection.require_key()
-        able = able_apis(options.api, payload) if api is CHAT else ()
-        alone = bool(server_state(payload))  # a mirror may not have the state that a call goes on from
-        found: dict[Hashable, Route] = {}
-        for hub, model in targets:
-            for number, over in enumerate(hub._apis(model, able) if able else (api,)):
-                for mirror in (None,) if alone else (None, *hub.base_urls[1:]):
-                    route = Route(model, hub, over, mirror, alternate=number > 0)
-                    found.setdefault((route.served, over.name, mirror), route)  # equal routes collapse
-        return list(found.values())
+        choice = choose_apis(options.api, payload, alone=not options.fallbacks) if api is CHAT else ApiChoice((), False)
+        routes = [
+            Route(model, hub, over, mirror, alternate=number > 0)
+            for hub, model in targets
+            for number, over in enumerate(hub._apis(model, choice.able) if choice.able else (api,))
+            for mirror in ((None,) if choice.tied else (None, *hub.base_urls[1:]))
+        ]
+        if len(targets) == 1:
+            return routes
+        equal = {(route.served, route.api.name, route.mirror): route for route in reversed(routes)}
+        return [route for route in routes if equal[route.served, route.api.name, route.mirror] is route]
 
     def _apis(self, model: str, able: tuple[str, ...]) -> Sequence[Api[Any]]:
         """The API to ask a model over, and those to try if it is the wrong one."""
-        if len(able) == 1:
-            return (APIS[able[0]],)
-        info = self.known.find(model)
-        listed = () if info is None else info.apis
-        return [APIS[name] for name in ordered_apis(able, listed=listed, refused=self.catalog.refused_apis.of(model))]
+        if len(able) > 1:
+            listed, refused = self.catalog.apis_of(model)
+            if listed or refused:
+                able = ordered_apis(able, listed=listed, refused=refused)
+        return [APIS[name] for name in able]
 
     def remember_wrong_api(self, model: str | None, api: str) -> None:
         """Remember that the hub refused an API for a model, or for every model if it is None."""
@@ -272,7 +270,8 @@ class ConnectedHub:
         body_options = BodyOptions(
             route.model, model_id, preset.reasoning_replay, options.extra_body, stream, self.name
         )
-        self._tell_of_hints(route.api.name, payload)
+        if route.api.name in HINTS:
+            self._tell_of_hints(route.api.name, payload)
         body = route.api.body(payload, body_options)
         if route.model in self._no_stream_options:
             body.pop("stream_options", None)

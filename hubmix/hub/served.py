@@ -51,6 +51,8 @@ def served_model(
         bills_served: the hub bills the model that answers, whatever the source of its name. AIHubMix does; New API
             and one-hub bill the id that was asked for (read in New API's source).
     """
+    if named in (None, asked) and not any(header in headers for header in _NAMING):
+        return Served(asked, asked)
     own = find(asked)
     by_header = [name for header in _NAMING if (name := _name(headers.get(header)))]
     body = _name(named)
@@ -84,7 +86,7 @@ def warn_of_the_end(hub: str, model: str, info: ModelInfo | None, headers: Mappi
         headers: of the answer; `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) count.
     """
     told = "deprecation" in headers or "sunset" in headers
-    ending = info is not None and (info.deprecated or info.retired)
+    ending = info is not None and info.ending
     if not (told or ending) or (hub, model) in _warned:
         return
     _warned.add((hub, model))

@@ -52,7 +52,7 @@ class ChatRequest:
 
 def normalize_call(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call's keyword arguments under the names used here."""
-    return normalize_names(given, CALL_PARAMETERS, _CALL_NAMES)
+    return normalize_names(given, CALL_PARAMETERS, _CALL_NAMES) if given else {}
 
 
 def read_call(given: Mapping[str, Any], *, where: str, also: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -182,9 +182,10 @@ def _options(
     if extra_body:  # what the call itself says is meant for this call
         said = {*call, *(TWINS[name] for name in call if name in TWINS)}
         extra_body = {name: value for name, value in extra_body.items() if ALIASES.get(name, name) not in said}
+    policy = _choose("failover", call, own)
     return CallOptions(
-        fallbacks=read_fallbacks(_choose("fallbacks", call, own)),
-        policy=policy_of(read_policy(_choose("failover", call, own)), _choose("max_retries", call, own)),
+        fallbacks=read_fallbacks(fallbacks) if (fallbacks := _choose("fallbacks", call, own)) else (),
+        policy=policy_of(read_policy(policy) if policy else None, _choose("max_retries", call, own)),
         timeout=read_seconds(_choose("timeout", call, own)),
         total_timeout=_choose("total_timeout", call, own),
         headers=call.get("headers"),

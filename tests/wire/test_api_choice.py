@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubmix import ConfigurationError
-from hubmix.failover.api_choice import able_apis, check_api_name, check_server_state, ordered_apis
+from hubmix.wire.api_choice import able_apis, check_api_name, check_server_state, ordered_apis
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
 SEARCH = {**ASKED, "tools": [{"type": "web_search"}]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from hubmix.errors import ConfigurationError
@@ -20,6 +21,25 @@ def check_api_name(name: object) -> None:
     """Refuse a word that names no API."""
     if name not in _NAMES:
         raise ConfigurationError(f"api must be one of {', '.join(map(repr, _NAMES))}, not {name!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiChoice:
+    """How a call can be said.
+
+    Attributes:
+        able: the APIs that can say it, in the order of preference.
+        tied: it goes on from what one account keeps, so it cannot go anywhere else.
+    """
+
+    able: tuple[str, ...]
+    tied: bool
+
+
+def choose_apis(wanted: str, payload: Payload, *, alone: bool) -> ApiChoice:
+    """Return how a call can be said; the errors are those of `able_apis` and `check_server_state`."""
+    check_server_state(payload, alone=alone)
+    return ApiChoice(able_apis(wanted, payload), bool(server_state(payload)))
 
 
 def able_apis(wanted: str, payload: Payload) -> tuple[str, ...]:
