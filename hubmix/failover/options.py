@@ -81,7 +81,8 @@ class CallOptions:
             raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
 
 
-_WANTED = "fallbacks must be a list of model IDs, hub.model(...) and hubs, or 'auto'"
+_WANTED = "fallbacks must be a list of model IDs or 'auto'"
+_OTHERS = "hub.model(...) and hubs may stand in the list too"
 
 
 def read_fallbacks(given: Iterable[str | Fallback] | None) -> Fallbacks:
@@ -97,12 +98,14 @@ def read_fallbacks(given: Iterable[str | Fallback] | None) -> Fallbacks:
     if isinstance(given, Fallback):
         raise ConfigurationError(f"{_WANTED}: fallbacks=[{given!r}].")
     if given is not None and not isinstance(given, Iterable):
-        raise ConfigurationError(f"{_WANTED}, not {type(given).__name__}.")
+        raise ConfigurationError(f"{_WANTED}, not {given!r}.")
     found = tuple(given or ())
     for one in found:
         if not isinstance(one, (str, Fallback)):
-            other = type(one).__name__
-            raise ConfigurationError(f"{_WANTED}; {other} is none of these. with_fallbacks() takes other chat models.")
+            other = repr(one) if isinstance(one, (int, float, bytes, NoneType)) else type(one).__name__
+            raise ConfigurationError(
+                f"{_WANTED}, and {other} is no model ID; {_OTHERS}. Other chat models are for with_fallbacks()."
+            )
     return found
 
 
