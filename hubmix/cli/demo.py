@@ -183,4 +183,6 @@ def main() -> int:
     except KeyboardInterrupt:
         screen.line("\nstopped")
         return 130
+    except BrokenPipeError as error:  # of a print in a part
+        raise screen.PipeClosedError from error
     return 0
