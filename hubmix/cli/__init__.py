@@ -1,4 +1,4 @@
-"""The `hubmix` command. Needs the extra ``cli`` (typer and rich); nothing of it is imported before `main` runs."""
+"""The `hubmix` command; it needs the extra `cli` (typer and rich)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> int:
     """Run the command with the arguments of the process and return its exit code.
 
     0: done. 1: a call failed, or something on the way to it. 2: the command line or a setting is wrong, and nothing was
-    sent. 130: stopped with Ctrl-C. 141: whoever read the output closed it.
+    sent. 130: stopped with Ctrl-C. 141: the reader of the output closed it.
     """
     try:
         from hubmix.cli.app import run

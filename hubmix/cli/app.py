@@ -18,7 +18,7 @@ from hubmix.cli.guard import PIPE_CLOSED, STOPPED, guarded
 
 
 def help_of(text: str) -> str:
-    """A docstring as help: paragraphs as long lines for the terminal to break, examples one a line.
+    """Return a docstring as help: a line per paragraph, and a line per example.
 
     Typer's own reading joins the examples into one line, or wraps them; which, depends on its version.
     """
@@ -106,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _stand_in_for_closed_streams() -> None:
-    """A shell's `>&-` leaves Python without the stream; the command goes on as if it led nowhere."""
+    """Replace streams that the shell closed (`>&-`) by the null device."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process

@@ -15,7 +15,7 @@ LARGEST = 20 * 1024 * 1024
 
 
 def content_of(prompt: str, files: Sequence[Path]) -> str | list[dict[str, Any]]:
-    """The content of a user message: the prompt alone, or its parts with the files in front of it."""
+    """Return the content of a user message: the prompt, after the files if any."""
     if not files:
         return prompt
     parts = [part_of(path) for path in files]

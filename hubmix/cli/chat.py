@@ -110,7 +110,7 @@ def options_of(
 
 
 def piped_input() -> str:
-    """What was piped in or redirected; "" at a terminal and where there is no input at all."""
+    """Return what was piped in or redirected; "" at a terminal or without input."""
     source = sys.stdin
     if source is None or source.closed or source.isatty():
         return ""

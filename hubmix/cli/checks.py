@@ -1,4 +1,4 @@
-"""What `hubmix doctor` looks at, one thing after the other, each with what to do where it fails.
+"""The checks of `hubmix doctor`, each with advice for when it fails.
 
 Later checks that need an earlier one are skipped where that failed: one cause, one failure.
 """
@@ -256,7 +256,7 @@ def _call(what: Surroundings) -> Check:
 
 
 def _some_model(what: Surroundings) -> str:
-    """The usual model where it is served or nothing is known, else the cheapest that is."""
+    """Return the usual model, or the cheapest if the hub does not list it."""
     if not what.listed or what.hub.models.find(CHAT_MODEL) is not None:
         return CHAT_MODEL
     cheapest = what.hub.models.list(sort="input_price", limit=1)

@@ -43,7 +43,7 @@ def compare(
     hub: HubName = None,
     base_url: BaseUrl = None,
 ) -> None:
-    """Ask several models the same at the same time, and see their answers, speed and cost side by side.
+    """Ask several models at once; show answers, speed and cost side by side.
 
     The exit code is 1 if any of them failed.
 

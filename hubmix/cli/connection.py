@@ -1,5 +1,7 @@
-"""Which hub a command talks to. The key comes from the environment only: a key on the command line would be readable in
-the shell's history and in the list of processes.
+"""The hub that a command talks to.
+
+The key comes from the environment only: on the command line it would be readable in the shell's history and in the
+list of processes.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ CHAT_MODEL = "gpt-4o-mini"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What was said of the hub before the command's name: `hubmix --hub aihubapi models`."""
+    """The hub named before the command: `hubmix --hub aihubapi models`."""
 
     hub: str | None = None
     base_url: str | None = None

@@ -1,4 +1,7 @@
-"""`hubmix demo`: what the classes do, each part with its code, on a hub with a key or else on the embedded hub."""
+"""`hubmix demo`: what the classes do, each part with its code.
+
+It runs on a hub if the environment has a key for one, else on the embedded hub.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,7 @@ PARTS: tuple[tuple[str, Callable[[Hub, str, str], None]], ...] = (
 
 
 def code_of(part: Callable[..., None], **values: str) -> str:
-    """Return the body of a part as a user would write it, with values in place of its parameters."""
+    """Return the body of a part with values in place of its parameters."""
     lines = inspect.getsource(part).splitlines()
     body = textwrap.dedent("\n".join(lines[2:])).strip().replace(": Any =", " =")
     names = "|".join(values)

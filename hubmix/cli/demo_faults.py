@@ -1,4 +1,4 @@
-"""The same faults through ChatOpenAI and ChatHubmix, on embedded hubs that fail on purpose."""
+"""The same faults through ChatOpenAI and ChatHubmix, on failing embedded hubs."""
 
 from __future__ import annotations
 

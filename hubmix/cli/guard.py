@@ -1,4 +1,4 @@
-"""What a command's failure looks like from outside: a message on stderr and an exit code, never a traceback."""
+"""How commands fail: a message on stderr and an exit code, never a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Parameters = ParamSpec("Parameters")
 
 
 def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Return a command whose expected failures are exit codes; a defect keeps its traceback."""
+    """Wrap a command: expected failures become exit codes, defects a traceback."""
 
     @wraps(command)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
@@ -46,7 +46,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def message_of(error: HubmixError) -> str:
-    """Return the message of an error in the command's words, a group's without the count that Python adds."""
+    """Return the message of an error in the words of the command line."""
     if error.kind == "no_key":  # no option takes a key, and somebody without one has just met this project
         return spoken(str(error)) + " To look around without a key: hubmix demo"
     return spoken(error.message if isinstance(error, AllModelsFailedError) else str(error))

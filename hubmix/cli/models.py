@@ -116,7 +116,7 @@ def models(
 
 
 def summary(found: ModelList, kinds: Counter[str], base_url: str) -> str:
-    """What stands below the table: how many models, how old the list is, what is left out, what else there is."""
+    """Return the line below the table: counts, age of the list, what is left out."""
     count = f"{len(found):,} model{'' if len(found) == 1 else 's'}"
     parts = [count if found else f"no model of {base_url} is known to meet all of that"]
     parts[0] += f", as of {found.as_of}" if found.as_of else ""

@@ -27,7 +27,7 @@ _GAP = 2  # characters between two columns of a table
 
 
 class PipeClosedError(Exception):
-    """Whoever read stdout has closed it: there is nobody left to write for."""
+    """The reader of stdout has closed it."""
 
 
 def write(text: str) -> None:
@@ -57,7 +57,7 @@ def as_json(value: Any) -> None:
 
 
 def note(text: str, *, style: str = "dim", wrap: bool = True) -> None:
-    """Write a line about the answer on stderr; on a terminal it breaks between words unless it is to be copied."""
+    """Write a line on stderr; a terminal breaks it between words if `wrap`."""
     text = _CONTROL.sub("", text)
     try:
         if on_terminal(sys.stderr):
@@ -106,7 +106,7 @@ def table(
 def _left_out(
     columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int], spare: Sequence[int]
 ) -> set[int]:
-    """The columns that have to go so that no name, number or word of the others is cut."""
+    """Return the columns to leave out, so that no word of the others is cut."""
     from rich.cells import cell_len
 
     def needed(at: int) -> int:
@@ -141,7 +141,7 @@ def _rich_table(
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A spinner on stderr while something takes its time; nothing where stderr is no terminal."""
+    """Show a spinner on stderr for the time of a block, if it is a terminal."""
     if not on_terminal(sys.stderr):
         yield
         return
@@ -160,7 +160,7 @@ def width() -> int:
 
 
 def forget_stdout() -> None:
-    """Let the interpreter's last flush go nowhere, after stdout was closed at the other end."""
+    """Send the interpreter's last flush to the null device."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):

@@ -29,7 +29,7 @@ def serve_embedded(
         float, typer.Option("--pace", metavar="SECONDS", min=0, help="Between the events of a stream.")
     ] = 0.0,
 ) -> None:
-    """Serve the embedded hub on this machine until Ctrl-C: a real hub's dialect, models without intelligence.
+    """Serve the embedded hub on this machine until Ctrl-C.
 
     Prints one line: the base URL and a key (which is no secret).
 
@@ -70,7 +70,7 @@ def serve_embedded(
 
 
 def demo() -> None:
-    """Show catalog, both frameworks and failover: on a hub with a key, on the embedded hub without one."""
+    """Show both frameworks, faults and costs; without a key on the embedded hub."""
     from hubmix.cli.demo import main
 
     if code := main():

@@ -100,7 +100,7 @@ class Session:
             lines.append(typed[:-1])
 
     def _ask(self, text: str) -> None:
-        """One turn. Without an answer the question is not kept either, so the history stays one that models take."""
+        """Ask one question; keep it in the history only if it was answered."""
         try:
             content = content_of(text, self._files)
         except ConfigurationError as error:

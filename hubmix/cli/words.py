@@ -1,4 +1,4 @@
-"""Messages of the library in the words of the command line: flags and commands in place of Python."""
+"""Messages of the library with flags and commands in place of Python."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A hub on loopback: a real HTTP server that speaks the dialect of New API, one-api or AIHubMix, without any
-intelligence.
+"""A hub on loopback that speaks the dialect of New API, one-api or AIHubMix.
 
 Its models are rules: they copy sentences from the text they are given, fill tool calls and JSON schemas with
 literals of the prompt, and say so in their descriptions. What is real is the wire: server-sent events, error bodies,
@@ -11,7 +10,7 @@ headers, quotas, and every way in which a hub fails, on request.
         hub.fault("embedded/extract", Fault.answer(503), times=1)
         ...                                         # base_url=hub.base_url, api_key=hub.api_key
 
-It needs the extra ``embedded`` (starlette and uvicorn); nothing is imported from them before `EmbeddedHub` is asked
+It needs the extra `embedded` (starlette and uvicorn); nothing is imported from them before `EmbeddedHub` is asked
 for.
 """
 

@@ -1,4 +1,4 @@
-"""Run the embedded hub in a process of its own: ``python -m hubmix.embedded --port 8000``."""
+"""Run the embedded hub: `python -m hubmix.embedded --port 8000`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hubmix.embedded.dialects import DIALECTS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted. Prints one line with the base URL and the key once it listens."""
+    """Serve until interrupted, after printing a line with base URL and key."""
     parser = argparse.ArgumentParser(
         prog="python -m hubmix.embedded", description="A hub on loopback, without intelligence."
     )

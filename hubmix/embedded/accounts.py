@@ -29,7 +29,7 @@ _LATE = {"key_short", "account_empty", "key_model_denied"}
 
 @dataclass(slots=True)
 class Account:
-    """One key: its state, the quota it was granted in USD (None: no quota of its own), and what it has used."""
+    """One key: its state, the USD it was granted (None: no limit), and used."""
 
     state: str = "good"
     granted: float | None = None
@@ -99,7 +99,7 @@ class Accounts:
         return None if case in _LATE else case
 
     def refuse_call(self, key: str) -> str | None:
-        """The case of the error for a key that calls a model, after it came in; None if it is answered."""
+        """Return the case of the error for a call of a model; None if it is answered."""
         case = STATES[self._accounts[key].state]
         return case if case in _LATE else None
 

@@ -1,4 +1,4 @@
-"""The embedded hub as an ASGI application: which path does what, in the order in which the real gateways check."""
+"""The embedded hub as an ASGI application, which checks as gateways do."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ class HubApp:
             return self._own(refused.case, call, message=refused.message, model=call.model)
 
     def _serving(self, model_id: str) -> tuple[EmbeddedModel | None, dict[str, str]]:
-        """Return the model that answers, and the headers that tell of it if another one was asked for."""
+        """Return the model that answers, and headers if another was asked for."""
         model = self.registry.find(model_id)
         if model is None and self.dialect.routers and model_id.partition(":")[0] == "auto":
             chat = [one for one in self.registry if one.kind == "llm" and not one.retired and one.rule == "extract"]

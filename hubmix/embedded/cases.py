@@ -1,7 +1,7 @@
-"""The errors of the recordings by name, so that a test can ask for any of them: ``Fault.error("vendor_429")``.
+"""The errors of the recordings by name: `Fault.error("vendor_429")`.
 
 A case is either the hub's own (a row of its dialect) or a vendor's answer that each hub hands on in its own way. The
-names are those of the recordings in ``cassettes/gateway``; the aliases are the words a person would think of first.
+names are those of the recordings in `cassettes/gateway`; the aliases are the words a person would think of first.
 """
 
 from __future__ import annotations

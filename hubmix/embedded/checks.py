@@ -1,4 +1,4 @@
-"""What the readers of all APIs share: how a request is refused, and whether a JSON schema is one."""
+"""What the readers of all APIs share: refusals, and the check of schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conversation that a request's messages are: the last question, what was said before, and tool results since."""
+"""A request's messages as a conversation: question, history, tool results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ToolResult(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """System text, the last user text, the user texts before it; tool results and kinds of media since."""
+    """System text, last and earlier user texts, tool results and media since."""
 
     system: str
     user: str
@@ -36,7 +36,7 @@ def text_of(content: object) -> str:
 
 
 def read(messages: Sequence[Mapping[str, Any]]) -> Conversation:
-    """Return the conversation of a request. A message in an unknown role is the user's."""
+    """Return the conversation of a request; unknown roles count as the user."""
     roles = [str(message.get("role")) for message in messages]
     texts = [text_of(message.get("content")) for message in messages]
     others = ("system", "developer", "assistant", "tool", "function")

@@ -1,7 +1,7 @@
 """How each hub words its own errors, as data.
 
-``new-api`` (New API, August 2026) and ``one-api`` (February 2025) are taken from recordings of the running programs:
-the status, the keys and their order, the code, the language. ``aihubmix`` is read from AIHubMix's public documentation
+`new-api` (New API, August 2026) and `one-api` (February 2025) are taken from recordings of the running programs:
+the status, the keys and their order, the code, the language. `aihubmix` is read from AIHubMix's public documentation
 and from bug reports that quote its errors; nobody measured it here, and where its pages are silent it does as one-api
 does, from which it descends.
 """
@@ -113,7 +113,7 @@ class Dialect:
         return body
 
     def vendor_error(self, status: int, body: object, request_id: str) -> Response:
-        """What the client sees when a vendor answered the hub with `status` and `body` (JSON, or text that is none)."""
+        """Return what the client sees of a vendor's error; `body` is JSON or text."""
         if self.name == "new-api":
             return json_response(status, {"error": _relayed_by_new_api(body)})
         error = _relayed_by_one_api(status, body)
@@ -127,7 +127,7 @@ class Dialect:
         return json_response(status, {"error": error})
 
     def unknown_path(self, method: str, path: str) -> Response:
-        """A path under /v1, /api or /dashboard that does not exist: JSON, 404. Any other is the hub's web page, 200."""
+        """Return 404 for a path of the API, and the hub's web page for any other."""
         if not path.startswith(("/v1", "/api", "/dashboard", "/assets")):
             head = f"<head><title>{self.title}</title></head>"
             page = f'<!doctype html><html>{head}<body><div id="root"></div></body></html>\n'
@@ -312,7 +312,7 @@ def _aihubmix() -> dict[str, Own]:
 
 
 def _one_hub() -> dict[str, Own]:
-    """one-hub of November 2026, as its recordings have it; a key with too little quota is answered."""
+    """Return one-hub's errors as recorded in November 2026."""
     busy = "上游负载已饱和，请稍后再试"
     rows = {
         **dict.fromkeys(("no_key", "bad_key", "account_banned"), Own(401, "无效的令牌")),

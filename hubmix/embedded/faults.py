@@ -1,7 +1,7 @@
 """Faults on request: what goes wrong, where, and for how long.
 
-Three ways to ask for one: in Python (``hub.fault("embedded/extract", Fault.cut(3), times=1)``), with a header of the
-request (``X-Embedded-Fault: cut:3``), or when the hub is made (``EmbeddedHub(faults={"*": "503"})``).
+Three ways to ask for one: in Python (`hub.fault("embedded/extract", Fault.cut(3), times=1)`), with a header of the
+request (`X-Embedded-Fault: cut:3`), or when the hub is made (`EmbeddedHub(faults={"*": "503"})`).
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ Style = Literal["data", "event", "bare", "untyped", "failed", "both"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong. Make it with the methods below, or from a short text with `Fault.parse`.
+    """One thing that goes wrong.
+
+    Make it with the methods below, or from a short text with `Fault.parse`.
 
     Args:
         kind: What happens.
         after: After how many events of the stream (or, in JSON, half of the body); None means before the headers where
             the kind can begin that early.
-        seconds: How long a slow answer is silent; None is for ever.
-        every: Seconds between ``: PING`` comments during a silence; None sends none.
+        seconds: How long a slow answer is silent; None never ends.
+        every: Seconds between `: PING` comments during a silence; None sends none.
         status, body, text, headers: Of the answer: `body` is sent as JSON, `text` as it is.
         case: The name of a recorded error.
-        polite: Whether the hub ends a broken stream as if it were whole (usage chunk and ``[DONE]``), as all three
+        polite: Whether the hub ends a broken stream as if it were whole (usage chunk and `[DONE]`), as all three
             measured hubs do; otherwise the connection just ends.
         role: Whether the role chunk is sent ahead of the silence.
         style: How an error is put into a stream.
@@ -77,9 +79,9 @@ class Fault:
         Args:
             status: The HTTP status.
             body: Sent as JSON. Without it and `text`: an error object that names the status.
-            text: Sent as it is, as ``text/plain``; "" is an empty body without a Content-Type.
-            headers: Beside the hub's own.
-            retry_after: Seconds, or an HTTP date, for ``Retry-After``. (No measured hub sends one; others do.)
+            text: Sent as it is, as `text/plain`; "" is an empty body without a Content-Type.
+            headers: In addition to the hub's own.
+            retry_after: Seconds, or an HTTP date, for `Retry-After`. (No measured hub sends one; others do.)
         """
         extra = dict(headers or {})
         if retry_after is not None:
@@ -88,12 +90,12 @@ class Fault:
 
     @staticmethod
     def vendor(status: int, body: Any = None) -> Fault:
-        """A vendor behind the hub answers with this status and body (JSON, or text); the hub hands it on in its way."""
+        """Return a vendor's answer, which the hub hands on in its own way."""
         return Fault("vendor", status=status, body=body)
 
     @staticmethod
     def error(case: str) -> Fault:
-        """An error by the name of its recording (``"vendor_429"``, ``"account_empty"``, ``"model_not_found"`` …).
+        """Return a recorded error by its name, such as `"vendor_429"`.
 
         Raises:
             ValueError: no such case; the message lists them.
@@ -110,14 +112,17 @@ class Fault:
 
     @staticmethod
     def cut(after: int = 1, *, polite: bool = True) -> Fault:
-        """The stream ends after so many events: as the hubs end it (`polite`), or with the connection."""
+        """End the stream after so many events; if not `polite`, with the connection."""
         return Fault("cut", after=after, polite=polite)
 
     @staticmethod
     def stall(after: int | None = None, *, every: float | None = None) -> Fault:
-        """Silence until the client leaves: before the headers, or after so many events (0: after the headers).
+        """Send nothing more: from before the headers, or after so many events.
 
-        With `every`, ``: PING`` comments go on meanwhile; they need headers, so the stream begins with them.
+        `after=0` is after the headers.
+
+
+        With `every`, `: PING` comments go on meanwhile; they need headers, so the stream begins with them.
         """
         return Fault("stall", after=0 if after is None and every else after, every=every)
 
@@ -139,12 +144,12 @@ class Fault:
 
     @staticmethod
     def garbled() -> Fault:
-        """Half a JSON document, announced as whole; in a stream, the line of the second event is broken."""
+        """Send half a JSON document; in a stream, break the second event's line."""
         return Fault("garbled")
 
     @staticmethod
     def garbled_line(after: int = 2) -> Fault:
-        """A ``data:`` line that is no JSON, between the events of a stream that otherwise goes on."""
+        """Put a `data:` line that is no JSON into a stream that goes on."""
         return Fault("garbled_line", after=after)
 
     @staticmethod
@@ -158,17 +163,17 @@ class Fault:
         seconds: float | None = None,
         every: float | None = None,
     ) -> Fault:
-        """An error inside a stream that began with status 200; in JSON, an error object under status 200.
+        """Put an error into a stream that began with status 200, or into a JSON body.
 
         Args:
             after: Events before it.
-            style: ``data: {"error": …}``, the same under ``event: error``, or the bare JSON without ``data:`` that New
+            style: `data: {"error": …}`, the same under `event: error`, or the bare JSON without `data:` that New
                 API appends (every reader of event streams ignores it; nothing follows it).
             body: The error object; by default a vendor's server error.
             code: Its code.
-            seconds, every: With ``style="bare"``: how long, and how often, comments come ahead of it, as from a hub
+            seconds, every: With `style="bare"`: how long, and how often, comments come ahead of it, as from a hub
                 whose vendor failed after the comments had begun.
-            polite: Whether usage and ``[DONE]`` follow. one-api swallows the error itself: see `dialects`.
+            polite: Whether usage and `[DONE]` follow. one-api swallows the error itself: see `dialects`.
         """
         return Fault(
             "error_event", after=after, style=style, body=body, code=code, polite=polite, seconds=seconds, every=every
@@ -176,18 +181,18 @@ class Fault:
 
     @staticmethod
     def wrong_usage(usage: Usage = "wrong") -> Fault:
-        """Token counts that are absurd, absent, on every chunk, there though not asked for, or on the last chunk."""
+        """Send token counts that are absurd, absent or in another place."""
         return Fault("usage", usage=usage)
 
     @staticmethod
     def parse(spec: str) -> Fault:
         """A fault from a short text or from JSON with the fields of `Fault`.
 
-        Short: ``503`` · ``503:text`` · ``vendor_429`` (any recorded case) · ``reset`` · ``reset:2`` · ``cut:3`` ·
-        ``rude:3`` (the connection ends with it) · ``stall`` · ``stall:2`` · ``slow:0.5`` · ``html`` · ``html:502`` ·
-        ``garbled`` · ``garbled_line`` · ``error_event:2`` · ``empty_stream`` · ``only_done`` · ``only_usage`` ·
-        ``no_finish_reason`` · ``blank_finish_reason`` · ``no_done`` · ``usage:absent`` · ``json_for_stream`` ·
-        ``empty_body`` · ``empty_answer`` · ``ok``.
+        Short: `503` · `503:text` · `vendor_429` (any recorded case) · `reset` · `reset:2` · `cut:3` ·
+        `rude:3` (the connection ends with it) · `stall` · `stall:2` · `slow:0.5` · `html` · `html:502` ·
+        `garbled` · `garbled_line` · `error_event:2` · `empty_stream` · `only_done` · `only_usage` ·
+        `no_finish_reason` · `blank_finish_reason` · `no_done` · `usage:absent` · `json_for_stream` ·
+        `empty_body` · `empty_answer` · `ok`.
 
         Raises:
             ValueError: the text names no fault.
@@ -248,20 +253,20 @@ class _Entry:
 
 
 class FaultQueue:
-    """The faults that wait for a request; thread-safe. The first that matches is used, `times` times."""
+    """The faults that wait for a request; the first that matches is used."""
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
         self._lock = threading.Lock()
 
     def add(self, pattern: str, fault: Fault | str, times: int | None) -> None:
-        """Queue a fault for the models (or, with a leading slash, the paths) that match a shell pattern."""
+        """Queue a fault for the models or paths that match a shell pattern."""
         entry = _Entry(pattern, Fault.parse(fault) if isinstance(fault, str) else fault, times)
         with self._lock:
             self._entries.append(entry)
 
     def take(self, names: Sequence[str]) -> Fault | None:
-        """The fault for a request with this model and path, used up by one; None where there is none."""
+        """Return the fault for a model and path, used up by one, or None."""
         with self._lock:
             for entry in self._entries:
                 if any(

@@ -29,7 +29,7 @@ _HEAD_START = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Silence, for ever where `seconds` is None; with `every`, comments are sent meanwhile.
+    """Silence, without end if `seconds` is None; `every` sends comments meanwhile.
 
     It ends at once when the client leaves or the hub closes.
     """
@@ -69,7 +69,7 @@ class Response:
         return b"".join(step for step in self.steps if isinstance(step, bytes))
 
     def with_headers(self, headers: Mapping[str, str]) -> Response:
-        """The same response with these headers beside its own, which win."""
+        """Return the response with more headers; its own win."""
         return replace(self, headers={**headers, **self.headers})
 
 
@@ -82,7 +82,7 @@ def json_response(
 
 
 class _GoneError(Exception):
-    """The client left, the hub closes, or the connection was dropped: nothing more is to be sent."""
+    """The connection is gone, or the hub closes: nothing more is sent."""
 
 
 class _Line:
@@ -168,7 +168,7 @@ class _Line:
 
 
 async def send(response: Response, scope: Scope, receive: Receive, send: Send, closing: asyncio.Event) -> None:
-    """Put a response on the wire of one request, and stop at once when the client leaves or `closing` is set."""
+    """Send a response; stop when the client leaves or `closing` is set."""
     line = _Line(scope, receive, send, closing)
     try:
         await line.take(response.before)

@@ -1,4 +1,4 @@
-"""The models of the embedded hub. None of them is intelligent, and each description says so."""
+"""The models of the embedded hub, which are rules without intelligence."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class EmbeddedModel:
 
     Args:
         id: The id that requests name.
-        rule: What it does: ``extract``, ``think``, ``think-strict``, ``echo``, ``refuse``, ``filter``, ``vision``,
-            ``lorem``, ``embed`` or ``rerank``.
-        kind: ``llm``, ``embedding`` or ``rerank``, as AIHubMix's catalog names them.
-        context_length: Tokens of the prompt above which a call is refused with ``context_length_exceeded``.
-        max_output: The most tokens of an answer, also where the request names no ``max_tokens``.
-        features: AIHubMix's words: ``tools``, ``function_calling``, ``structured_outputs``, ``thinking``,
-            ``long_context``.
-        modalities: ``text``, ``image``, ``audio``, ``pdf``, ``video``.
+        rule: What it does: `extract`, `think`, `think-strict`, `echo`, `refuse`, `filter`, `vision`,
+            `lorem`, `embed` or `rerank`.
+        kind: `llm`, `embedding` or `rerank`, as AIHubMix's catalog names them.
+        context_length: Tokens of the prompt above which a call is refused with `context_length_exceeded`.
+        max_output: The most tokens of an answer, also where the request names no `max_tokens`.
+        features: AIHubMix's words: `tools`, `function_calling`, `structured_outputs`, `thinking`,
+            `long_context`.
+        modalities: `text`, `image`, `audio`, `pdf`, `video`.
         price: USD per million tokens: input, output and cache read.
-        owner: The vendor named in ``owned_by``.
+        owner: The vendor named in `owned_by`.
         dimensions: Of an embedding.
         apis: on which the model is served, the one that suits it best first: `chat`, `responses`, `messages`.
         served_by: the model that answers, and is billed, in its place.
@@ -191,17 +191,17 @@ Extra = Sequence[str | EmbeddedModel] | Mapping[str, str | EmbeddedModel | Mappi
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The models that a hub serves, by id. Ids are opaque: another case or another prefix is another model."""
+    """The models that a hub serves, by ID; case and prefix matter."""
 
     by_id: Mapping[str, EmbeddedModel] = field(default_factory=dict)
 
     @classmethod
     def of(cls, extra: Extra | Registry | None = None) -> Registry:
-        """The built-in models and the caller's own; a registry stands for itself, without the built-in ones.
+        """Return the built-in models and more; a registry is returned as it is.
 
         Args:
-            extra: Ids that behave as ``embedded/extract``; or a mapping of id to a rule (``"think"``), to the id of a
-                built-in model whose description it takes (``"embedded/think"``), or to fields of `EmbeddedModel`.
+            extra: Ids that behave as `embedded/extract`; or a mapping of id to a rule (`"think"`), to the id of a
+                built-in model whose description it takes (`"embedded/think"`), or to fields of `EmbeddedModel`.
 
         Raises:
             ValueError: a rule or a field that does not exist.
@@ -226,7 +226,7 @@ class Registry:
 
 
 def lorem_length(model_id: str) -> int:
-    """The N of ``embedded/lorem:N``; 100 for any other id."""
+    """The N of `embedded/lorem:N`; 100 for any other id."""
     match = _LOREM.match(model_id)
     return int(match.group(1)) if match else 100
 

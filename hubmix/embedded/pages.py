@@ -1,4 +1,4 @@
-"""Everything that is asked with GET: model lists, prices, balances, status. One function a page, by dialect."""
+"""The pages of a hub: model lists, prices, balances, status."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _model(dialect: Dialect, model: EmbeddedModel) -> dict[str, Any]:
 
 
 def _endpoint_types(model: EmbeddedModel) -> list[str]:
-    """Return New API's list: it names the Responses API only for models that are served on nothing else."""
+    """Return New API's list; it names Responses only for models without chat."""
     if model.kind != "llm":
         return ["jina-rerank" if model.kind == "rerank" else "openai"]
     if model.apis[0] == "messages":
@@ -47,7 +47,7 @@ def _endpoint_types(model: EmbeddedModel) -> list[str]:
 
 
 def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Response:
-    """GET /v1/models/{id}: as on the real hubs, a served model can be missing from the built-in table."""
+    """GET /v1/models/{id}: a served model can be missing, as on real hubs."""
     if "/" in model_id:
         return dialect.unknown_path("GET", f"/v1/models/{model_id}")
     model = registry.find(model_id)
@@ -60,7 +60,7 @@ def one_model(dialect: Dialect, registry: Registry, model_id: str) -> Response:
 
 
 def rich_catalog(registry: Registry, query: Mapping[str, str], if_none_match: str | None) -> Response:
-    """GET /api/v1/models, AIHubMix's catalog: comma-separated strings, USD per million tokens, 0 for unknown."""
+    """GET /api/v1/models, AIHubMix's catalog, in USD per million tokens."""
     data = [_catalog_entry(model) for model in registry if _wanted(model, query)]
     body = {"data": data, "message": "", "success": True}
     tag = f'"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]}"'
@@ -113,7 +113,7 @@ def _wanted(model: EmbeddedModel, query: Mapping[str, str]) -> bool:
 
 
 def pricing(registry: Registry, groups: Mapping[str, float]) -> Response:
-    """GET /api/pricing, New API's prices: ratios of 2 USD per million tokens and of groups, no capabilities."""
+    """GET /api/pricing, New API's ratios of 2 USD per million tokens."""
     data = [_priced(model, groups) for model in registry]
     data[0]["pricing_version"] = hashlib.sha256(
         b"embedded"
@@ -166,7 +166,7 @@ def _expression(model: EmbeddedModel) -> str:
 
 
 def available_models(registry: Registry, groups: Mapping[str, float]) -> Response:
-    """GET /api/available_model, one-hub's prices: USD per million tokens is the value times 2."""
+    """GET /api/available_model, one-hub's prices: ratios of 2 USD per million."""
     data = {
         model.id: {
             "groups": list(groups),
@@ -195,7 +195,7 @@ def group_map(groups: Mapping[str, float]) -> Response:
 
 
 def subscription(account: Account) -> Response:
-    """GET /dashboard/billing/subscription: what was granted, never what is left; 100,000,000 for an unlimited key."""
+    """GET /dashboard/billing/subscription: what was granted, not what is left."""
     granted = account.granted if account.granted is not None else UNLIMITED_USD
     limits = dict.fromkeys(("soft_limit_usd", "hard_limit_usd", "system_hard_limit_usd"), granted)
     return json_response(
@@ -209,7 +209,7 @@ def usage(account: Account) -> Response:
 
 
 def remain(balance: float, used: float) -> Response:
-    """GET /dashboard/billing/remain, AIHubMix's: the USD that are left, under the name of those that were used."""
+    """GET /dashboard/billing/remain, AIHubMix's: what is left, as `total_usage`."""
     return json_response(200, {"object": "list", "total_usage": round(balance - used, 6)})
 
 

@@ -1,4 +1,4 @@
-"""Models under well-known names for the embedded hub, so that code written for a real hub runs on it unchanged.
+"""Models under well-known names for the embedded hub.
 
 Only the names are borrowed: every one of them answers by a rule. Windows and prices follow the vendors' public lists of
 late 2025 and are examples; what a hub serves and charges, its own catalog says.
@@ -43,7 +43,7 @@ _VECTOR_MODELS = (
 
 
 def sample_models() -> Registry:
-    """The sample, in place of the built-in models: ``EmbeddedHub("aihubmix", models=sample_models())``."""
+    """Return the sample for `EmbeddedHub("aihubmix", models=sample_models())`."""
     chat = [
         EmbeddedModel(
             name, rule, _described(name, rule), "llm", window, longest, features, modalities, price, owner

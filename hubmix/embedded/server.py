@@ -1,4 +1,4 @@
-"""The embedded hub in a thread of this process: started and stopped like a file is opened and closed."""
+"""The embedded hub in a thread of this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STOP_TIMEOUT = 2.0
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's protocol, which lets the application see its connection: resets and cuts need the socket itself."""
+    """uvicorn's protocol that hands the application its transport, for resets."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above it
         super().connection_made(transport)
@@ -33,7 +33,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which stops when told to instead of looking ten times a second whether it should."""
+    """uvicorn's server that waits for an event to stop, and polls nothing."""
 
     def __init__(self, config: uvicorn.Config, app: HubApp) -> None:
         super().__init__(config)
@@ -74,16 +74,16 @@ class EmbeddedHub:
     """A hub on loopback: real HTTP, real event streams, rules instead of models.
 
     Args:
-        dialect: ``"new-api"`` (New API of August 2026, measured), ``"one-api"`` (February 2025, measured) or
-            ``"aihubmix"`` (read from AIHubMix's documentation, **not** measured).
-        models: Ids to serve beside the built-in ones, or a `Registry` to serve in their place; see `Registry.of`.
-        keys: Keys to accept beside ``sk-embedded``, or a mapping of key to state (``"good"``, ``"expired"``,
-            ``"disabled"``, ``"spent"``, ``"short"``, ``"banned"``, ``"empty"``, ``"ip_denied"``, ``"model_denied"``)
-            or to the USD it was granted. A known key with ``-something`` behind it is a key with a channel suffix.
-        faults: Faults that last, by model id or pattern (``"*"``), or by path (``"/v1/models"``).
+        dialect: `"new-api"` (New API of August 2026, measured), `"one-api"` (February 2025, measured) or
+            `"aihubmix"` (read from AIHubMix's documentation, **not** measured).
+        models: IDs to serve in addition to the built-in ones, or a `Registry` in their place; see `Registry.of`.
+        keys: Keys to accept in addition to `sk-embedded`, or a mapping of key to state (`"good"`, `"expired"`,
+            `"disabled"`, `"spent"`, `"short"`, `"banned"`, `"empty"`, `"ip_denied"`, `"model_denied"`)
+            or to the USD it was granted. A known key with `-something` behind it is a key with a channel suffix.
+        faults: Faults that last, by model id or pattern (`"*"`), or by path (`"/v1/models"`).
         balance: USD on the account behind all keys.
         rate_limit: Calls a minute for each key; the next are answered 429 with an empty body.
-        pings: Whether ``: PING`` comments stand between the events of every stream.
+        pings: Whether `: PING` comments stand between the events of every stream.
         pace: Seconds between the events of every stream (0: as fast as they go).
         groups: the groups of prices with their ratios, by default `default` and `vip`, both 1.
         group: the group that keys are billed with.
@@ -134,13 +134,13 @@ class EmbeddedHub:
 
     @property
     def root_url(self) -> str:
-        """The URL without ``/v1``."""
+        """The URL without `/v1`."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
     @property
     def base_url(self) -> str:
-        """What a client is configured with; it ends in ``/v1``."""
+        """What a client is configured with; it ends in `/v1`."""
         return f"{self.root_url}/v1"
 
     @property
@@ -152,16 +152,16 @@ class EmbeddedHub:
         """Let something go wrong.
 
         Args:
-            pattern: A model id or shell pattern (``"embedded/*"``, ``"*"``); with a leading slash, a path
-                (``"/v1/models"``).
-            fault: What; a `Fault`, or its short text (``"503"``, ``"cut:3"``: see `Fault.parse`).
+            pattern: A model id or shell pattern (`"embedded/*"`, `"*"`); with a leading slash, a path
+                (`"/v1/models"`).
+            fault: What; a `Fault`, or its short text (`"503"`, `"cut:3"`: see `Fault.parse`).
             times: For how many matching requests; None is for all. Faults queue up: the oldest that matches is used
                 first.
         """
         self.faults.add(pattern, fault, times)
 
     def clear(self) -> None:
-        """Forget the requests, the waiting faults, the spending and the rate limits' counts."""
+        """Forget requests, waiting faults, spending and rate limits."""
         self._app.requests.clear()
         self._app.memory.clear()
         self.faults.clear()
@@ -197,7 +197,7 @@ class EmbeddedHub:
         return self
 
     def close(self) -> None:
-        """Stop listening and break off what is open, at once; the thread has ended on return. Closing twice is fine."""
+        """Stop listening and close open connections; closing twice is fine."""
         if self._server is not None:
             self._server.stop()
         if self._thread is not None:

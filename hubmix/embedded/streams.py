@@ -1,4 +1,4 @@
-"""An answer as a response, with a fault in it if one was asked for. Pure: the result is a list of steps.
+"""An answer as a response, with a fault in it if one was asked for. Pure.
 
 Faults are what the *vendor* does and the hub makes polite (cut, error events), or what the *wire* does (everything with
 `polite=False`, resets, stalls). How a hub ends a broken stream and writes an error depends on the API: see `Outgoing`.
@@ -56,7 +56,7 @@ class Outgoing:
         self.batch = batch if call.fault is None else 1
 
     def broken_off(self, sent: int) -> list[Step]:
-        """Return what the hub adds after `sent` events of a stream that the vendor broke off."""
+        """Return what the hub adds to a stream that was cut after `sent` events."""
         return []
 
     def error(self, fault: Fault, sent: int) -> list[Step]:
@@ -64,7 +64,7 @@ class Outgoing:
         raise NotImplementedError
 
     def change(self, fault: Fault) -> list[Step] | None:
-        """Return the whole stream under a fault that this API has a way of its own for, or None."""
+        """Return the whole stream under a fault of this API, or None."""
         return None
 
     def change_whole(self, body: dict[str, Any], fault: Fault) -> None:
@@ -84,7 +84,7 @@ def error_object(fault: Fault) -> dict[str, Any]:
 
 
 def frame(event: dict[str, Any], name: str | None = None) -> bytes:
-    """Return an event as the vendors space it, after an `event:` line if it has a name."""
+    """Return an event in bytes, after an `event:` line if it has a name."""
     line = b"event: " + name.encode() + b"\n" if name else b""
     return line + b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
 
@@ -105,7 +105,7 @@ def _streamed(out: Outgoing, fault: Fault | None) -> Response:
 
 
 def _whole(out: Outgoing, fault: Fault | None) -> Response:
-    """The response in one JSON object. A fault that only streams know becomes its likeness in JSON."""
+    """Return the response as one JSON object, with the fault's counterpart."""
     body = copy.deepcopy(out.whole)
     if fault is not None and fault.kind == "error_event" and fault.style != "failed":
         return out.call.dialect.vendor_error(200, {"error": error_object(fault)}, out.call.request_id)
@@ -180,5 +180,5 @@ def _broken(out: Outgoing, fault: Fault) -> list[Step]:
 
 
 def _silence(fault: Fault) -> list[Step]:
-    """The comments that fill the time until a vendor fails, if the fault asks for them."""
+    """Return the comments until a vendor fails, if the fault asks for them."""
     return [Wait(fault.seconds or 0.0, fault.every)] if fault.every else []

@@ -1,4 +1,4 @@
-"""POST /v1/embeddings and POST /v1/rerank: texts as vectors, and documents ordered for a query.
+"""POST /v1/embeddings and POST /v1/rerank.
 
 An embedding hashes words and letter n-grams into a unit vector: texts that share words, or parts of words, come out
 near each other, and the same text has the same vector on every machine. A rerank score is BM25 over stems.
@@ -108,7 +108,7 @@ def _dimensions(model: EmbeddedModel, body: Mapping[str, Any]) -> int:
 
 
 def scores(query: str, documents: Sequence[str]) -> list[float]:
-    """A score between 0 and 1 for each document: BM25 over stems, squeezed; 0 shares no word with the query."""
+    """Return a score from 0 to 1 for each document: BM25 over stems."""
     wanted = set(key_words(query))
     tokens = [key_words(document) for document in documents]
     mean = sum(map(len, tokens)) / max(1, len(tokens)) or 1.0

@@ -51,7 +51,7 @@ def key_words(text: str) -> list[str]:
 
 
 def name_words(name: str) -> set[str]:
-    """Return the stems in an identifier: `get_weather` and `GetWeather` give `{"get", "weath"}`."""
+    """Return the stems in an identifier: `get_weather` gives `{"get", "weath"}`."""
     return {stem(part) for part in _PART.split(name) if part}
 
 

@@ -1,4 +1,4 @@
-"""An embedded hub for the commands, and two ways of running them: in this process, and in one of their own."""
+"""An embedded hub for the commands, and ways of running them."""
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ def test_the_demo_is_that_of_the_package(hubmix: Command, monkeypatch: pytest.Mo
 
 
 def test_the_examples_of_the_help_are_right() -> None:
-    """Every example line is taken apart by the very parser that a user's command line goes through."""
+    """Each example line is parsed as a user's command line is."""
     import shlex
 
     from typer.main import get_command

@@ -143,7 +143,7 @@ def test_no_tls_where_it_is_due(hubmix: Command, deaf: int) -> None:
     assert "speaks https" in advice(done)["tls"]
 
 
-def test_a_proxy_is_named_without_its_password_and_connects_in_our_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_named_without_password_and_connects_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.example:3128")
     found = list(examine(Surroundings(Hub(base_url="https://hub.example/v1"), None, call=False)))
     by_name = {check.name: check for check in found}

@@ -1,4 +1,4 @@
-"""The command as a shell sees it: streams, exit codes, signals, closed pipes, and what is missing."""
+"""The command as a shell sees it: streams, exit codes, signals, closed pipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command at a terminal: a session, colours, tables, Ctrl-C. On a pseudo-terminal, as a person sees it."""
+"""The command on a pseudo-terminal: a session, colours, tables, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Terminal:
         return bool(select.select([self._screen], [], [], max(0, deadline - time.monotonic()))[0])
 
     def _read(self, deadline: float) -> bool:
-        """Read what there is, waiting until `deadline` for it; False where the process has closed the terminal."""
+        """Read what has come until `deadline`; False if the terminal is closed."""
         assert self._has_more(deadline), f"nothing came any more after {self.seen!r}"
         try:
             data = os.read(self._screen, 65536)
@@ -77,7 +77,7 @@ class Terminal:
         os.write(self._screen, text.encode())
 
     def interrupt(self, text: str) -> None:
-        """Press Ctrl-C until `text` is seen: Python misses one that comes while its line editor handles a key."""
+        """Press Ctrl-C until `text` is seen; Python can miss one."""
         for _ in range(60):
             self.type("\x03")
             deadline = time.monotonic() + 0.5

@@ -1,4 +1,4 @@
-"""A client of the standard library, so that what is tested is the wire and no SDK's reading of it."""
+"""A client of the standard library, so that the wire itself is tested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubmix.embedded import EmbeddedHub
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back; `text` holds what had arrived when the connection broke, if it did."""
+    """What came back; `text` holds what arrived before the connection broke."""
 
     status: int
     headers: Mapping[str, str]
@@ -102,7 +102,7 @@ def send(
 
 
 def chat(hub: EmbeddedHub, content: Any = "Hello", model: str = "embedded/extract", **extra: Any) -> Response:
-    """One chat request; `headers`, `key` and `timeout` are the connection's, the rest is the body's."""
+    """Send one chat request; `headers`, `key` and `timeout` are not in the body."""
     connection = {name: extra.pop(name) for name in ("headers", "key", "timeout") if name in extra}
     messages = extra.pop("messages", [{"role": "user", "content": content}])
     return send(hub, "POST", "/v1/chat/completions", {"model": model, "messages": messages, **extra}, **connection)

@@ -1,4 +1,4 @@
-"""One hub of each dialect for the tests that only ask; what they leave behind is forgotten after each."""
+"""One hub of each dialect for the tests that only ask."""
 
 from __future__ import annotations
 

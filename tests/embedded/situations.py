@@ -1,6 +1,6 @@
-"""What the embedded hub needs to be in the situation of each gateway recording, as a table.
+"""The settings of the embedded hub for each gateway recording, as a table.
 
-A case of `SITUATIONS` is replayed against the embedded hub; a case of `ELSEWHERE` is not, for the reason beside it.
+A case of `SITUATIONS` is replayed against the embedded hub; a case of `ELSEWHERE` is not, for the reason given.
 Every
 recording is in one of the two: `test_shapes` fails on a new one.
 """
@@ -24,7 +24,7 @@ class Situation:
         key: The state of the key they are sent with, or the USD it was granted; "unknown" is not registered,
             "suffixed" has a channel behind it, None sends none.
         faults: What goes wrong, one for each request; in a dialect of `by_dialect`, that instead.
-        model: The rule behind the requested model, or the fields in which it differs from ``embedded/extract``.
+        model: The rule behind the requested model, or the fields in which it differs from `embedded/extract`.
         differs: Words of the lines in which the shapes may differ, each with the reason.
         rate_limit: Calls a minute.
     """
@@ -190,7 +190,7 @@ ELSEWHERE: Mapping[str, str] = {
     "reasoning_details_stream": _OPENROUTER,
     "ok_extras": "the scripted vendor answered text although the request forces a call; a rule makes the call",
     "new-api/responses_api": "an old recording, whose vendor answered a chat completion",
-    "pricing_2026": "prices by expressions, and groups beside those of every New API",
+    "pricing_2026": "prices by expressions, and groups that not every New API has",
     "one-api/embeddings_missing": "the scripted vendor answered a chat completion; OpenAI refuses a missing input",
 }
 

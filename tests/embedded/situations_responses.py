@@ -1,4 +1,4 @@
-"""What the embedded hub needs to be in the situation of each recording of `/v1/responses`, as `situations`."""
+"""The settings of the embedded hub for each recording of `/v1/responses`."""
 
 from __future__ import annotations
 

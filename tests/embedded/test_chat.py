@@ -1,4 +1,4 @@
-"""Chat completions of the embedded hub: its models, in JSON and in streams, in three dialects."""
+"""Chat completions of the embedded hub, in three dialects."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_reasoning_comes_before_the_text(hub: EmbeddedHub) -> None:
     assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == whole.message["reasoning_content"]
 
 
-def test_aihubmix_streams_reasoning_details_in_pieces_of_an_object(aihubmix: EmbeddedHub) -> None:
+def test_aihubmix_streams_reasoning_details_in_pieces(aihubmix: EmbeddedHub) -> None:
     whole = chat(aihubmix, PARIS_AND_OSLO, model="embedded/think", tools=[WEATHER])
     streamed = chat(aihubmix, PARIS_AND_OSLO, model="embedded/think", tools=[WEATHER], stream=True)
     details: dict[str, str] = {}

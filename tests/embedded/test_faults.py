@@ -62,7 +62,7 @@ def test_every_recorded_error_can_be_asked_for(dialect: str) -> None:
             assert not answer.text or answer.error["message"], case
 
 
-def test_an_error_that_only_the_other_hub_has_is_said_to_be_missing(one_api: EmbeddedHub) -> None:
+def test_error_of_another_hub_is_said_to_be_missing(one_api: EmbeddedHub) -> None:
     answer = _whole(one_api, Fault.error("gemini_blocked_prompt"))
     assert answer.error["type"] == "embedded_hub"
     assert "one-api" in answer.error["message"]

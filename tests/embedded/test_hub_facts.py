@@ -1,4 +1,4 @@
-"""What hubs do since 2026: retire a model, let another answer, price by length and group, and one-hub's own words."""
+"""What hubs do since 2026: retirement, substitutes, tiers, groups, one-hub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/messages`: the order of its events, what it refuses, signatures, cache marks, and how it fails."""
+"""`/v1/messages`: events, refusals, signatures, cache marks, faults."""
 
 from __future__ import annotations
 

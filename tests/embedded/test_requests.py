@@ -1,4 +1,4 @@
-"""What the embedded hub refuses, and in whose words: a client that is sloppy fails here first."""
+"""What the embedded hub refuses, and in whose words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/responses`: the order of its events, what it refuses, what it remembers, and how it fails."""
+"""`/v1/responses`: events, refusals, memory, faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules on their own: which tool is meant, what is copied, and the prompts of the frameworks' chains."""
+"""The rules on their own: tools, copied sentences, prompts of chains."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_context_however_it_is_given(prompt: str) -> None:
     assert _said("embedded/extract", prompt.format(text=text, question=question)).endswith("The port is 3000.")
 
 
-def test_context_in_the_system_message_answers_the_users_question() -> None:
+def test_context_in_system_message_answers_the_question() -> None:
     system = "Answer from the context.\n<context>\nThe port is 3000. The host is loopback.\n</context>"
     assert _said("embedded/extract", "Which port?", system=system) == "The port is 3000."
 

@@ -87,7 +87,7 @@ def test_a_stall_ends_when_the_client_leaves() -> None:
         assert chat(hub).status == 200
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_client_that_leaves_within_its_request_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"
     with EmbeddedHub() as hub:
         port = int(hub.base_url.split(":")[2].partition("/")[0])
@@ -99,7 +99,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(caplog: p
 
 
 async def test_nothing_more_is_written_once_the_client_is_gone() -> None:
-    """The server learns of it after the event loop's next turn, and asyncio warns of each write until then."""
+    """The server learns of it one turn later; asyncio warns of writes until then."""
     sent: list[bytes] = []
 
     class Transport:

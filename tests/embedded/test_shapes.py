@@ -1,4 +1,4 @@
-"""The embedded hub answers as the running gateways did: same status, same keys and types, same events, same headers.
+"""The embedded hub answers as the recorded gateways did, in shape.
 
 Each recording's requests are sent again, with the same thing wrong behind the hub. Where the two differ, the embedded
 hub is wrong; `situations` says which differences are the scripted vendor's and which recordings it cannot be in.

@@ -1,4 +1,4 @@
-"""What `ChatHubmix` and its siblings send, pinned in cassettes of the embedded hub, and what they make of the answers.
+"""What `ChatHubmix` and its siblings send and read, pinned in cassettes.
 
 The sync and the async run of a test play one cassette: their requests are held to be the same, byte for byte.
 """
@@ -117,7 +117,7 @@ async def test_tools_streamed(chat, waits):
 @both
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
 async def test_structured_output(chat, waits, method):
-    """A schema, a tool that must be called, or JSON alone: three ways to ask for an object."""
+    """A schema, a forced tool, or JSON alone: three ways to ask for an object."""
     llm = chat().with_structured_output(Person, method=method)
     found = await ask(llm, "Answer in JSON with name and age. Anna is 42 years old.", waits)
     assert found == Person(name="Anna", age=42)
@@ -125,7 +125,7 @@ async def test_structured_output(chat, waits, method):
 
 @both
 async def test_reasoning_sent_back(chat, waits):
-    """Reasoning comes with a call and goes back with its result, to a model that refuses a history without it."""
+    """Reasoning goes back with a tool result to a model that requires it."""
     llm = chat("embedded/think-strict").bind_tools([get_weather])
     history = [HumanMessage("How is the weather in Oslo?")]
     call = await ask(llm, history, waits)

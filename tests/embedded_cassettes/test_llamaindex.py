@@ -1,4 +1,4 @@
-"""What `Hubmix` and its siblings send, pinned in cassettes of the embedded hub, and what they make of the answers.
+"""What `Hubmix` and its siblings send and read, pinned in cassettes.
 
 The sync and the async run of a test play one cassette: their requests are held to be the same, byte for byte.
 """
@@ -134,7 +134,7 @@ async def test_tools_and_second_turn(model, waits):
 
 @both
 async def test_tools_streamed(model, waits):
-    """The fragments of two calls make two whole calls, which an agent may read from every piece."""
+    """The fragments of two calls make two whole calls."""
     llm, history = model(), user("How is the weather in Paris and in Oslo?")
     asked = {"tools": [WEATHER], "chat_history": history, "allow_parallel_tool_calls": True}
     if waits:
@@ -164,7 +164,7 @@ async def test_structured_predict(model, waits):
 
 @both
 async def test_reasoning_sent_back(model, waits):
-    """Reasoning comes with a call and goes back with its result, to a model that refuses a history without it."""
+    """Reasoning goes back with a tool result to a model that requires it."""
     llm, history = model("embedded/think-strict"), user("How is the weather in Oslo?")
     with_tools = llm.chat_with_tools if waits else llm.achat_with_tools
     asked = with_tools([WEATHER], chat_history=history)

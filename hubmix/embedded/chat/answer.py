@@ -69,7 +69,7 @@ def _wrong_api(call: ModelCall) -> RefusedError:
 
 
 def refuse_what_the_model_cannot(call: ModelCall, request: ChatRequest, prompt: int) -> None:
-    """Refuse another kind of model, tools it does not take, and a prompt that is too long."""
+    """Refuse other kinds of model, unsupported tools and long prompts."""
     dialect, model = call.dialect, call.model
     if model.kind != "llm":
         raise RefusedError(f"The model `{model.id}` does not support chat completions.", by="vendor", param="model")

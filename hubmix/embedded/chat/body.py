@@ -1,4 +1,4 @@
-"""An answer in the bytes of the wire: the JSON completion, the events of its stream, and the usage of both.
+"""An answer as a chat completion: JSON, the events of its stream, usage.
 
 The shapes are those of the recordings (an OpenAI vendor behind the hub; DeepSeek's for reasoning) and, for AIHubMix's
 reasoning, of the stream in its documentation.
@@ -26,7 +26,7 @@ class Envelope:
     """What every event of one completion carries, and how this completion is written.
 
     Args:
-        style: ``openai``; ``deepseek`` (reasoning_content, usage on the last chunk); ``aihubmix`` (reasoning_details
+        style: `openai`; `deepseek` (reasoning_content, usage on the last chunk); `aihubmix` (reasoning_details
             too).
     """
 
@@ -37,7 +37,7 @@ class Envelope:
     salt: str = ""
 
     def call_id(self, call: Call, position: int) -> str:
-        """An id that is the same for the same request, and another for the same call later in a conversation."""
+        """Return an ID that is the same for the same call in the same request."""
         digest = hashlib.sha256(f"{self.salt}|{position}|{call.name}|{call.arguments}".encode())
         return f"call_{digest.hexdigest()[:20]}"
 
@@ -55,7 +55,7 @@ def usage(prompt: int, answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def counted_usage(prompt: int, completion: int) -> dict[str, Any]:
-    """The token counts that New API makes up where a vendor gave none, with its empty twins."""
+    """Return the usage that New API counts itself if a vendor gave none."""
     details = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
     return {
         "prompt_tokens": prompt,
@@ -76,7 +76,7 @@ def completion(
 ) -> dict[str, Any]:
     """A whole answer as one JSON object.
 
-    `top` is how many likeliest tokens are wanted beside each; None wants no log probabilities.
+    `top` is how many likely alternatives are wanted for each token; None wants no log probabilities.
     """
     choices = []
     for index, answer in enumerate(answers):
@@ -120,12 +120,12 @@ def _message(envelope: Envelope, answer: Answer) -> dict[str, Any]:
 
 
 def signature(thinking: str) -> str:
-    """Return the signature of a reasoning text, which shows a changed letter of either."""
+    """Return the signature of a reasoning text."""
     return base64.b64encode(hashlib.sha256(b"embedded hub:" + thinking.encode()).digest()).decode()
 
 
 def reasoning_details(thinking: str) -> dict[str, str]:
-    """AIHubMix's object beside `reasoning_content`; it must come back unchanged."""
+    """Return AIHubMix's `reasoning_details`; they must come back unchanged."""
     return {"type": "thinking", "thinking": thinking, "signature": signature(thinking)}
 
 
@@ -144,7 +144,7 @@ def _token(token: str, value: float) -> dict[str, Any]:
 
 
 def events(envelope: Envelope, answers: Sequence[Answer], top: int | None) -> list[dict[str, Any]]:
-    """The events of a stream up to the one with the finish reason; usage and ``[DONE]`` are not among them."""
+    """Return the events of a stream up to the one with the finish reason."""
     found: list[dict[str, Any]] = []
     for index, answer in enumerate(answers):
         writer = _aihubmix if envelope.style == "aihubmix" else _deepseek if envelope.style == "deepseek" else _openai
@@ -178,7 +178,7 @@ def usage_event(envelope: Envelope, counts: dict[str, Any]) -> dict[str, Any]:
 
 
 def counted_event(last: dict[str, Any] | None, model: str, counts: dict[str, Any]) -> dict[str, Any]:
-    """New API's own usage event, with the id of the last event it saw; its fields are empty where it saw none."""
+    """Return New API's own usage event, with the ID of the last event it saw."""
     last = last or {}
     return {
         "id": last.get("id", ""),

@@ -1,4 +1,4 @@
-"""Reading a request as strictly as the hubs and the vendors behind them do, so that a sloppy client fails here first.
+"""Reading a chat request as strictly as hubs and their vendors do.
 
 The hub's own checks (types, empty messages, max_tokens) are those of the recordings; what it lets through, an OpenAI
 vendor

@@ -146,7 +146,7 @@ class ChatOutgoing(Outgoing):
 
 
 def wrong_usage(counts: Event) -> Event:
-    """Return counts that contradict each other: more cached than sent, a total that is no sum."""
+    """Return counts that contradict each other."""
     return {
         "prompt_tokens": 22,
         "completion_tokens": counts["completion_tokens"],

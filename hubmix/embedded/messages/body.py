@@ -54,7 +54,7 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 def stop_of(call: ModelCall, request: MessagesRequest, answer: Answer) -> Event:
-    """Return why the answer ended; which stop sequence it was is seen by answering without."""
+    """Return why the answer ended, and by which stop sequence."""
     if answer.refusal or answer.finish_reason == "content_filter":
         details = {"type": "refusal", "explanation": "".join(answer.refusal) or "The answer was stopped."}
         return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
@@ -72,7 +72,7 @@ def salt_of(call: ModelCall) -> str:
 
 
 def cached_tokens(call: ModelCall, prompt: int) -> int:
-    """Return the tokens up to the last cache mark: positive if they were written before, else negative."""
+    """Return the tokens up to the last cache mark; negative if not yet cached."""
     if not marks(dict(call.body)):
         return 0
     told = json.dumps([call.body.get("tools"), call.body.get("system"), call.body["messages"]], sort_keys=True)

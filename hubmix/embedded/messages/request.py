@@ -1,4 +1,4 @@
-"""Reading a request to `/v1/messages` as strictly as Anthropic's documents say that its API does."""
+"""Reading a request to `/v1/messages` as strictly as Anthropic documents."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _check_numbers(body: Mapping[str, Any]) -> None:
 
 
 def _tool(at: int, tool: Any) -> dict[str, Any] | None:
-    """Return a tool as chat completions write it; None for one that runs on the server."""
+    """Return a tool in chat's form; None if it runs on the server."""
     where = f"tools.{at}.custom"
     if not isinstance(tool, dict):
         raise refuse(f"tools.{at}: Input should be an object")

@@ -1,4 +1,4 @@
-"""The turns of `/v1/messages`: what Anthropic refuses in them, and the same turns as chat messages."""
+"""The turns of `/v1/messages`: their checks, and their chat messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEDIA = {"image": "image_url", "document": "file"}
 
 
 def sign(call: ModelCall, thinking: str) -> str:
-    """Return the signature of a thinking block: of this model, and of these words alone."""
+    """Return the signature of a model's thinking block."""
     return "EqQB" + hashlib.sha256(f"{call.model.id}|{thinking}".encode()).hexdigest()
 
 

@@ -69,7 +69,7 @@ def _said(items: list[dict[str, Any]]) -> Message:
 
 
 class ResponsesOutgoing(Outgoing):
-    """A good response, and how its stream ends and fails: only the last event is the end."""
+    """A good response, and how its stream ends and fails."""
 
     def __init__(self, call: ModelCall, events: list[Event], body: dict[str, Any]) -> None:
         self.last = {"type": f"response.{body['status']}", "response": body}

@@ -1,4 +1,4 @@
-"""An answer as the output items of `/v1/responses`, its JSON body and the events of its stream.
+"""An answer as the items, body and events of `/v1/responses`.
 
 The shapes are those of the recordings: OpenAI's, which New API hands on as they came.
 """
@@ -85,7 +85,7 @@ def _part(request: ResponsesRequest, answer: Answer) -> Item:
 
 
 def response_body(call: ModelCall, answer: Answer, items: list[Item], counts: dict[str, int]) -> dict[str, Any]:
-    """Return a whole response; with `answer.finish_reason` of a cut answer it is incomplete."""
+    """Return a whole response, or an incomplete one if the answer was cut."""
     reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
     reason = reasons.get(answer.finish_reason)
     reasoning_tokens = len(answer.reasoning)

@@ -1,4 +1,4 @@
-"""The input items of `/v1/responses` as chat messages, refused where OpenAI refuses them."""
+"""The input items of `/v1/responses`: their checks, and chat messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SEAL = "gAAAAAB"
 
 
 def seal(call: ModelCall, item_id: str, when: str) -> str:
-    """Return the encrypted content of a reasoning item; `when` makes it another text each time."""
+    """Return the encrypted content of a reasoning item; `when` varies it."""
     return f"{_SEAL}{when}{_digest(call, item_id)}"
 
 

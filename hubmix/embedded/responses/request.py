@@ -1,4 +1,4 @@
-"""Reading a request to `/v1/responses` as strictly as New API and OpenAI behind it do."""
+"""Reading a request to `/v1/responses` as strictly as OpenAI."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _tool(at: int, tool: Any) -> dict[str, Any]:
 
 
 def _check_strict(at: int, name: str, schema: Mapping[str, Any]) -> None:
-    """Refuse what a strict function may not be; a missing `strict` means true on this API."""
+    """Refuse a schema that is not strict; a missing `strict` means true."""
     properties, required = set(schema.get("properties") or ()), set(schema.get("required") or ())
     missing = sorted(properties - required)
     words = ""

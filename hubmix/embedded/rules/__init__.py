@@ -1,4 +1,4 @@
-"""The rules that answer a request: deterministic, copying only what the request holds."""
+"""The rules that answer a request, deterministic copies of its parts."""
 
 from hubmix.embedded.rules.answer import Answer, respond
 

@@ -1,4 +1,4 @@
-"""From a request to an answer: which rule speaks, in which order, and where the answer is cut."""
+"""From a request to an answer: which rule speaks, and where it is cut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOREM = ("lorem", " ipsum", " dolor", " sit", " amet", ",", " consect", "etur",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a rule says: text, calls, a refusal, and the reasoning before them, in the pieces that a stream sends."""
+    """What a rule says, in the pieces that a stream sends."""
 
     text: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
@@ -36,7 +36,7 @@ class Answer:
 
 
 def respond(model: EmbeddedModel, request: ChatRequest, choice: int = 0) -> Answer:
-    """Return the answer of a model's rule; choices after the first say so at their end."""
+    """Return the answer of a model's rule; later choices say their number."""
     limit = min(request.max_tokens or model.max_output, model.max_output)
     if model.rule == "lorem":
         return Answer(tuple(_LOREM[i % len(_LOREM)] for i in range(min(lorem_length(model.id), limit))))
@@ -100,7 +100,7 @@ def _text(model: EmbeddedModel, request: ChatRequest, conversation: Conversation
 
 
 def _cut(answer: Answer, limit: int) -> Answer:
-    """Return the first `limit` tokens of an answer; a cut may fall inside the arguments of a call."""
+    """Return the first `limit` tokens of an answer, calls included."""
     if answer.tokens <= limit:
         return answer
     text = answer.text[: max(0, limit - len(answer.reasoning))]

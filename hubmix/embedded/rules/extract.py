@@ -1,4 +1,4 @@
-"""The extractive answer: the sentences of the given text that share most words with the question."""
+"""The extractive answer: sentences that share words with the question."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _NO_SENTENCE = re.compile(r"[\w ./\\-]{1,40}:\s*\S*|\W*\w*\W*")  # a label, or a
 
 
 def question_in(text: str) -> str:
-    """Return the question of a prompt: after `Question:` or `Query:`, else its last question, else all of it."""
+    """Return what follows `Question:`, else the last question, else all."""
     return str((_ASKED.findall(text) or list(filter(is_question, sentences(text))) or [text])[-1]).strip()
 
 
 def split_context(text: str) -> tuple[str, str]:
-    """Return the text that a prompt gives to answer from ("" without one), and the prompt without it."""
+    """Return the context that a prompt gives, and the prompt without it."""
     given, rest = "", text
     for pattern in _CONTEXTS:
         given += "".join(f"{match['given'].strip()}\n" for match in pattern.finditer(rest))
@@ -53,7 +53,7 @@ def split_context(text: str) -> tuple[str, str]:
 
 
 def ranked(question: str, candidates: Sequence[str]) -> list[int]:
-    """Return the indices of the candidates that share a word with the question, best first, without the far worse.
+    """Return the indices of the candidates that answer best, best first.
 
     A word counts for more the fewer candidates have it; long candidates pay a little for their length.
     """
@@ -69,7 +69,7 @@ def ranked(question: str, candidates: Sequence[str]) -> list[int]:
 
 
 def best_sentences(question: str, text: str, limit: int = 2) -> str:
-    """Return up to `limit` sentences that answer best, in their order; "" if none shares a word."""
+    """Return up to `limit` sentences that answer best, in their order."""
     said = [one for one in sentences(text) if not is_question(one) and not _NO_SENTENCE.fullmatch(one)]
     return " ".join(said[index] for index in sorted(ranked(question, said)[:limit]))
 

@@ -1,4 +1,4 @@
-"""A value for a JSON schema, made of the literals of a text: numbers, quoted words, names, dates."""
+"""A value for a JSON schema, made of the literals of a text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fill(schema: Schema, text: str) -> Any:
 
 
 def subjects_in(text: str) -> list[str]:
-    """Return the quoted words of a text, or else its names; those that begin a sentence may be none and come last."""
+    """Return the quoted words of a text, else its names, sentence starts last."""
     quoted = [next(filter(None, match.groups())) for match in _QUOTED.finditer(text)]
     names = [(match.start(), match[0]) for match in _NAMES.finditer(text)]
     names.sort(key=lambda name: not name[0] or _BEGINS.search(text[max(0, name[0] - 9) : name[0]]) is not None)
@@ -197,7 +197,7 @@ class _Filler:
         return text[: int(schema.get("maxLength", len(text)))], found
 
     def _text(self, name: str, description: str) -> tuple[str, bool]:
-        """Return what follows the name, the message, a sentence of it, a literal, or what the message is about."""
+        """Return a text for a property, by its name, literals or the topic."""
         lowered, text = name.lower(), self.text.strip()
         kind = lowered.rpartition("_")[2]
         said = self._after(name, r"\s*(?:is|=|:)\s*['\"“]?([^'\"”,.;\n<]+)")
@@ -217,7 +217,7 @@ class _Filler:
         return after or topic(text), bool(after)
 
     def _after(self, name: str, pattern: str) -> str:
-        """Return what the text says after a property's name, with blanks for its underscores."""
+        """Return what the text says after a property's name."""
         spoken = r"[\W_]+".join(re.escape(part) for part in re.split(r"[\W_]+", name) if part)
         match = re.search(rf"\b{spoken}\b{pattern}", self.text, re.I) if spoken else None
         return match[1].strip() if match else ""

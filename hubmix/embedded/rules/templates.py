@@ -1,4 +1,4 @@
-"""JSON that a prompt asks for in words, ReAct in plain text, and LlamaIndex's standalone questions."""
+"""JSON asked for in words, ReAct, and LlamaIndex's standalone questions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONDENSE = re.compile(
 
 
 def schema_in(text: str) -> tuple[Mapping[str, Any], str] | None:
-    """Return the JSON schema that is written in a text which asks for JSON, and the text without it."""
+    """Return the JSON schema written in a text, and the text without it."""
     text = text.replace("{{", "{").replace("}}", "}") if '{{"' in text else text  # as LlamaIndex escapes its templates
     for match in list(re.finditer(r"\{\s*\"", text))[:50] if "json" in text.lower() else ():
         try:
@@ -37,7 +37,7 @@ def schema_in(text: str) -> tuple[Mapping[str, Any], str] | None:
 
 
 def keys_in(text: str) -> tuple[Mapping[str, Any], str] | None:
-    """Return a schema of texts for the quoted keys that a text names, and the text without them."""
+    """Return a schema for the quoted keys of a text, and the text without them."""
     match = _KEYS.search(text) if "key" in text.lower() else None
     if match is None:
         return None
@@ -47,7 +47,7 @@ def keys_in(text: str) -> tuple[Mapping[str, Any], str] | None:
 
 
 def react(messages: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the next step of LlamaIndex's ReAct protocol; None for a prompt that does not explain it."""
+    """Return the next step of LlamaIndex's ReAct protocol; None without one."""
     system = "".join(text_of(message.get("content")) for message in messages[:1])
     tools = [Tool(m[1].strip(), m[2], json_object(m[3])) for m in _TOOL.finditer(system)]
     question, results, action = "", list[ToolResult](), None
@@ -67,7 +67,7 @@ def react(messages: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def condensed(prompt: str) -> str | None:
-    """Return the standalone question that LlamaIndex's chat engines ask for; None for any other prompt.
+    """Return the standalone question that a prompt asks for, or None.
 
     A short follow-up is joined with the subject of the question before it, unless it names its own.
     """

@@ -62,14 +62,14 @@ def asked(tools: Sequence[Tool], text: str, done: Sequence[ToolResult] = ()) -> 
 
 
 def forced(tools: Sequence[Tool], text: str, done: Sequence[ToolResult] = ()) -> list[Call]:
-    """Return the calls that a message asks for, else those of the tool that fits best of the ones not called."""
+    """Return the calls that a message asks for, else of the best uncalled tool."""
     called = {result.name for result in done}
     fresh = [tool for tool in tools if tool.name not in called] or tools
     return asked(tools, text, done) or calls_of(max(fresh, key=lambda tool: tool.shares(text)), text)
 
 
 def calls_of(tool: Tool, text: str) -> list[Call]:
-    """Return the calls of a tool: one for each of the names that a message joins, if it takes a single text."""
+    """Return the calls of a tool, one for each joined name if it takes one text."""
     properties = tool.parameters.get("properties") or {}
     keys = [key for key in tool.parameters.get("required") or properties if key in properties]
     single = len(keys) == 1 and keys[0] not in _FREE_TEXT and properties[keys[0]].get("type") == "string"
@@ -96,7 +96,7 @@ def _wanted(tools: Sequence[Tool], text: str) -> list[tuple[Tool, str]]:
 
 
 def _starts(tools: Sequence[Tool], text: str) -> dict[Tool, int]:
-    """Return where each tool is named by the text: as a whole or, if none is, by a word of its name."""
+    """Return where the text names each tool, as a whole or by a word."""
     whole = {tool: re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", text, re.I) for tool in tools}
     named = {tool: match.start() for tool, match in whole.items() if match}
     tokens = [(m.start(), stem(_SIGNS[m[1].lower()] if m[1] else m[2])) for m in _TOKEN.finditer(text)]
