@@ -94,10 +94,11 @@ class ModelCatalog:
         """What is known now, without asking the hub; the first look may read the disk."""
         return CachedModels(self._cache)
 
-    def apis_of(self, model: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the APIs that the list names for a model, and those that the hub has refused for it."""
+    def apis_of(self, model: str) -> tuple[frozenset[str], frozenset[str], bool]:
+        """Return a model's listed APIs, its refused ones, and whether Messages leads the list."""
         info = self._cache.cached().find(model)
-        return frozenset() if info is None else frozenset(info.apis), self.refused_apis.of(model)
+        refused = self.refused_apis.of(model)
+        return (frozenset(), refused, False) if info is None else (info.apis, refused, info.lists_messages_first)
 
     def nearest(self, model: str, *, max_price_ratio: float = 1.5, limit: int = 3) -> ModelList:
         """Return models that can stand in for `model`, best first, from what is known now.

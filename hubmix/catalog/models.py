@@ -221,6 +221,15 @@ class ModelInfo:
         """Whether an API that this package speaks serves it; True if the hub does not say."""
         return not self.apis or not self.apis.isdisjoint(_OURS)
 
+    @property
+    def lists_messages_first(self) -> bool:
+        """Whether the hub names Anthropic's API for the model before OpenAI's.
+
+        New API does so for channels that are Anthropic's own: `["anthropic", "openai"]`.
+        """
+        words = [word for word in self.endpoints if word in ("anthropic", "openai", "openai-response")]
+        return bool(words) and words[0] == "anthropic"
+
     def supports(self, capability: str) -> bool | None:
         """Return whether the model has a capability; None if the hub does not say.
 

@@ -31,7 +31,7 @@ def preferred(
 ) -> tuple[list[Route], str | None]:
     """Return the routes in the preferred order, and why the first one is first.
 
-    Mirrors stay behind their route. What is unknown goes last, by price, and first once, by measurement.
+    Mirrors and other APIs stay behind their route. What is unknown goes last, by price, and first once, by measurement.
 
     Args:
         routes: in the order of the user.
@@ -42,18 +42,19 @@ def preferred(
     """
     groups: dict[Hashable, list[Route]] = {}
     for route in routes:
-        groups.setdefault((measured_as(route, streaming=streaming)), []).append(route)
+        groups.setdefault((route.hub.name, route.hub.breakers.account, route.model), []).append(route)
     if prefer == "order" or len(groups) < 2:
         return list(routes), None
-    keys = list(groups)
+    firsts = [group[0] for group in groups.values()]
     if prefer == "price":
-        prices = [price(groups[key][0]) for key in keys]
-        ranks = sorted(range(len(keys)), key=lambda rank: (prices[rank] is None, prices[rank] or 0))
+        prices = [price(first) for first in firsts]
+        ranks = sorted(range(len(firsts)), key=lambda rank: (prices[rank] is None, prices[rank] or 0))
         reason: str | None = _price_reason([prices[rank] for rank in ranks])
     else:
-        order = measurements.order(keys, prefer)
+        order = measurements.order([measured_as(first, streaming=streaming) for first in firsts], prefer)
         ranks, reason = order.ranks, order.reason
-    return [route for rank in ranks for route in groups[keys[rank]]], reason
+    ordered = list(groups.values())
+    return [route for rank in ranks for route in ordered[rank]], reason
 
 
 def _price_reason(prices: Sequence[Decimal | None]) -> str:

@@ -251,11 +251,11 @@ class ConnectedHub:
 
     def _apis(self, model: str, able: tuple[str, ...]) -> Sequence[Api[Any]]:
         """The API to ask a model over, and those to try if it is the wrong one."""
-        if len(able) > 1:
-            listed, refused = self.catalog.apis_of(model)
-            if listed or refused:
-                able = ordered_apis(able, listed=listed, refused=refused)
-        return [APIS[name] for name in able]
+        if len(able) == 1:
+            return (APIS[able[0]],)
+        listed, refused, messages_first = self.catalog.apis_of(model)
+        ordered = ordered_apis(able, listed=listed, refused=refused, messages_first=messages_first)
+        return [APIS[name] for name in ordered]
 
     def remember_wrong_api(self, model: str | None, api: str) -> None:
         """Remember that the hub refused an API for a model, or for every model if it is None."""

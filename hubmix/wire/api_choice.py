@@ -14,7 +14,7 @@ ApiName = Literal["auto", "chat", "responses", "messages"]
 
 _NAMES: tuple[str, ...] = get_args(ApiName)
 _TITLES = {"chat": "chat completions", "responses": "the Responses API", "messages": "the Messages API"}
-_CHOSEN_BY_ITSELF = ("chat", "responses")
+_CHOSEN_BY_ITSELF = ("chat", "responses", "messages")
 
 
 def check_api_name(name: object) -> None:
@@ -62,16 +62,20 @@ def able_apis(wanted: str, payload: Payload) -> tuple[str, ...]:
     return able
 
 
-def ordered_apis(able: tuple[str, ...], *, listed: Iterable[str] = (), refused: Iterable[str] = ()) -> tuple[str, ...]:
+def ordered_apis(
+    able: tuple[str, ...], *, listed: Iterable[str] = (), refused: Iterable[str] = (), messages_first: bool = False
+) -> tuple[str, ...]:
     """Return the APIs for one model: the first, then what follows a wrong API.
 
     Args:
         able: the APIs that can say the call.
         listed: the APIs over which the catalog says that the model is served; empty if unknown.
         refused: the APIs that this hub has refused for this model before. They go to the back.
+        messages_first: whether the hub lists the Messages API for the model before any other. Only then it is asked
+            over it unasked: a model that is resold under Anthropic's API loses what makes that API worth while.
 
     Example:
-        >>> ordered_apis(("chat", "responses"))
+        >>> ordered_apis(("chat", "responses", "messages"))
         ('chat', 'responses')
         >>> ordered_apis(("chat", "responses"), listed={"responses"})
         ('responses', 'chat')
@@ -79,7 +83,11 @@ def ordered_apis(able: tuple[str, ...], *, listed: Iterable[str] = (), refused: 
     if len(able) == 1:
         return able
     known, gone = frozenset(listed), frozenset(refused)
-    return tuple(sorted(able, key=lambda api: (api in gone, _only_elsewhere(api, known))))
+    if not messages_first:
+        able = tuple(api for api in able if api != "messages") or able
+    return tuple(
+        sorted(able, key=lambda api: (api in gone, messages_first and api != "messages", _only_elsewhere(api, known)))
+    )
 
 
 def check_server_state(payload: Payload, *, alone: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,6 +39,8 @@ _HOSTED = frozenset(
         "x_search",
     }
 )
+# Anthropic dates its own: web_search_20250305, code_execution_20250522. They pass to chat completions, unread here.
+_ANTHROPIC_TOOL = re.compile(r"_\d{8}$")
 _VERSIONED = ("web_search_",)  # web_search_preview, web_search_2025_08_26
 # State that one account keeps: it means nothing at another hub, model or mirror.
 _KEPT_BY_THE_SERVER = ("previous_response_id", "conversation", "background")
@@ -81,7 +84,7 @@ def dropped_hints(api: str, payload: Payload) -> tuple[str, ...]:
 def is_hosted(tool: Any) -> bool:
     """Whether a tool is one that the server runs, as the Responses API writes it."""
     kind = tool.get("type") if isinstance(tool, Mapping) else None
-    if not isinstance(kind, str) or kind in tool:
+    if not isinstance(kind, str) or kind in tool or _ANTHROPIC_TOOL.search(kind):
         return False
     return kind in _HOSTED or kind.startswith(_VERSIONED) or (kind == "custom" and "name" in tool)
 
@@ -101,6 +104,10 @@ def _not_in_responses(payload: Payload) -> Iterator[str]:
     for name in ("stop", "logit_bias", "audio", "frequency_penalty", "presence_penalty"):
         if payload.get(name):
             yield name
+    for tool in payload.get("tools") or ():
+        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        if isinstance(kind, str) and _ANTHROPIC_TOOL.search(kind):
+            yield f"the tool {kind!r}"
     if set(payload.get("modalities") or ()) - {"text"}:
         yield "modalities"
     yield from _unsayable_parts(payload)
@@ -114,6 +121,9 @@ def _not_in_messages(payload: Payload) -> Iterator[str]:
     for name in ("logprobs", "top_logprobs", "logit_bias", "audio", "frequency_penalty", "presence_penalty"):
         if payload.get(name):
             yield name
+    for tool in payload.get("tools") or ():
+        if is_hosted(tool):
+            yield f"the tool {tool['type']!r}"
     for name in _RESPONSES_ONLY:
         if name != "context_management" and payload.get(name) is not None:
             yield name
