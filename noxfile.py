@@ -38,7 +38,13 @@ def run(session: nox.Session, *requirements: str, tests: tuple[str, ...] = ("tes
     session.install("--editable", ".", "--group", "test", *requirements)
     (CACHE / "home").mkdir(parents=True, exist_ok=True)
     session.env.update(HOME=str(CACHE / "home"), XDG_CACHE_HOME=str(CACHE / "xdg"))
-    options = [f"--basetemp={CACHE / f'pytest-{session.name}'}", "-o", f"cache_dir={CACHE / session.name}"]
+    options = [
+        "-m",
+        "not slow",
+        f"--basetemp={CACHE / f'pytest-{session.name}'}",
+        "-o",
+        f"cache_dir={CACHE / session.name}",
+    ]
     session.run("pytest", "-q", "-n", "2", "--dist", "worksteal", *options, *(session.posargs or tests))
 
 

@@ -9,8 +9,6 @@ import hashlib
 import http.server
 import json
 import re
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -24,6 +22,7 @@ from tests.cassettes import matchers
 from tests.cassettes.format import CassetteDamagedError, Interaction, Recording, Serializer, dump, load
 from tests.cassettes.playback import ROOT, CassetteMismatchError, configure, note_misses, play, record, verify
 from tests.cassettes.scan import SecretFoundError, findings
+from tests.support.processes import Child
 
 OURS = sorted(path for kind in ("embedded", "live") for path in (ROOT / kind).rglob("*.yaml"))
 GATEWAY = sorted((ROOT / "gateway").rglob("*.yaml"))
@@ -410,23 +409,25 @@ def test_a_test_that_swallows_its_failure_fails_all_the_same(tmp_path):
     folder.mkdir()
     (folder / "conftest.py").write_text("from tests.conftest import *\n", "utf-8")
     (folder / "test_misbehaving.py").write_text(MISBEHAVING, "utf-8")
-    done = run_pytest(str(folder), "-p", "tests.cassettes.plugin", "--rootdir", str(tmp_path))
-    assert re.search(r"3 passed.* 2 errors", done.stdout)
-    assert "not in the cassette: POST http://127.0.0.1:8000/v1/chat/completions" in done.stdout
-    assert "`make record` records those of the embedded hub" in done.stdout
-    assert "reached for the network: socket.getaddrinfo 'hub.internal'" in done.stdout
+    _, out, _ = run_pytest(str(folder), "-p", "tests.cassettes.plugin", "--rootdir", str(tmp_path))
+    assert re.search(r"3 passed.* 2 errors", out)
+    assert "not in the cassette: POST http://127.0.0.1:8000/v1/chat/completions" in out
+    assert "`make record` records those of the embedded hub" in out
+    assert "reached for the network: socket.getaddrinfo 'hub.internal'" in out
 
 
-def run_pytest(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *arguments]
-    settings = {"PATH": "", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT.parent), **environment}
-    return subprocess.run(command, cwd=ROOT.parent, env=settings, capture_output=True, text=True, check=False)
+def run_pytest(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Return the exit code and the output of a run of its own."""
+    command = ["-p", "no:cacheprovider", "-q", *arguments]
+    child = Child(pytest.main, command, env={"PYTHONDONTWRITEBYTECODE": "1", **environment})
+    out, err = child.communicate()
+    return child.wait(), out.decode(), err.decode()
 
 
 def test_ci_records_nothing():
-    done = run_pytest("--collect-only", "--record-mode=all", __file__, CI="1")
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "CI plays cassettes and records none" in done.stderr
+    code, _, err = run_pytest("--collect-only", "--record-mode=all", __file__, CI="1")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "CI plays cassettes and records none" in err
 
 
 def test_the_format_reads_what_plain_vcrpy_wrote():

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import runpy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.snippets import ROOT
 DOCS = ROOT / "docs"
 
 
+@cache
 def made_pages() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "tools" / "generate_docs.py"))["PAGES"]  # type: ignore[no-any-return]
 
@@ -100,6 +102,7 @@ def exported(path: Path) -> list[str]:
     return []
 
 
+@cache
 def modules() -> dict[str, list[str]]:
     found = {}
     for package in ("hubmix", "langchain_hubmix", "llamaindex_hubmix"):
