@@ -32,7 +32,7 @@ define bootstrap
 @NO_UV="$(NO_UV)" "$(PYTHON)" tools/bootstrap.py $(1)
 endef
 
-.PHONY: help demo test test-slow check lint types record record-live live bench notebooks docs matrix clean
+.PHONY: help demo test test-slow check lint types record record-live live bench peers losses notebooks docs matrix clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -78,6 +78,14 @@ live: ## Run the short suite against a real hub (needs a key, costs a little)
 bench: ## Measure against the peers and print the table
 	$(call bootstrap,bench --venv .venvs/bench)
 	@$(IN_CACHE) .venvs/bench/bin/python -m benchmarks $(ARGS)
+
+peers: ## Ask the servers of tests/cases through the plain clients too, and say who did worse
+	$(call bootstrap,peers --venv .venvs/peers)
+	@$(IN_CACHE) .venvs/peers/bin/python -m benchmarks.peers $(ARGS)
+
+losses: ## Play the gateway recordings to the plain clients and ours, and count what comes out whole
+	$(call bootstrap,peers --venv .venvs/peers)
+	@$(IN_CACHE) .venvs/peers/bin/python -m benchmarks.losses $(ARGS)
 
 notebooks: ## Execute every notebook against the embedded hub (ARGS=--write keeps the outputs)
 	$(call bootstrap,test)
