@@ -82,9 +82,11 @@ def ordered_apis(
     """
     if len(able) == 1:
         return able
-    known, gone = frozenset(listed), frozenset(refused)
     if not messages_first:
         able = tuple(api for api in able if api != "messages") or able
+    known, gone = frozenset(listed), frozenset(refused)
+    if not (known or gone):
+        return able
     return tuple(
         sorted(able, key=lambda api: (api in gone, messages_first and api != "messages", _only_elsewhere(api, known)))
     )

@@ -47,7 +47,7 @@ def test_named_api_is_the_only_one(name: str) -> None:
         ("responses", {**ASKED, "n": 2, "stop": ["x"]}, ("The Responses API cannot say n and stop", 'api="chat"')),
         ("chat", SEARCH, ("Chat completions cannot say the tool 'web_search'", 'api="responses"')),
         ("chat", {**SEARCH, "n": 2}, ("Chat completions", "no API can say all of it")),
-        ("auto", {**SEARCH, "n": 2}, ("No API", "'web_search'", "cannot say n.")),
+        ("auto", {**SEARCH, "n": 2}, ("No API", "'web_search'", "cannot say n")),
     ],
 )
 def test_what_cannot_be_said_names_the_other_api(name: str, payload: Any, words: tuple[str, ...]) -> None:
