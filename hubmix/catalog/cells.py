@@ -16,6 +16,7 @@ _BEYOND = 10**12
 _BELOW = Decimal("1e-12")
 _LONGEST_NUMBER = 64  # characters; "1e-999999" is short, and a million digits when it is printed
 _SECONDS_UNTIL_2100 = 4_102_444_800
+_NUMERIC = frozenset({int, float, str})
 _LONGEST_TIME = 13  # digits of milliseconds
 
 
@@ -84,17 +85,19 @@ def number(value: Any) -> Decimal | None:
 
     -1 is how some lists write "it depends", and what is beyond or below all prices and windows is a broken cell.
     """
-    if value is None or isinstance(value, bool):
-        return None
+    return _number(value) if type(value) in _NUMERIC else None
+
+
+# A list has a few dozen different prices.
+@lru_cache(maxsize=4096, typed=True)
+def _number(value: float | str) -> Decimal | None:
     if isinstance(value, float):
         # repr is the shortest text that reads back as the same float, which is what the hub wrote.
         value = repr(value)
     elif isinstance(value, str):
         value = value.strip().replace(",", "").lstrip("$")
-    elif not isinstance(value, int):
-        return None
-    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
-        return None
+        if len(value) > _LONGEST_NUMBER:
+            return None
     try:
         amount = Decimal(value)
     except InvalidOperation:

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any
 
 from hubmix.catalog.cells import count, items, mapping, number, text, tidy
@@ -39,12 +40,23 @@ _TIERS_UNKNOWN = "the price depends on the length of the prompt, and the hub's t
 def aihubmix_pricing(value: Any) -> Pricing | None:
     """Read AIHubMix's `pricing`: USD per 1M tokens, perhaps with tiers."""
     prices = mapping(value)
-    pricing = _pricing({name: number(prices.get(name)) for name in _TIER_PRICES})
+    written = [prices.get(name) for name in _TIER_PRICES]
+    try:
+        pricing = _usd(*written)
+    except TypeError:  # a list or an object in a cell
+        pricing = _usd(*(price if isinstance(price, (int, float, str)) else None for price in written))
     listed = prices.get("tiers")
     if listed:
         tiers = read_tiers(listed)
         return replace(pricing, tiers=tiers) if tiers else replace(pricing, note=_TIERS_UNKNOWN)
     return pricing if pricing.known else None
+
+
+# A list of a thousand models has a few hundred different prices.
+@lru_cache(maxsize=4096, typed=True)
+def _usd(*written: Any) -> Pricing:
+    prices: Any = map(number, written)
+    return Pricing(*prices)
 
 
 def read_tiers(listed: Any) -> tuple[Tier, ...]:

@@ -6,7 +6,7 @@ A reader leaves out every field that its list does not say. Ids may come twice; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -73,6 +73,41 @@ def is_router(model: str) -> bool:
     return model == _ROUTER or model.startswith(f"{_ROUTER}:")
 
 
+def _kind_of_types(types: Any) -> str | None:
+    kinds = [_KIND_OF_TYPE[word] for word in words(types) if word in _KIND_OF_TYPE]
+    return "chat" if "chat" in kinds else next(iter(kinds), None)
+
+
+# A cell of AIHubMix's rows, the field that it fills, and how it is read.
+_Cells = Mapping[str, tuple[str, Callable[[Any], Any]]]
+_AIHUBMIX: _Cells = {
+    "model_name": ("name", text),
+    "developer_name": ("owner", text),
+    "types": ("kind", _kind_of_types),
+    "context_length": ("context_window", count),
+    "max_output": ("max_output_tokens", count),
+    "input_modalities": ("input_modalities", words),
+    "output_modalities": ("output_modalities", words),
+    "features": ("features", words),
+    "endpoints": ("endpoints", words),
+    "desc": ("description", text),
+    "promotion": ("promotion", text),
+    "reasoning_options": ("reasoning_options", words),
+    "retire_stage": ("retire_stage", text),
+    "deprecated_at": ("deprecated_at", moment),
+    "retired_at": ("retired_at", moment),
+    "successor_model": ("successor", text),
+}
+# Other names of the same cells; they count if the first one says nothing.
+_AIHUBMIX_ALSO: _Cells = {
+    "developer": ("owner", text),
+    "vendor": ("owner", text),
+    "type": ("kind", _kind_of_types),
+    "modalities": ("input_modalities", words),
+    "description": ("description", text),
+}
+
+
 def read_aihubmix(payload: Any) -> Entries:
     """Read AIHubMix's `GET /api/v1/models`.
 
@@ -84,34 +119,20 @@ def read_aihubmix(payload: Any) -> Entries:
         model = text(item.get("model_id")) or text(item.get("id"))
         if not model:
             continue
-        features = words(item.get("features"))
-        modalities = words(item.get("input_modalities") or item.get("modalities"))
-        kind = _kind_of_types(words(item.get("types") or item.get("type")))
-        endpoints = words(item.get("endpoints"))
-        _put(
-            entries,
-            model,
-            item,
-            name=text(item.get("model_name")),
-            owner=text(item.get("developer_name")) or text(item.get("developer")) or text(item.get("vendor")),
-            kind=kind,
-            context_window=count(item.get("context_length")),
-            max_output_tokens=count(item.get("max_output")),
-            input_modalities=modalities,
-            output_modalities=words(item.get("output_modalities")),
-            features=features,
-            pricing=_aihubmix_pricing(model, item, kind),
-            endpoints=endpoints,
-            apis=_apis(endpoints or (("chat_completions",) if kind in (None, "chat") else ())),
-            description=text(item.get("desc")) or text(item.get("description")),
-            promotion=text(item.get("promotion")),
-            reasoning_options=words(item.get("reasoning_options")),
-            retire_stage=text(item.get("retire_stage")),
-            deprecated_at=moment(item.get("deprecated_at")),
-            retired_at=moment(item.get("retired_at")),
-            successor=text(item.get("successor_model")),
-            **_aihubmix_abilities(item, features, modalities),
-        )
+        # By the cells that are there: a row has a dozen of them.
+        rules = [(rule, item[cell]) for cell in item if (rule := _AIHUBMIX.get(cell)) is not None and item[cell]]
+        known = {name: read(written) for (name, read), written in rules}
+        for cell, (name, read) in _AIHUBMIX_ALSO.items():
+            if cell in item and not known.get(name):
+                known[name] = read(item[cell])
+        known.update(_abilities(known.get("features") or (), known.get("input_modalities") or ()))
+        for name, cell in (("tools", "tool_call"), ("reasoning", "reasoning")):
+            if (said := flag(item.get(cell))) is not None and not known.get(name):
+                known[name] = said
+        kind = known.get("kind")
+        known["apis"] = _apis(known.get("endpoints") or (("chat_completions",) if kind in (None, "chat") else ()))
+        known["pricing"] = _aihubmix_pricing(model, item, kind)
+        _put(entries, model, item, **known)
     return entries
 
 
@@ -119,17 +140,9 @@ def _aihubmix_pricing(model: str, item: Mapping[str, Any], kind: str | None) -> 
     pricing = aihubmix_pricing(item.get("pricing"))
     # Pictures, films and speech are not sold by the token, and the router is billed as the model that it chose: a 0
     # there is an empty cell, not a gift.
-    if pricing is not None and pricing.free and (kind in ("image", "audio", "video") or is_router(model)):
-        return None
+    if kind in ("image", "audio", "video") or is_router(model):
+        return None if pricing is not None and pricing.free else pricing
     return pricing
-
-
-def _aihubmix_abilities(
-    item: Mapping[str, Any], features: tuple[str, ...], modalities: tuple[str, ...]
-) -> Mapping[str, bool | None]:
-    found = _abilities(features, modalities)
-    said = {"tools": flag(item.get("tool_call")), "reasoning": flag(item.get("reasoning"))}
-    return {**found, **{name: value for name, value in said.items() if value is not None and not found[name]}}
 
 
 def read_new_api(payload: Any) -> Entries:
@@ -251,7 +264,8 @@ def _put(entries: Entries, model: str, item: Mapping[str, Any], **known: Any) ->
     """Keep what is known; if an id comes twice, the first one wins, field by field."""
     entry = entries.setdefault(model, {"raw": item})
     for name, value in known.items():
-        if value is not None and name not in entry and (value or not isinstance(value, (tuple, frozenset, dict))):
+        # An empty list says nothing; False does.
+        if (value or value is False) and name not in entry:
             entry[name] = value
 
 
@@ -266,18 +280,14 @@ def _apis(endpoints: tuple[str, ...]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def _abilities(features: tuple[str, ...], modalities: tuple[str, ...]) -> Mapping[str, bool | None]:
+def _abilities(features: tuple[str, ...], modalities: tuple[str, ...]) -> Mapping[str, bool]:
     # Tool support is `tools` OR `function_calling`: asking for both hides a third of the models. An empty list says
     # nothing, it does not say "no".
-    found: dict[str, bool | None] = {
-        name: any(word in features for word in CAPABILITIES[name]) if features else None
-        for name in ("tools", "reasoning", "structured_output")
-    }
-    for name, modality in (("vision", "image"), ("audio", "audio"), ("pdf", "pdf")):
-        found[name] = modality in modalities if modalities else None
+    found: dict[str, bool] = {}
+    if features:
+        for name in ("tools", "reasoning", "structured_output"):
+            found[name] = any(word in features for word in CAPABILITIES[name])
+    if modalities:
+        for name, modality in (("vision", "image"), ("audio", "audio"), ("pdf", "pdf")):
+            found[name] = modality in modalities
     return found
-
-
-def _kind_of_types(types: tuple[str, ...]) -> str | None:
-    kinds = [_KIND_OF_TYPE[word] for word in types if word in _KIND_OF_TYPE]
-    return "chat" if "chat" in kinds else next(iter(kinds), None)

@@ -186,24 +186,22 @@ def _merge_one(
     by_user: Mapping[str, Any] | None,
     price_group: str | None,
 ) -> ModelInfo:
-    values: dict[str, Any] = {}
-    source: dict[str, str] = {}
+    values: dict[str, Any] = dict(by_user or {})
+    source: dict[str, str] = dict.fromkeys(values, "user")
     raw: dict[str, Any] = {}
-    if by_user:
-        values.update(by_user)
-        source.update(dict.fromkeys(by_user, "user"))
     for document in documents:
         entry = document.entries.get(model)
         if entry is None:
             continue
-        name = document.source
-        for key, value in entry.items():
-            if key == "raw":
-                raw[name] = value
-            elif key not in values and key != "groups":
-                grouped = key == "pricing" and entry.get("groups")
-                values[key] = in_group(value, grouped, price_group) if grouped else value
-                source[key] = name
+        new = entry if not values else {name: value for name, value in entry.items() if name not in values}
+        values.update(new)
+        source.update(dict.fromkeys(new, document.source))
+        raw[document.source] = values.pop("raw")
+        groups = values.pop("groups", None)
+        if groups and "pricing" in new:
+            values["pricing"] = in_group(new["pricing"], groups, price_group)
+    for name in ("raw", "groups"):
+        source.pop(name, None)
     if "kind" not in values:
         values["kind"], origin = guess_kind(model, values.get("endpoints", ()))
         source["kind"] = origin or "default"

@@ -163,6 +163,11 @@ def test_tiers_that_are_not_understood_give_no_total(listed: Any) -> None:
     assert "not understood" in pricing.note
 
 
+def test_broken_cell_loses_no_other_price() -> None:
+    pricing = aihubmix_pricing({"input": [1], "output": 2, "cache_read": {}})
+    assert (pricing.input, pricing.output, pricing.cache_read) == (None, 2, None)
+
+
 def test_prompt_longer_than_every_tier_has_no_price() -> None:
     tiers = read_tiers([{"up_to": 100, "input": 1, "output": 2}])
     assert tiers == (Tier(100, Decimal(1), Decimal(2)),)
