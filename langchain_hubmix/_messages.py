@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from hubmix.plugin.correction import not_executed
 from langchain_hubmix._content import NOT_CONTENT, part_of
 from langchain_hubmix._errors import ConfigurationError
 from langchain_hubmix._openai_items import items_of_openai
@@ -57,7 +58,22 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
                 "Send human, ai, system, tool, function or chat messages; apply RemoveMessage to the history first."
             )
         writer(message, wire)
+        if broken := getattr(message, "invalid_tool_calls", None):
+            _answer_invalid(broken, message, messages, wire)
     return wire
+
+
+def _answer_invalid(
+    broken: list[Any], message: BaseMessage, messages: Sequence[BaseMessage], wire: list[dict[str, Any]]
+) -> None:
+    """Answer the invalid calls that no tool message answers: vendors refuse a history with an open call."""
+    answered = {getattr(message, "tool_call_id", None) for message in messages}
+    extras = message.additional_kwargs.get("tool_call_extras") or {}
+    for call in broken:
+        is_custom = "custom" in (extras.get(call["id"]) or {})  # free text, which is no mistake
+        if call["id"] not in answered and not is_custom:
+            told = not_executed(call.get("error"), uncut(call["args"] or ""))
+            wire.append({"role": "tool", "tool_call_id": call["id"], "content": told})
 
 
 def _user(message: Any, wire: list[dict[str, Any]]) -> None:

@@ -23,11 +23,13 @@ class ChunkWriter:
     ids, log-probabilities, reasoning details, refusal, trace, cost) stands on the last chunk alone.
     """
 
-    __slots__ = ("_audio", "_calls", "_target")
+    __slots__ = ("_audio", "_calls", "_first", "_held", "_target")
 
     def __init__(self, target: Any = None) -> None:
         self._target = target  # the pydantic class that was the `response_format`, if one was
         self._calls: dict[str | None, int] = {}
+        self._first = 0  # the place of the first call of the answer that is being written
+        self._held: Reply | None = None
         self._audio = False
 
     def write(self, delta: Delta) -> ChatGenerationChunk:
@@ -53,13 +55,27 @@ class ChunkWriter:
     def _pieces(self, delta: Delta) -> list[ToolCallChunk]:
         for piece in delta.tool_calls:
             if piece.id:
-                self._calls[piece.id] = piece.index
+                self._calls[piece.id] = self._first + piece.index
         return [
-            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
+            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=self._first + piece.index)
             for piece in delta.tool_calls
         ]
 
-    def _last(self, reply: Reply) -> ChatGenerationChunk:
+    def held(self, reply: Reply) -> ChatGenerationChunk:
+        """Return the end of an answer that a second one follows: its calls stay invalid, the rest is held back."""
+        self._held = reply
+        metadata_ = {"model_provider": PROVIDER}
+        message = AIMessageChunk(content="", response_metadata=metadata_, tool_call_chunks=self._broken(reply))
+        self._first = len(self._calls)
+        return ChatGenerationChunk(message=message)
+
+    def resumed(self) -> ChatGenerationChunk:
+        """Return the end that was held back, because the second answer failed."""
+        reply, self._held = self._held, None
+        assert reply is not None
+        return self._last(reply, broken=False)
+
+    def _last(self, reply: Reply, *, broken: bool = True) -> ChatGenerationChunk:
         extras = closing_extras(reply, self._target)
         if reply.refusal:  # as a block it is of no standard type, whose later pieces displace earlier ones in v3 events
             extras["refusal"] = reply.refusal
@@ -71,7 +87,7 @@ class ChunkWriter:
             content="",
             additional_kwargs=extras,
             response_metadata={"model_provider": PROVIDER, **found},
-            tool_call_chunks=self._broken(reply),
+            tool_call_chunks=self._broken(reply) if broken else [],
             usage_metadata=usage_metadata(reply.usage),
             chunk_position="last",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import LanguageModelInput
@@ -15,6 +15,8 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
+from hubmix.errors import HubmixError
+from hubmix.plugin.correction import correction
 from hubmix.plugin.document import documented
 from hubmix.plugin.request import wire_tool_choice
 from hubmix.transport.closing import Owned
@@ -110,7 +112,11 @@ class ChatHubmix(ChatSettings):
                 run_manager.on_retry(retry_state(attempt, len(failed)))
 
         body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
-        return chat_result(self.hub.chat(body, options), target_of(self, kwargs))
+        reply = self.hub.chat(body, options)
+        if (again := correction(body, reply)) is not None:
+            with suppress(HubmixError):  # the first answer is still one
+                reply = self.hub.chat(again, options)
+        return chat_result(reply, target_of(self, kwargs))
 
     @raises_langchain_errors
     async def _agenerate(
@@ -130,7 +136,11 @@ class ChatHubmix(ChatSettings):
 
         body, options = request_of(self, messages, stop, kwargs, on_attempt=report)
         try:
-            return chat_result(await self.hub.achat(body, options), target_of(self, kwargs))
+            reply = await self.hub.achat(body, options)
+            if (again := correction(body, reply)) is not None:
+                with suppress(HubmixError):
+                    reply = await self.hub.achat(again, options)
+            return chat_result(reply, target_of(self, kwargs))
         finally:
             if events:
                 await asyncio.gather(*events)
@@ -146,10 +156,22 @@ class ChatHubmix(ChatSettings):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         body, options = request_of(self, messages, stop, kwargs, streamed=True)
-        write = ChunkWriter(target_of(self, kwargs)).write
+        writer = ChunkWriter(target_of(self, kwargs))
+        again: dict[str, Any] | None = None
         with closing(self.hub.stream_chat(body, options)) as deltas:
             for delta in deltas:
-                yield write(delta)
+                if delta.final is not None and (again := correction(body, delta.final)) is not None:
+                    yield writer.held(delta.final)
+                else:
+                    yield writer.write(delta)
+        if again is None:
+            return
+        try:
+            with closing(self.hub.stream_chat(again, options)) as deltas:
+                for delta in deltas:
+                    yield writer.write(delta)
+        except HubmixError:
+            yield writer.resumed()
 
     @raises_langchain_errors
     async def _astream(
@@ -160,10 +182,22 @@ class ChatHubmix(ChatSettings):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         body, options = request_of(self, messages, stop, kwargs, streamed=True)
-        write = ChunkWriter(target_of(self, kwargs)).write
+        writer = ChunkWriter(target_of(self, kwargs))
+        again: dict[str, Any] | None = None
         async with aclosing(Owned(self.hub.astream_chat(body, options))) as deltas:
             async for delta in deltas:
-                yield write(delta)
+                if delta.final is not None and (again := correction(body, delta.final)) is not None:
+                    yield writer.held(delta.final)
+                else:
+                    yield writer.write(delta)
+        if again is None:
+            return
+        try:
+            async with aclosing(Owned(self.hub.astream_chat(again, options))) as deltas:
+                async for delta in deltas:
+                    yield writer.write(delta)
+        except HubmixError:
+            yield writer.resumed()
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
         totals: dict[str, int] = {}

@@ -305,8 +305,9 @@ def test_a_call_that_was_cut_is_invalid_in_a_stream(arguments: str) -> None:
         (broken,) = message.invalid_tool_calls
         assert (broken["name"], broken["id"]) == ("f", "c1")
         assert broken["args"].startswith(arguments)
-        (wire,) = to_wire([message])
+        wire, told = to_wire([message])
         assert wire["tool_calls"][0]["function"]["arguments"] == arguments
+        assert (told["role"], told["tool_call_id"]) == ("tool", "c1")
 
 
 def test_a_whole_call_beside_a_cut_one_stays_valid() -> None:

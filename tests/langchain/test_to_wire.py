@@ -228,7 +228,8 @@ def test_tool_calls_go_back_valid_or_not() -> None:
         tool_calls=[{"name": "f", "args": {"city": "Köln"}, "id": "c1"}],
         invalid_tool_calls=[{"name": "g", "args": '{"a": ', "id": "c2", "error": None}],
     )
-    assert one(message) == {
+    said, told = to_wire([message])
+    assert said == {
         "role": "assistant",
         "content": None,
         "tool_calls": [
@@ -236,6 +237,10 @@ def test_tool_calls_go_back_valid_or_not() -> None:
             {"id": "c2", "type": "function", "function": {"name": "g", "arguments": '{"a": '}},
         ],
     }
+    assert (told["role"], told["tool_call_id"]) == ("tool", "c2")  # vendors refuse a call that nobody answers
+    assert "was not executed" in told["content"]
+    answered = [message, ToolMessage("no", tool_call_id="c2")]
+    assert [entry["role"] for entry in to_wire(answered)] == ["assistant", "tool"]
 
 
 def test_a_call_goes_back_with_what_came_beside_it() -> None:
