@@ -65,9 +65,15 @@ def classify(evidence: Evidence, hub_types: frozenset[str] = HUB_TYPES, *, now: 
     speaker = "hub" if own_type or _speaks_for_itself(evidence, hub_types) else "vendor"
     for row in TABLE:
         if row.matches(evidence, status=status, speaker=speaker, own_type=own_type):
-            return _with_headers(row.means, evidence, now)
+            return _with_headers(_told(row.means, evidence), evidence, now)
     # Only a cause that is not in the vocabulary gets here.
     return failures.GARBLED
+
+
+def _told(failure: Failure, evidence: Evidence) -> Failure:
+    if not evidence.amendment:
+        return failure
+    return replace(failure, what=f"{failure.what.removesuffix('.')} ({evidence.amendment}).")
 
 
 def effective_status(evidence: Evidence) -> int:

@@ -94,6 +94,7 @@ class Evidence:
         open_tool_call: a stream ended inside a tool call.
         finish_reason: the standard finish reason of an empty answer or of one that was broken off.
         body: the decoded body of the error without keys; text if it was no JSON.
+        amendment: how the next request is changed (`hubmix.failover.amendments`).
         own: this process caused it (a short limit of its own, its proxy, a busy event loop): it says nothing about
             the hub and counts for nothing.
     """
@@ -111,6 +112,7 @@ class Evidence:
     open_tool_call: bool = False
     finish_reason: str | None = None
     body: Any = field(default=None, repr=False)
+    amendment: str = ""
     own: bool = False
 
 
@@ -133,8 +135,7 @@ class Failure:
         free_models_only: NEXT goes only to models that the catalog prices at 0.
         opt_in: NEXT where the policy says `fallback_on_content_filter`.
         keeps_answer: the answer is whole but empty; with nowhere to go it is returned as it came.
-        amended: the next request for the model will leave out what was refused, so it is made whatever the policy says
-            of retries.
+        amended: the next request is changed, so it is sent whatever the policy says of retries.
         throttled: requests are counted; the hub's words may say how long to wait.
         suggests: the model ID may be mistyped; similar IDs of the catalog are offered.
         ask_one_more: nobody knows what the refusal means: the next route is asked once.

@@ -132,13 +132,13 @@ CAPABILITY = _of_model(
     "Leave that out, or use a model that has it: hub.models.list(supports=...).",
     error=CapabilityError,
 )
-STREAM_OPTIONS = _of_model(
-    "capability",
+AMENDED = _of_model(
+    "amended",
     Recovery.RETRY,
     NONE,
     Fault.VENDOR,
-    "The vendor of the model {model} does not take `stream_options`, which the hub needs to count tokens.",
-    "Ask again: it is left out from now on.",
+    "The vendor of the model {model} refused a part of the request that can be sent differently.",
+    "Ask again: it is changed from now on.",
     amended=True,
     error=CapabilityError,
 )

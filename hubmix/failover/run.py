@@ -202,6 +202,7 @@ class FailoverRun:
         candidate.failure, candidate.evidence, candidate.partial = failure, evidence, error.partial
         self._ended = plan.clock.monotonic() if error.at is None else error.at
         self._refusals += failure.ask_one_more
+        candidate.tries -= failure.amended  # an amended request is no retry
         if failure.keeps_answer and error.partial is not None:
             self._kept = (step, error.partial)
         self._candidates.narrow(candidate, failure, evidence)

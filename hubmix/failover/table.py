@@ -93,7 +93,7 @@ _TRANSPORT = (
         | _set("empty_stream empty_answer failed_finish"),
         phases=_set("committed"),
     ),
-    Row("400, 422 that names `stream_options`, which we add", kind.STREAM_OPTIONS, causes=_set("stream_options")),
+    Row("a refusal that a learned amendment answers", kind.AMENDED, causes=_set("amended")),
     Row(
         "a finish reason that names a failure: `error`, `network_error`, `abort` …",
         kind.BROKEN_OFF,

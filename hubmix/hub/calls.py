@@ -5,8 +5,8 @@ Sync and async share everything but the verb that waits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,7 @@ from hubmix.failover.drivers import run_async, run_sync
 from hubmix.failover.plan import AttemptFailed
 from hubmix.hub import spending
 from hubmix.hub.charging import Charging
-from hubmix.transport.exchange import Opened
+from hubmix.transport.exchange import Opened, Request
 from hubmix.transport.exchange_async import stream_async, whole_async
 from hubmix.transport.exchange_sync import stream_sync, whole_sync
 from hubmix.wire import Delta, Reply
@@ -29,6 +29,31 @@ if TYPE_CHECKING:
     from hubmix.failover.run import FailoverRun
     from hubmix.hub.planning import ConnectedHub
     from hubmix.transport.closing import Owned
+
+
+class Sent:
+    """The requests of one call: what is learned from their refusals, and what they were changed by."""
+
+    __slots__ = ("_amended",)
+
+    def __init__(self) -> None:
+        self._amended: dict[Route, tuple[str, ...]] = {}
+
+    @contextmanager
+    def learning(self, hub: ConnectedHub, route: Route, request: Request) -> Iterator[None]:
+        """One request: if it was refused for something that can be sent differently, have it sent once more."""
+        try:
+            yield
+        except AttemptFailed as failed:
+            failed.evidence = hub.learn(failed.evidence, route, request)
+            raise
+        self._amended[route] = request.amended
+
+    def note(self, run: FailoverRun) -> None:
+        """Write into the trace what was changed in the request that was answered."""
+        last = run.trace.attempts[-1]
+        if last.outcome == "ok":
+            last.amended = self._amended.get(run.served, ())
 
 
 def _hub_of(route: Route) -> ConnectedHub:
@@ -46,38 +71,38 @@ class Calls:
 
     def whole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """Ask for one whole answer."""
-        charging = Charging(payload, options)
+        charging, sent = Charging(payload, options), Sent()
 
         def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
             with charging.attempt(hub, route, limits):
                 client = hub.client(limits)
                 request = hub.request(route, payload, self._options_at(hub, options))
-                reply: Answered = whole_sync(client, request, limits, request.reading)
-                return reply
+                with sent.learning(hub, route, request):
+                    reply: Answered = whole_sync(client, request, limits, request.reading)
+                    return reply
 
         reply, run = run_sync(self._hub.plan(api, payload, options), send)
-        self._complete(reply, run, charging)
+        self._complete(reply, run, charging, sent)
         charging.settle()
         return reply
 
     async def awhole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """`whole`, for asyncio."""
-        charging = Charging(payload, options)
+        charging, sent = Charging(payload, options), Sent()
 
         async def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
             await charging.areserve(hub, route, limits)
             with charging.watched(route):
-                client, request = (
-                    await hub.aclient(limits),
-                    hub.request(route, payload, self._options_at(hub, options)),
-                )
-                reply: Answered = await whole_async(client, request, limits, request.reading)
-                return reply
+                client = await hub.aclient(limits)
+                request = hub.request(route, payload, self._options_at(hub, options))
+                with sent.learning(hub, route, request):
+                    reply: Answered = await whole_async(client, request, limits, request.reading)
+                    return reply
 
         reply, run = await run_async(self._hub.plan(api, payload, options), send)
-        self._complete(reply, run, charging)
+        self._complete(reply, run, charging, sent)
         await charging.asettle()
         return reply
 
@@ -85,24 +110,19 @@ class Calls:
 
     def stream(self, api: Api[Any], payload: Payload, options: CallOptions) -> Generator[Delta, None, None]:
         """Ask for an answer in pieces."""
-        charging = Charging(payload, options)
+        charging, sent = Charging(payload, options), Sent()
 
         def send(route: Route, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             hub = _hub_of(route)
             with charging.attempt(hub, route, limits):
-                client, request = (
-                    hub.client(limits),
-                    hub.request(route, payload, self._options_at(hub, options), stream=True),
-                )
-                try:
+                client = hub.client(limits)
+                request = hub.request(route, payload, self._options_at(hub, options), stream=True)
+                with sent.learning(hub, route, request):
                     return stream_sync(client, request, limits, request.reading)
-                except AttemptFailed as failed:
-                    failed.evidence = hub.amend(failed.evidence, route, request.body)
-                    raise
 
         opened, run = run_sync(self._hub.plan(api, payload, options, streaming=True), send)
         if isinstance(opened, Reply):  # an empty answer, and no route had a better one
-            final = Delta(final=self._complete(opened, run, charging))
+            final = Delta(final=self._complete(opened, run, charging, sent))
             charging.settle()
             yield final
             return
@@ -112,7 +132,7 @@ class Calls:
             try:
                 for delta in chain(opened.begun, rest):
                     if delta.final is not None:
-                        self._end(delta.final, run, charging)
+                        self._end(delta.final, run, charging, sent)
                         charging.settle()
                     yield delta
             except AttemptFailed as failed:
@@ -125,25 +145,20 @@ class Calls:
 
     async def astream(self, api: Api[Any], payload: Payload, options: CallOptions) -> AsyncGenerator[Delta, None]:
         """`stream`, for asyncio."""
-        charging = Charging(payload, options)
+        charging, sent = Charging(payload, options), Sent()
 
         async def send(route: Route, limits: Limits) -> Opened[Owned[Delta]]:
             hub = _hub_of(route)
             await charging.areserve(hub, route, limits)
             with charging.watched(route):
-                client, request = (
-                    await hub.aclient(limits),
-                    hub.request(route, payload, self._options_at(hub, options), stream=True),
-                )
-                try:
+                client = await hub.aclient(limits)
+                request = hub.request(route, payload, self._options_at(hub, options), stream=True)
+                with sent.learning(hub, route, request):
                     return await stream_async(client, request, limits, request.reading)
-                except AttemptFailed as failed:
-                    failed.evidence = hub.amend(failed.evidence, route, request.body)
-                    raise
 
         opened, run = await run_async(self._hub.plan(api, payload, options, streaming=True), send)
         if isinstance(opened, Reply):
-            final = Delta(final=self._complete(opened, run, charging))
+            final = Delta(final=self._complete(opened, run, charging, sent))
             await charging.asettle()
             yield final
             return
@@ -153,12 +168,12 @@ class Calls:
             try:
                 for delta in opened.begun:
                     if delta.final is not None:
-                        self._end(delta.final, run, charging)
+                        self._end(delta.final, run, charging, sent)
                         await charging.asettle()
                     yield delta
                 async for delta in rest:
                     if delta.final is not None:
-                        self._end(delta.final, run, charging)
+                        self._end(delta.final, run, charging, sent)
                         await charging.asettle()
                     yield delta
             except AttemptFailed as failed:
@@ -169,9 +184,9 @@ class Calls:
             # Not while the SDK's error is being handled: that holds the request, and the request holds the key.
             raise _interrupted(broken, run)
 
-    def _end(self, reply: Reply, run: FailoverRun, charging: Charging) -> None:
+    def _end(self, reply: Reply, run: FailoverRun, charging: Charging, sent: Sent) -> None:
         run.ended(incomplete=reply.incomplete)
-        self._complete(reply, run, charging)
+        self._complete(reply, run, charging, sent)
 
     def _options_at(self, hub: ConnectedHub, options: CallOptions) -> CallOptions:
         """The options at one of the hubs of a call. Headers may hold a key: they go to the call's own hub alone."""
@@ -181,9 +196,10 @@ class Calls:
 
     # -- the answer -------------------------------------------------------------------------------------------------
 
-    def _complete(self, reply: Any, run: FailoverRun, charging: Charging) -> Any:
+    def _complete(self, reply: Any, run: FailoverRun, charging: Charging, sent: Sent) -> Any:
         route = run.served
         hub = _hub_of(route)
+        sent.note(run)
         served = hub.served(route.model, reply)
         cost = hub.known.cost(served.billed, reply.usage)  # a price by the call needs no usage
         run.trace.served = served.model

@@ -13,6 +13,7 @@ from hubmix.errors import ConfigurationError
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.hub.budget import Budget, check_budget
 from hubmix.hub.calls import Calls
+from hubmix.hub.embedding import aembed, embed
 from hubmix.hub.model import HubModel
 from hubmix.hub.planning import ConnectedHub
 from hubmix.transport.connection import Connection
@@ -291,11 +292,12 @@ class Hub:
         Returns:
             The vectors in the order of the texts.
         """
-        return self._calls.whole(EMBEDDINGS, payload, options)
+        return embed(lambda part: self._calls.whole(EMBEDDINGS, part, options), payload, self._connected.batch_limits)
 
     async def aembed(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> EmbeddingReply:
         """`embed`, for asyncio."""
-        return await self._calls.awhole(EMBEDDINGS, payload, options)
+        limits = self._connected.batch_limits
+        return await aembed(lambda part: self._calls.awhole(EMBEDDINGS, part, options), payload, limits)
 
     def rerank(self, payload: Mapping[str, Any], options: CallOptions = DEFAULT_OPTIONS) -> RerankReply:
         """Order documents by their relevance to a query.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from hubmix.errors import BadRequestError, ConfigurationError
+from hubmix.failover.amendments import Learned, amend, learn
 from hubmix.failover.breakers import HubBreakers
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
@@ -69,8 +70,9 @@ class ConnectedHub:
         self.known = catalog.cached
         self.timeout = connection.timeout
         self.budgets = budgets
-        self._no_stream_options: set[str] = set()  # models whose vendor refused stream_options with a 400
         self._hints_told: set[str] = set()
+        self.batch_limits: dict[str, int] = {}  # texts that a model takes in one request
+        self._learned: dict[tuple[str, str], tuple[Learned, ...]] = {}  # by model and API
 
     @cached_property
     def name(self) -> str:
@@ -273,14 +275,14 @@ class ConnectedHub:
         if route.api.name in HINTS:
             self._tell_of_hints(route.api.name, payload)
         body = route.api.body(payload, body_options)
-        if route.model in self._no_stream_options:
-            body.pop("stream_options", None)
+        learned = self._learned.get((route.model, route.api.name), ())
+        body, amended = amend(body, learned) if learned else (body, ())
         asked = {**payload, **options.extra_body} if options.extra_body else payload
         own = self.connection.headers_for(route.api) if route.api.headers or route.api.key_header else None
         headers = _headers(options)
         headers = {**own, **(headers or {})} if own else headers
         base_url = route.mirror or self.connection.endpoint.base_url
-        return Request(f"{base_url}/{route.api.path}", body, Reading(route.api, asked), headers)
+        return Request(f"{base_url}/{route.api.path}", body, Reading(route.api, asked), headers, amended, learned)
 
     def _tell_of_hints(self, api: str, payload: Payload) -> None:
         dropped = set(dropped_hints(api, payload)) - self._hints_told
@@ -288,13 +290,17 @@ class ConnectedHub:
             self._hints_told |= dropped
             _log.warning("The API %r has no place for %s; left out.", api, ", ".join(sorted(dropped)))
 
-    def amend(self, evidence: Evidence, route: Route, body: Mapping[str, Any]) -> Evidence:
-        """If the vendor refused `stream_options`, leave it out from now on and have the same route asked once more."""
-        said = f"{evidence.param} {evidence.message}"
-        if "stream_options" in body and evidence.status in (400, 422) and "stream_options" in said:
-            self._no_stream_options.add(route.model)
-            return replace(evidence, cause="stream_options")
-        return evidence
+    def learn(self, evidence: Evidence, route: Route, request: Request) -> Evidence:
+        """If what was refused can be sent differently, remember that and have the same route asked once more."""
+        key = (route.model, route.api.name)
+        learned = learn(evidence, request.body, request.learned)
+        if learned is None:
+            return evidence
+        known = self._learned.get(key, ())
+        if learned not in known:  # another call may have learned it meanwhile
+            self._learned[key] = (*known, learned)
+        _log.info("The model %r at %s refused a request; from now on: %s.", route.model, self.name, learned.name)
+        return replace(evidence, cause="amended", amendment=learned.name)
 
     def client(self, limits: Limits) -> Any:
         """Return the SDK's client for one attempt, once the rate limit allows it."""

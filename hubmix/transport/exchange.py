@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from hubmix._compat import http
+from hubmix.failover.amendments import Learned
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import CONNECT_TIMEOUT, Deadline, Limits
 from hubmix.failover.plan import AttemptFailed
@@ -35,12 +36,16 @@ class Request:
         body: the JSON body.
         reading: reads the answers to it.
         headers: those of this call, beside the client's own.
+        amended: what was changed because the vendor had refused it before.
+        learned: what was known of the vendor's refusals.
     """
 
     url: str
     body: dict[str, Any]
     reading: Reading[Any]
     headers: Mapping[str, str] | None = field(default=None, repr=False)
+    amended: tuple[str, ...] = ()
+    learned: tuple[Learned, ...] = ()
 
 
 @dataclass(slots=True)

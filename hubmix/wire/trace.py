@@ -31,6 +31,7 @@ class Attempt:
         base_url: the base URL asked, where it was not the hub's first.
         hub: the hub that was asked, as its host.
         api: the API over which it was asked, such as "chat".
+        amended: what was changed in the request because the vendor had refused it before.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Attempt:
     base_url: str | None = None
     hub: str | None = None
     api: str | None = None
+    amended: tuple[str, ...] = ()
 
     def facts(self) -> str:
         """Kind, status, code and request id in one line, as far as they are known."""

@@ -342,7 +342,7 @@ def test_no_row_stands_in_the_shadow_of_another() -> None:
     reached = set()
     evidences = [evidence_of(line) for line in BODIES]
     evidences += [Evidence(cause, phase) for cause, phase, *_ in TRANSPORT]
-    evidences.append(Evidence("stream_options", "body", status=400))
+    evidences.append(Evidence("amended", "body", status=400))
     evidences += [Evidence("empty_answer", "body", finish_reason=r) for r in ("stop", "length", "content_filter")]
     for path in (p.values[0] for p in _cases()):
         evidences += _recorded(path)
