@@ -272,7 +272,7 @@ async def test_stream_options_are_left_out_where_the_vendor_refuses_them(
 ) -> None:
     server.fault(FIRST, said(400, "Unrecognized: stream_options", param="stream_options"), times=1)
     answer = await way.ask(hub, FIRST, SECOND)
-    assert answer.asked == [(FIRST, "capability"), (FIRST, None)]
+    assert answer.asked == [(FIRST, "amended"), (FIRST, None)]
     assert ["stream_options" in request.json for request in server.requests] == [True, False]
 
 
