@@ -63,15 +63,12 @@ TROUBLES = (
     ),
     Trouble("The model was retired", "gpt-4", MINI, dialect="aihubmix"),
     Trouble("The model is served on /v1/responses only", "o3-pro"),
-    Trouble("The account is empty, and there is a second hub", "gpt-4o", (SPARE,), key="sk-empty"),
 )
 
 
 def show_faults() -> None:
     """Ask both clients the same under each fault, and show what a caller sees."""
     for trouble in TROUBLES:
-        if SPARE in trouble.fallbacks and not hasattr(Hub, "model"):
-            continue
         screen.line(trouble.title)
         keys = {"sk-empty": "empty"}
         with EmbeddedHub(trouble.dialect, models=MODELS, keys=keys) as server, EmbeddedHub(models=MODELS) as second:

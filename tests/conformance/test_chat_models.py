@@ -180,12 +180,10 @@ class TestResponses(TestJsonSchema):
     def model_override_value(self) -> str:
         return "embedded/think-strict"
 
-    @pytest.mark.xfail(
-        reason="The Responses API has no stop words: an error before sending.", raises=ConfigurationError
-    )
-    def test_stop_sequence(self, *args: Any, **kwargs: Any) -> None:
-        super().test_stop_sequence(*args, **kwargs)
+    @pytest.mark.xfail(reason="The Responses API has no stop words; nothing is sent.", raises=ConfigurationError)
+    def test_stop_sequence(self, model: ChatHubmix) -> None:  # type: ignore[override]  # the class that is tested
+        super().test_stop_sequence(model)
 
-    @pytest.mark.xfail(reason="The Responses API takes no sound: an error before sending.", raises=ConfigurationError)
-    def test_audio_inputs(self, *args: Any, **kwargs: Any) -> None:
-        super().test_audio_inputs(*args, **kwargs)
+    @pytest.mark.xfail(reason="The Responses API takes no sound; nothing is sent.", raises=ConfigurationError)
+    def test_audio_inputs(self, model: ChatHubmix) -> None:  # type: ignore[override]
+        super().test_audio_inputs(model)
