@@ -91,7 +91,7 @@ def test_agent_runs_each_call_once(told: str, framework: str, serve: Serve) -> N
     answer, expected = TOLD[told]
     hub = serve(lambda asked: whole_or_stream("done", stream=asked.stream) if asked.after_tools else answer)
     assert run_agent(framework, hub, tool) == "done"
-    assert ran == [arguments["item"] for _, arguments in expected]
+    assert sorted(ran) == sorted(arguments["item"] for _, arguments in expected)  # LangGraph runs them in threads
 
 
 NAMELESS = streamed(BEGUN, piece(0, arguments=TEA), piece(1, arguments=JAM))
@@ -103,7 +103,7 @@ def test_call_without_a_name_is_of_the_only_tool(framework: str, serve: Serve) -
     tool, ran = order_tool()
     hub = serve(lambda asked: whole_or_stream("done", stream=asked.stream) if asked.after_tools else NAMELESS)
     assert run_agent(framework, hub, tool) == "done"
-    assert ran == ["tea", "jam"]
+    assert sorted(ran) == ["jam", "tea"]  # LangGraph runs them in threads
 
 
 @pytest.mark.parametrize("way", SYNC, ids=str)

@@ -141,7 +141,7 @@ def test_the_card_shows_what_is_known_and_what_fails(monkeypatch: pytest.MonkeyP
         assert "good" in card
         hub.models.refresh()
         assert "15 models" in hub._repr_html_()
-        server.fault("*", "model_not_found")
+        server.fault("*", "model_not_found", times=None)
         with pytest.raises(Exception, match="nobody who serves"):
             hub.chat({"model": "<b>model</b>", "messages": [{"role": "user", "content": "Hello"}]})
         card = hub._repr_html_()
