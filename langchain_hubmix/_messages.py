@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hubmix.plugin.correction import not_executed
 from langchain_hubmix._content import NOT_CONTENT, part_of
 from langchain_hubmix._errors import ConfigurationError
-from langchain_hubmix._openai_items import items_of_openai
+from langchain_hubmix._openai_items import is_item, items_of_openai
 from langchain_hubmix._output_items import OUTPUT_ITEMS
 from langchain_hubmix._tools import uncut
 
@@ -198,7 +198,8 @@ def _said(blocks: Sequence[Any], message: Any) -> str | list[dict[str, Any]]:
     parts = []
     ours = message.response_metadata.get("model_provider") == PROVIDER
     for block in blocks:
-        if ours and isinstance(block, dict) and block.get("type") not in ("text", None):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if is_item(kind) or (ours and kind not in ("text", None)):
             continue
         if (part := part_of(block)) is not None and (part.get("type") != "text" or part["text"]):
             parts.append(part)

@@ -23,7 +23,8 @@ def items_of_openai(message: Any) -> list[Item] | None:
         None if the answer did not come over the Responses API, or if its items cannot be put together again.
     """
     about, extras = message.response_metadata, message.additional_kwargs
-    if about.get("model_provider") not in (None, "openai") or not str(about.get("id") or "").startswith("resp_"):
+    provider = about.get("model_provider")  # which ChatOpenAI before 1.0 did not name
+    if provider != "openai" and (provider is not None or not str(about.get("id") or "").startswith("resp_")):
         return None
     blocks = [block for block in message.content if isinstance(block, Mapping)] if _is_list(message.content) else []
     ids: Mapping[str, str] = extras.get(_IDS_OF_CALLS) or {}
@@ -37,6 +38,11 @@ def items_of_openai(message: Any) -> list[Item] | None:
     known = {item.get("call_id") for item in items}
     items += [_call(call, ids.get(call["id"])) for call in message.tool_calls if call["id"] not in known]
     return items if any(item.get("type") not in ("message", "function_call") for item in items) else None
+
+
+def is_item(kind: Any) -> bool:
+    """Whether a content block is an item of the Responses API, which has no place in chat completions."""
+    return isinstance(kind, str) and (kind.endswith(("_call", "_output")) or kind in _RAW)
 
 
 def _is_list(content: Any) -> bool:
@@ -59,7 +65,7 @@ def _add(items: list[Item], block: Mapping[str, Any]) -> bool:
     elif kind == "image" and block.get("base64") and block.get("id"):
         image = {"id": block["id"], "status": "completed", "result": block["base64"]}
         items.append({"type": "image_generation_call", **image})
-    elif kind.endswith(("_call", "_output")) or kind in _RAW:
+    elif is_item(kind):
         items.append({key: value for key, value in block.items() if key not in _ADDED_BY_LANGCHAIN})
     else:
         return False
