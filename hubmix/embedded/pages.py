@@ -12,7 +12,9 @@ from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.http import HTML_TYPE, Response, json_response
 from hubmix.embedded.models import EmbeddedModel, Registry
 
-CREATED = 1626777600  # the constant that every measured hub reports: never a date to sort by
+# The constants that the measured hubs report: never dates to sort by.
+CREATED = 1626777600  # New API, one-api
+ONE_HUB_CREATED = 1677649963
 
 _PERMISSION = {
     "id": "modelperm-embedded", "object": "model_permission", "created": CREATED, "allow_create_engine": True,
@@ -26,13 +28,15 @@ def models(dialect: Dialect, registry: Registry) -> Response:
     data = [_model(dialect, model) for model in registry]
     if dialect.name == "new-api":
         return json_response(200, {"data": data, "object": "list", "success": True})
-    return json_response(200, {"data": data, "object": "list"} if dialect.name == "one-api" else {"data": data})
+    return json_response(200, {"data": data} if dialect.name == "aihubmix" else {"data": data, "object": "list"})
 
 
 def _model(dialect: Dialect, model: EmbeddedModel) -> dict[str, Any]:
     entry = {"id": model.id, "object": "model", "created": CREATED, "owned_by": model.owner}
     if dialect.name == "new-api":
         return {**entry, "supported_endpoint_types": _endpoint_types(model)}
+    if dialect.name == "one-hub":
+        return {**entry, "created": ONE_HUB_CREATED}
     known = model.owner != "custom"
     return {**entry, "permission": [_PERMISSION] if known else None, "root": model.id, "parent": None}
 
