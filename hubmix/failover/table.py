@@ -303,9 +303,9 @@ _WHOSE_KEY = (
     ),
     # A channel suffix on the key. Recorded: key_with_channel; other wordings: NAPI middleware/auth.go, DOCS HTTP-Codes.
     Row(
-        '400, 403 "无效的渠道", "Invalid channel"',
+        '400, 403, 503 "无效的渠道", "Invalid channel"',
         kind.ACCOUNT,
-        statuses=_http(400, 403),
+        statuses=_http(400, 403, 503),
         words=_words(r"无效的渠道", r"invalid channel", r"不支持指定渠道", r"to specify channel", r"^key error"),
     ),
 )
@@ -462,6 +462,14 @@ _BY_STATUS = (
         kind.PERMISSION,
         statuses=_http(403),
     ),
+    # one-hub gives 404 for a model that the key may not use.
+    Row(
+        '404 of the hub: "not supported for current token"',
+        kind.PERMISSION,
+        own_type=True,
+        statuses=_http(404),
+        words=_words(r"for current token", r"令牌.{0,20}无权"),
+    ),
     # Recorded: vendor_400_max_tokens.
     Row(
         'unsupported parameter; "does not support" tools, images, json_schema; what only this model refuses',
@@ -493,9 +501,9 @@ _BY_STATUS = (
     # The vendor's refusal was HTML, a string or FastAPI's detail (recorded: vendor_error_*). A 404 of this kind is the
     # vendor's as well: the hub was reached. one-api says it, with 200, of a JSON answer to a stream.
     Row(
-        "400, 404, 413, 422 with `bad_response_status_code` (code or type)",
+        "400, 404, 405, 413, 422 with `bad_response_status_code` (code or type)",
         kind.UNREADABLE,
-        statuses=_http(0, 400, 404, 413, 422),
+        statuses=_http(0, 400, 404, 405, 413, 422),
         codes=_set("bad_response_status_code"),
     ),
     # NAPI types/error.go: 500 is the default status of a refused request (recorded: messages_missing, wrong_type).
@@ -503,7 +511,7 @@ _BY_STATUS = (
         "the hub's own 400, 413, 422",
         kind.BAD_REQUEST,
         own_type=True,
-        statuses=_http(0, 400, 413, 422),
+        statuses=_http(400, 413, 422),
     ),
     Row(
         "the hub's own `invalid_request` and its older names, even as 500",
@@ -515,7 +523,7 @@ _BY_STATUS = (
     Row(
         "400, 413, 422 that says what is wrong in the request: `messages`, the JSON, a schema",
         kind.BAD_REQUEST,
-        statuses=_http(0, 400, 413, 422),
+        statuses=_http(400, 413, 422),
         codes=_set("invalid_text_request invalid_embedding_request invalid_documents invalid_query prompt_missing"),
         words=_words(
             r"\b(field )?`?'?(messages|input|documents|query)`?'? (is required|(is|must not be|cannot be) empty)",
@@ -532,6 +540,7 @@ _BY_STATUS = (
         '404, 405 about the path ("Invalid URL")',
         kind.ENDPOINT,
         statuses=_http(404, 405),
+        codes=_set("unknown_url"),
         words=_words(
             r"invalid url", r"^(the )?(requested )?(url|path|route|page|resource)? ?(was )?not found\.?$", r"^404\b"
         ),

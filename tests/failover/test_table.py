@@ -14,6 +14,7 @@ from hubmix.failover import table as failure_table
 from hubmix.failover.classify import HUB_TYPES, TABLE, classify, retry_after_of
 from hubmix.failover.evidence import Evidence, Failure, Fault, Recovery
 from hubmix.failover.report import own_words, to_exception
+from hubmix.transport.evidence import error_evidence
 from hubmix.wire.error_body import find_request_id, read_error_body
 from tests.failover.test_error_bodies import BODIES, evidence_of
 
@@ -123,20 +124,7 @@ def _recorded(path: Path) -> list[Evidence]:
 
 
 def _evidence(cause: str, status: int, headers: dict[str, str], body: Any) -> Evidence:
-    said = read_error_body(body)
-    message = said["message"] or ""
-    return Evidence(
-        cause,
-        "body",
-        status=status,
-        code=said["code"],
-        type=said["type"],
-        param=said["param"],
-        message=message,
-        headers=headers,
-        request_id=find_request_id(headers, message),
-        empty_body=not body,
-    )
+    return error_evidence(cause, "body", status, headers, body.encode() if isinstance(body, str) else body, ())
 
 
 def _json(text: str) -> Any:
