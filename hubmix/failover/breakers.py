@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -264,7 +264,8 @@ class BreakerRegistry:
         breaker.failures += 1
         opens = not counted or breaker.failures >= THRESHOLD
         if opens or not breaker.until:
-            breaker.failure, breaker.evidence = failure, evidence
+            # Thousands of breakers keep their evidence; what a hub said in full is in the exception.
+            breaker.failure, breaker.evidence = failure, replace(evidence, body=None)
         if not opens and not was_open:
             return None
         seconds = _cooldown(failure, breaker.openings - (1 if was_open and breaker.openings else 0))

@@ -44,6 +44,7 @@ def compose(
     base_url: str,
     request_id: str | None,
     suggestions: Sequence[str] = (),
+    successor: str | None = None,
     note: str = "",
 ) -> str:
     """The message of the exception for a failure.
@@ -57,7 +58,9 @@ def compose(
     if note:
         parts.append(note)
     parts += [fault_of(failure), failure.hint]
-    if suggestions:
+    if successor:
+        parts.append(f"Its successor is {successor!r}.")
+    elif suggestions:
         parts.append(did_you_mean(suggestions))
     if failure.retry_after is not None:
         parts.append(f"Come back in {failure.retry_after:.3g} s.")
@@ -125,6 +128,7 @@ def to_exception(
     base_url: str,
     partial: Any = None,
     suggestions: Sequence[str] = (),
+    successor: str | None = None,
     note: str = "",
 ) -> HubmixError:
     """The exception for a failure, with a message that says what happened, whose fault it is, and what to do next.
@@ -136,6 +140,7 @@ def to_exception(
         base_url: the base URL that was asked; credentials and query are taken out.
         partial: what had arrived of an interrupted stream.
         suggestions: model IDs spelt like an unknown one.
+        successor: the model ID that follows a retired one.
         note: a sentence to add at the end of what happened.
 
     Example:
@@ -160,9 +165,9 @@ def to_exception(
     if issubclass(cls, StreamInterruptedError):
         details["partial"] = partial
     if issubclass(cls, ModelNotFoundError):
-        details["suggestions"] = suggestions
+        details["suggestions"] = (successor,) if successor else suggestions
     told = {name: details[name] for name in ("model", "base_url", "request_id")}
-    message = compose(failure, evidence, **told, suggestions=suggestions, note=note)
+    message = compose(failure, evidence, **told, suggestions=suggestions, successor=successor, note=note)
     return cls(message, **details)
 
 

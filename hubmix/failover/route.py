@@ -53,6 +53,9 @@ class RouteHub(Protocol):
     async def alearn_models(self, timeout: float) -> None:
         """`learn_models`, for asyncio."""
 
+    def successor(self, model: str) -> str | None:
+        """Return the model ID that follows a retired one, if the hub's list names it."""
+
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""
 

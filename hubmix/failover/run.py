@@ -291,7 +291,7 @@ class FailoverRun:
         last.reason = what_happened(failure, step.route.model)
         earlier = [f"{attempt.model!r} ({attempt.facts()})" for attempt in self.trace.attempts[:-1]]
         note = f"Before it: {', '.join(earlier)}." if earlier else ""
-        return route_error((step.route, failure, evidence), self.trace, note, error.partial)
+        return route_error(Failed(step.route, failure, evidence, error.partial), self.trace, note)
 
     # -- details ----------------------------------------------------------------------------------------------------
 
@@ -362,18 +362,17 @@ class FailoverRun:
         for candidate in self._candidates:  # one entry for each model and hub: a mirror is no model of its own
             if candidate.failure and candidate.evidence:
                 self._find_typo(candidate)
-                failed = [one for one in failed if one[0].served != candidate.route.served]
-                failed.append((candidate.route, candidate.failure, candidate.evidence))
+                failed = [one for one in failed if one.route.served != candidate.route.served]
+                failed.append(Failed(candidate.route, candidate.failure, candidate.evidence, candidate.partial))
         several = len({route.served for route in self.plan.routes}) > 1
-        route, failure, evidence = failed[-1]
+        last = failed[-1]
         # What is not the model's fault alone was not asked of the others, so it is told as with one model.
-        alone = self._fatal or not several or (failure.scope is not Scope.MODEL and not self._note)
+        alone = self._fatal or not several or (last.failure.scope is not Scope.MODEL and not self._note)
         if len(failed) == 1 and alone:
-            partial = next((each.partial for each in self._candidates if each.evidence is evidence), None)
-            return route_error(failed[0], self.trace, self._note, partial)
-        if all(evidence.cause == "html" for _, _, evidence in failed):
+            return route_error(last, self.trace, self._note)
+        if all(one.evidence.cause == "html" for one in failed):
             # One page of HTML is a mishap; HTML from every model is a website, not an API.
-            return route_error((route, failures.ENDPOINT, evidence), self.trace, self._note)
+            return route_error(last._replace(failure=failures.ENDPOINT), self.trace, self._note)
         return call_error(failed, self.trace, self._note)
 
     def _find_typo(self, candidate: Candidate) -> None:

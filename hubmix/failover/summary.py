@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hubmix.errors import AllModelsFailedError, HubmixError
 from hubmix.failover.decide import LASTING
@@ -12,20 +12,28 @@ from hubmix.failover.report import fault_of, to_exception
 from hubmix.failover.route import Route
 from hubmix.wire.trace import Attempt, Trace
 
-Failed = tuple[Route, Failure, Evidence]
-"""A route, and why it gave no answer."""
+
+class Failed(NamedTuple):
+    """A route, why it gave no answer, and what had arrived of one."""
+
+    route: Route
+    failure: Failure
+    evidence: Evidence
+    partial: Any = None
 
 
-def route_error(failed: Failed, trace: Trace, note: str = "", partial: Any = None) -> HubmixError:
+def route_error(failed: Failed, trace: Trace, note: str = "") -> HubmixError:
     """Return the exception of one route, with every attempt of the call."""
-    route, failure, evidence = failed
+    route, failure, evidence, partial = failed
+    successor = route.hub.successor(route.model) if failure.suggests else None
     error = to_exception(
         failure,
         evidence,
         model=route.model,
         base_url=route.base_url,
         partial=partial,
-        suggestions=route.hub.suggest(route.model) if failure.suggests else (),
+        suggestions=route.hub.suggest(route.model) if failure.suggests and not successor else (),
+        successor=successor,
         note=note,
     )
     error.attempts = trace.attempts
@@ -40,9 +48,9 @@ def call_error(failed: Sequence[Failed], trace: Trace, note: str = "") -> AllMod
         trace: every attempt.
         note: a sentence on why the call ended.
     """
-    errors = [route_error(one, Trace(one[0].model)) for one in failed]
+    errors = [route_error(one, Trace(one.route.model)) for one in failed]
     last = errors[-1]
-    retry_after = _retry_after([failure for _, failure, _ in failed])
+    retry_after = _retry_after([one.failure for one in failed])
     details: dict[str, Any] = {
         "kind": "all_failed",
         "scope": last.scope,
@@ -79,7 +87,7 @@ def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None,
         if hub:
             lines.append(f"{hub}:")
         lines += [f"  {number}. {_attempt(attempt)}" for number, attempt in numbered if hub in (None, attempt.hub)]
-        lines += _advice([one for one in failed if hub in (None, one[0].hub.name)], at)
+        lines += _advice([one for one in failed if hub in (None, one.route.hub.name)], at)
     if retry_after is not None:
         lines.append(f"Come back in {retry_after:.3g} s.")
     return "\n".join(lines)
@@ -88,7 +96,7 @@ def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None,
 def _advice(failed: Sequence[Failed], at: str) -> list[str]:
     """What to do about the failures of one hub, each piece of advice once."""
     advice: dict[str, str] = {}
-    for route, failure, _ in failed:
+    for route, failure, *_ in failed:
         said = f"{fault_of(failure)} {failure.hint}"
         advice.setdefault(said, f"{route.model!r}{at}: {said}")
     return list(advice.values())

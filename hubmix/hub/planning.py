@@ -158,6 +158,11 @@ class ConnectedHub:
         bills_served = self.connection.endpoint.preset.bills_served
         return served_model(model, headers, reply.model, self.known.find, bills_served=bills_served)
 
+    def successor(self, model: str) -> str | None:
+        """Return the model ID that follows a retired one, if the hub's list names it."""
+        info = self.known.find(model)
+        return info.successor if info is not None else None
+
     def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one."""
         return self.known.suggest(model)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import hubmix
+from hubmix.presets import CUSTOM
 from tests.cases.ways import SYNC, WAYS, Way
-from tests.support.answers import Answer, body, error, whole_or_stream
+from tests.support.answers import Answer, body, completion, error, whole_or_stream
 from tests.support.scripted_hub import Request, ScriptedHub
 
 Serve = Callable[..., ScriptedHub]
@@ -126,3 +128,24 @@ def test_error_under_200_is_read_in_any_shape(way: Way, said: Any, words: str, k
     assert words in str(caught.value.hub_message)
     assert caught.value.body == said
     assert len(hub.requests) == 1
+
+
+@pytest.mark.parametrize("way", SYNC, ids=str)
+def test_successor_of_the_list_is_named(way: Way, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")
+    row = {"model_id": "a", "retire_stage": "retired", "successor_model": "b", "types": "llm", "pricing": {}}
+    hub = serve(error(410, "gone", code="model_removed"), pages={"/api/v1/models": body({"data": [row]})})
+    monkeypatch.setattr("hubmix.presets.CUSTOM", replace(CUSTOM, catalog_sources=("aihubmix",)))
+    with pytest.raises(hubmix.ModelNotFoundError, match="Its successor is 'b'") as caught:
+        way.ask(hub, model="a")
+    assert caught.value.suggestions == ("b",)
+
+
+def test_half_of_a_broken_answer_is_kept_for_each_model(serve: Serve) -> None:
+    hub = serve(completion("The capital of", "network_error"))
+    payload = {"model": "a", "messages": [{"role": "user", "content": "hi"}]}
+    with pytest.raises(hubmix.AllModelsFailedError) as caught:
+        hubmix.Hub(base_url=hub.base_url, api_key="sk-test").chat(payload, hubmix.CallOptions(fallbacks=("b",)))
+    for part in caught.value.exceptions:
+        assert isinstance(part, hubmix.StreamInterruptedError)
+        assert part.partial.text == "The capital of"

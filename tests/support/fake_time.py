@@ -55,6 +55,9 @@ class FakeHub:
     def lists(self, model: str) -> bool | None:
         return None
 
+    def successor(self, model: str) -> str | None:
+        return None
+
     def learn_models(self, timeout: float) -> None: ...
 
     async def alearn_models(self, timeout: float) -> None: ...
