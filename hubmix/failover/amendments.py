@@ -15,6 +15,8 @@ from typing import Any
 
 from hubmix.failover.classify import effective_status
 from hubmix.failover.evidence import Evidence
+from hubmix.wire.responses.body import ENCRYPTED
+from hubmix.wire.responses.items import bound_marks, without_bound
 
 Body = Mapping[str, Any]
 
@@ -29,12 +31,14 @@ class Amendment:
         change: returns the changed body; the same object if there is nothing to change. The second argument is the
             text of the refusal, "" when the change is made from memory.
         of_refusal: the change depends on the words, so the words are remembered.
+        of_body: the change depends on what was sent, of which this is remembered.
     """
 
     name: str
     refused: re.Pattern[str]
     change: Callable[[Body, str], Body]
     of_refusal: bool = False
+    of_body: Callable[[Body], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,16 @@ def learn(evidence: Evidence, body: Body, known: Sequence[Learned] = ()) -> Lear
     said = f"{evidence.param or ''} {evidence.message}"
     for amendment in AMENDMENTS:
         if amendment.refused.search(said):
-            learned = Learned(amendment, said if amendment.of_refusal else "")
+            learned = Learned(amendment, _remembered(amendment, body, said))
             if learned not in known and learned.apply(body) is not body:
                 return learned
     return None
+
+
+def _remembered(amendment: Amendment, body: Body, said: str) -> str:
+    if amendment.of_body is not None:
+        return amendment.of_body(body)
+    return said if amendment.of_refusal else ""
 
 
 def amend(body: dict[str, Any], learned: Iterable[Learned]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -113,7 +123,22 @@ def _renamed(old: str, new: str) -> Callable[[Body, str], Body]:
 
 
 def _without_strict(body: Body, said: str) -> Body:
+    if "input" in body:
+        return _unstrict(body)
     return _without_key(body, ("tools", "response_format", "text"), "strict")
+
+
+def _unstrict(body: Body) -> Body:
+    """Say that nothing is strict: over the Responses API a tool that says nothing is taken for strict."""
+    tools = [{**tool, "strict": False} if tool.get("strict") else tool for tool in body.get("tools") or ()]
+    text = body.get("text") or {}
+    described = text.get("format") or {}
+    changed: dict[str, Any] = {}
+    if any(new is not old for new, old in zip(tools, body.get("tools") or (), strict=True)):
+        changed["tools"] = tools
+    if described.get("strict"):
+        changed["text"] = {**text, "format": {**described, "strict": False}}
+    return {**body, **changed} if changed else body
 
 
 def _without_key(body: Body, fields: tuple[str, ...], key: str) -> Body:
@@ -253,6 +278,24 @@ def _renumbered(holder: Any, name: str, number: Callable[[str], str]) -> Any:
     return holder if new == given else {**holder, name: new}
 
 
+def _without_encrypted(body: Body, said: str) -> Body:
+    include = body.get("include")
+    if not isinstance(include, list) or ENCRYPTED not in include:
+        return body
+    rest = [name for name in include if name != ENCRYPTED]
+    return {**body, "include": rest} if rest else _leave_out(body, ("include",))
+
+
+def _marks(body: Body) -> str:
+    return bound_marks(body.get("input"))
+
+
+def _without_bound(body: Body, marks: str) -> Body:
+    items = body.get("input")
+    unbound = without_bound(items, marks)
+    return body if unbound is items else {**body, "input": unbound}
+
+
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "seed")
 
 
@@ -302,6 +345,20 @@ AMENDMENTS: tuple[Amendment, ...] = (
         "reasoning of earlier turns left out",
         _refuses(r"\breasoning_(content|details)"),
         _in_messages(_without_reasoning),
+    ),
+    # A model that does not think (pydantic-ai #2865).
+    _row("encrypted reasoning not asked for", r"encrypted content is not supported", _without_encrypted),
+    # Only the account that encrypted can read, and a hub has many (litellm #22651). What a call has sent in vain is
+    # left out of later calls; the reasoning of other answers goes back as before.
+    Amendment(
+        "reasoning and ids of earlier answers left out",
+        re.compile(
+            r"encrypted content\b.{0,300}(could not be|cannot be|failed to).{0,20}(verif|decrypt|pars)"
+            r"|item with id .{0,80} not found|provided without its required",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        _without_bound,
+        of_body=_marks,
     ),
     # Gateways that convert to the Responses API, and Gemini; Kimi numbers its calls anew in every turn.
     _row(

@@ -11,8 +11,13 @@ from hubmix.failover.evidence import Evidence, Failure, Recovery
 from hubmix.failover.failures import WRONG_API
 from hubmix.failover.route import Route
 
-# Recorded: responses_deepseek, responses_vendor_404_path, responses_vendor_405.
-_NO_SUCH_PATH = (404, 405)
+# What a server without the path says. Recorded: responses_deepseek, responses_vendor_404_path, responses_vendor_405.
+# Not "Item with id 'rs_…' not found", which is a 404 too.
+_NO_PATH = re.compile(
+    r"invalid url|unknown (request )?url|openai_error|bad response status code|cannot (POST|find)"
+    r"|^\W*(404\W*)?(the requested )?((page|path|url|resource|endpoint|route)\W*(was )?)?not found\W*$",
+    re.IGNORECASE,
+)
 _KINDS_OF_A_PATH = frozenset({"endpoint", "unreadable", "refused", "bad_request"})
 # New API of 2025 and one-api: the hub itself has no such path.
 _OF_THE_HUB = re.compile(r"Invalid URL \(POST /v1/", re.IGNORECASE)
@@ -37,4 +42,7 @@ def refused_model(route: Route, evidence: Evidence) -> str | None:
 
 
 def _is_missing_path(failure: Failure, evidence: Evidence) -> bool:
-    return evidence.status in _NO_SUCH_PATH and failure.kind in _KINDS_OF_A_PATH
+    if failure.kind not in _KINDS_OF_A_PATH:
+        return False
+    said = evidence.message
+    return evidence.status == 405 or (evidence.status == 404 and (not said or _NO_PATH.search(said) is not None))

@@ -345,6 +345,9 @@ _WHAT_IS_WRONG = (
             r"get_adaptor_failed",
             r"createModelResponse is not supported",
             r"(use|via|through) (the )?/?v1/(responses|messages|chat/completions) (endpoint|api)? ?instead",
+            r"v1/(chat/completions|responses|messages) is not supported\b",
+            r"(not|n't) support(ed)?.{0,20}\bresponses api\b|only supports? the responses api",
+            r"chatCompletion operation does not work with the specified model",
         ),
     ),
     # Recorded: vendor_400_filter, gemini_blocked_prompt. "Content Exists Risk" is DeepSeek's, 1301 Zhipu's.

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hubmix.hub")
 
+_MOST_LEARNED = 50  # amendments of one model over one API
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -303,7 +305,7 @@ class ConnectedHub:
             return evidence
         known = self._learned.get(key, ())
         if learned not in known:  # another call may have learned it meanwhile
-            self._learned[key] = (*known, learned)
+            self._learned[key] = (*known, learned)[-_MOST_LEARNED:]
         _log.info("The model %r at %s refused a request; from now on: %s.", route.model, self.name, learned.name)
         return replace(evidence, cause="amended", amendment=learned.name)
 

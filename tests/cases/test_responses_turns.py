@@ -184,6 +184,53 @@ def test_trimmed_history_sends_no_thought_without_its_follower(serve: Serve) -> 
     ]
 
 
+# ------------------------------------------------------------------------------------------------ learned amendments
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_model_that_does_not_think_is_asked_once_more(way: Way, serve: Serve) -> None:
+    def script(request: Request) -> Answer:
+        if request.body.get("include"):
+            refused = {"type": "invalid_request_error", "param": "include", "code": None}
+            return error(400, "Encrypted content is not supported with this model.", **refused)
+        return strict(lambda _: [message("Hi")])(request)
+
+    hub = serve(script)
+    said = way.ask(hub, api="responses")
+    assert (said.text, len(hub.requests)) == ("Hi", 2)
+    assert [attempt["outcome"] for attempt in said.trace["attempts"]] == ["error", "ok"]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_thoughts_that_nobody_can_read_are_left_out(way: Way, serve: Serve) -> None:
+    """A hub has many accounts, and only the one that encrypted can read."""
+
+    def script(request: Request) -> Sequence[dict[str, Any]]:
+        if results(request):
+            return [message("Fine.", 5)]
+        return [thought(1, "Hm.", "another account"), search(1), call("order", '{"item": "a"}', 3)]
+
+    hub = serve(strict(script))
+    first = way.ask(hub, tools=[order], api="responses")
+    assert way.ask(hub, history(way, first), tools=[order], api="responses").text == "Fine."
+    refused, sent = hub.bodies[-2]["input"], hub.bodies[-1]["input"]
+    assert [item["type"] for item in refused[1:4]] == ["reasoning", "web_search_call", "function_call"]
+    assert [item["type"] for item in sent] == ["message", "function_call", RESULTS, "message"]
+    assert not any("id" in item for item in sent)
+
+
+def test_thoughts_of_later_answers_still_go_back(serve: Serve) -> None:
+    def script(request: Request) -> Sequence[dict[str, Any]]:
+        step = results(request) + 1
+        sealed_by = "another account" if step == 1 else "m"
+        return [thought(step, "", sealed_by), call("order", '{"item": "a"}', step)] if step < 4 else [message("Fine.")]
+
+    hub = serve(strict(script))
+    assert run_agent("langchain", hub, order, api="responses") == "Fine."
+    assert [item.get("id") for item in hub.bodies[-1]["input"] if item.get("type") == "reasoning"] == ["rs_2", "rs_3"]
+    assert len(hub.requests) == 5
+
+
 # ---------------------------------------------------------------------------------- histories that ChatOpenAI made
 
 ABOUT = {"model_provider": "openai", "id": "resp_1", "model_name": "m"}

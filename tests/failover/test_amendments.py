@@ -49,6 +49,16 @@ FORCED = {"type": "function", "function": {"name": "f"}}
 PARTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 PICTURE = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "x"}}]
 
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+RESULT = {"type": "function_call_output", "call_id": "c", "output": "1"}
+FLAT_TOOL = {"type": "function", "name": "f", "parameters": {}, "strict": True}
+
+
+def responses(*items: Any, **fields: Any) -> dict[str, Any]:
+    return {"model": "m", "input": [USER, *items], **fields}
+
+
 # name, words, body, what it becomes
 ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("stream_options", "Unknown parameter: 'stream_options'.", chat(stream_options={}), chat()),
@@ -107,6 +117,36 @@ ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         "Invalid schema for response_format 'x': In context=(), 'additionalProperties' is required to be false.",
         chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {}, "strict": True}}),
         chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
+    ),
+    (
+        "strict, Responses",
+        "Invalid schema for function 'f': 'required' is required to be supplied.",
+        responses(tools=[FLAT_TOOL], text={"format": {"type": "json_schema", "strict": True}}),
+        responses(tools=[{**FLAT_TOOL, "strict": False}], text={"format": {"type": "json_schema", "strict": False}}),
+    ),
+    (
+        "encrypted content not asked for",
+        "Encrypted content is not supported with this model.",
+        responses(include=["reasoning.encrypted_content", "x"]),
+        responses(include=["x"]),
+    ),
+    (
+        "encrypted content alone",
+        "Encrypted content is not supported with this model.",
+        responses(include=["reasoning.encrypted_content"]),
+        responses(),
+    ),
+    (
+        "encrypted content of another account",
+        "The encrypted content gAAA could not be verified. Reason: Encrypted content could not be decrypted or parsed.",
+        responses(THOUGHT, {**CALL, "id": "fc_1"}, RESULT),
+        responses(CALL, RESULT),
+    ),
+    (
+        "item of another account",
+        "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.",
+        responses({"type": "web_search_call", "id": "ws_1"}, {**CALL, "id": "fc_1"}, RESULT),
+        responses(CALL, RESULT),
     ),
     (
         "text parts, DeepSeek",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ Item = dict[str, Any]
 Own = Callable[[Mapping[str, Any]], bool]
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+_RESULTS = ("function_call_output", "custom_tool_call_output")
 # The items that a server takes without the reasoning they came with.
 _PLAIN = frozenset({"message", *CALLS})
 
@@ -85,6 +87,51 @@ def _completed(item: Item) -> Item:
     if isinstance(content, list) and any(_type(p) == "output_text" and "text" not in p for p in content):
         content = [{"text": "", **part} if _type(part) == "output_text" else part for part in content]
     return {"role": "assistant", **item, "content": content}
+
+
+def bound_marks(items: Any) -> str:
+    """Return marks of the items that mean something to one account only, for `without_bound`."""
+    return " ".join(mark for item in _dicts(items) if (mark := _mark(item)))
+
+
+def without_bound(items: Any, marks: str) -> Any:
+    """Take reasoning, ids and hosted items off the answers that hold a marked item.
+
+    Args:
+        items: the `input` of a body.
+        marks: what `bound_marks` returned for a body that was refused.
+
+    Returns:
+        New items, or the same object if no item is marked.
+    """
+    known = set(marks.split())
+    if not known or not any(_mark(item) in known for item in _dicts(items)):
+        return items
+    kept: list[Any] = []
+    answer: list[Item] = []
+    for item in [*items, None]:
+        if item is not None and _is_of_answer(item):
+            answer.append(item)
+            continue
+        refused = any(_mark(one) in known for one in answer)
+        kept += _unbound(answer) if refused else answer
+        answer = []
+        kept += [item] if item is not None else []
+    return kept
+
+
+def _dicts(items: Any) -> Iterator[Item]:
+    return (item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
+
+
+def _mark(item: Mapping[str, Any]) -> str:
+    held = item.get("encrypted_content") or item.get("id")
+    return hashlib.sha256(held.encode(errors="replace")).hexdigest()[:16] if isinstance(held, str) else ""
+
+
+def _is_of_answer(item: Any) -> bool:
+    given = item.get("role") in ("user", "system", "developer") or item.get("type") in _RESULTS
+    return isinstance(item, dict) and not given
 
 
 def _carried(item: Item, *, stored: bool) -> bool:
