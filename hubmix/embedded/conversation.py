@@ -1,12 +1,35 @@
-"""A request's messages as a conversation: question, history, tool results."""
+"""A chat request, and its messages as a conversation."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 _MEDIA = {"image_url": "image", "input_audio": "audio", "audio": "audio", "file": "file", "video_url": "video"}
+
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat completion request that passed the checks."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] = "auto"
+    parallel: bool = True
+    response_format: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    n: int = 1
+    stream: bool = False
+    usage_asked: bool = False
+    logprobs: bool = False
+    top_logprobs: int = 0
 
 
 class ToolResult(NamedTuple):

@@ -10,10 +10,10 @@ from typing import Any
 
 from hubmix.embedded.call import Answered, ModelCall
 from hubmix.embedded.chat.body import Envelope, completion, events, signature, usage
-from hubmix.embedded.chat.request import ChatRequest, read_chat
+from hubmix.embedded.chat.request import read_chat
 from hubmix.embedded.chat.stream import ChatOutgoing
 from hubmix.embedded.checks import RefusedError
-from hubmix.embedded.conversation import text_of
+from hubmix.embedded.conversation import ChatRequest, text_of
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.models import EmbeddedModel, count_prompt
 from hubmix.embedded.rules.answer import respond

@@ -8,35 +8,14 @@ refuses: an empty `tools`, a tool message that answers no call, a content part o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hubmix.embedded.checks import RefusedError, fault_of
+from hubmix.embedded.conversation import ChatRequest, Message
 
 MAX_TOKENS_LIMIT = (
     1 << 30
 )  # measured: New API refuses 2**40 and takes ordinary numbers; the exact border was not looked for
-
-Message = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A chat completion request that passed the checks."""
-
-    model: str
-    messages: tuple[Message, ...]
-    tools: tuple[Mapping[str, Any], ...] = ()
-    tool_choice: str | Mapping[str, Any] = "auto"
-    parallel: bool = True
-    response_format: Mapping[str, Any] | None = None
-    stop: tuple[str, ...] = ()
-    max_tokens: int | None = None
-    n: int = 1
-    stream: bool = False
-    usage_asked: bool = False
-    logprobs: bool = False
-    top_logprobs: int = 0
 
 
 _NUMBERS = {

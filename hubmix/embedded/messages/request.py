@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hubmix.embedded.call import ModelCall
-from hubmix.embedded.chat.request import ChatRequest, read_chat
+from hubmix.embedded.chat.request import read_chat
 from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.conversation import ChatRequest
 from hubmix.embedded.messages.turns import chat_messages, check_blocks, text_blocks
 from hubmix.embedded.words import word_set
 

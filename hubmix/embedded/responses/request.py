@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hubmix.embedded.call import ModelCall
-from hubmix.embedded.chat.request import ChatRequest, go_kind, read_chat
+from hubmix.embedded.chat.request import go_kind, read_chat
 from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.conversation import ChatRequest
 from hubmix.embedded.responses.input import Message, messages_of
 from hubmix.embedded.words import word_set
 

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hubmix.embedded.chat.request import ChatRequest
-from hubmix.embedded.conversation import Conversation, read
+from hubmix.embedded.conversation import ChatRequest, Conversation, read
 from hubmix.embedded.models import EmbeddedModel, lorem_length, pieces
 from hubmix.embedded.rules import extract, templates
 from hubmix.embedded.rules.fill import fill
