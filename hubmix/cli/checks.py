@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -115,14 +115,21 @@ def examine(what: Surroundings) -> Iterator[Check]:
         yield check
     key = _key(what)
     yield key
-    usable = reached and key.outcome is Outcome.OK
-    yield _catalog(what) if usable else _skipped("catalog", "no connection or no key")
-    if not what.call:
-        yield _skipped("call", "--no-call")
-    elif usable:
-        yield _call(what)
-    else:
-        yield _skipped("call", "no connection or no key")
+    if not (reached and key.outcome is Outcome.OK):
+        yield _skipped("catalog", "no connection or no key")
+        yield _skipped("call", "no connection or no key" if what.call else "--no-call")
+        return
+    catalog = _catalog(what)
+    call = _call(what) if what.call else _skipped("call", "--no-call")
+    yield _agreeing(catalog, call)
+    yield call
+
+
+def _agreeing(catalog: Check, call: Check) -> Check:
+    """Return the catalog's check with no advice that the call has proved wrong."""
+    if catalog.advice == _NEW_KEY and call.outcome is Outcome.OK:
+        return replace(catalog, advice="The key is good for calls; only the list is kept from it.")
+    return catalog
 
 
 def _skipped(name: str, why: str) -> Check:
@@ -214,7 +221,7 @@ def _key(what: Surroundings) -> Check:
         said = missing_key(hub.endpoint)
         variable = ("HUBMIX_API_KEY", *hub.endpoint.key_variables)[-1]
         return Check("key", Outcome.FAILED, str(said).partition(". ")[0], f"export {variable}=<your key>")
-    return Check("key", Outcome.OK, f"from {hub.key_source}")
+    return Check("key", Outcome.OK, f"set, from {hub.key_source}")
 
 
 def _catalog(what: Surroundings) -> Check:
@@ -236,7 +243,9 @@ def _catalog(what: Surroundings) -> Check:
         refused = "HTTP 401" in info.notes.values()
         advice = _NEW_KEY if refused else "The list in hand may be old or lack models; calls do not need it."
         return Check("catalog", Outcome.FAILED, str(info), advice)
-    return Check("catalog", Outcome.OK, f"{info.count:,} models from {' + '.join(info.source)}")
+    closed = found.left_out.unavailable
+    usable = f", {info.count - closed:,} of them for this key" if closed else ""
+    return Check("catalog", Outcome.OK, f"{info.count:,} models from {' + '.join(info.source)}{usable}")
 
 
 def _call(what: Surroundings) -> Check:
@@ -257,7 +266,8 @@ def _call(what: Surroundings) -> Check:
 
 def _some_model(what: Surroundings) -> str:
     """Return the usual model, or the cheapest if the hub does not list it."""
-    if not what.listed or what.hub.models.find(CHAT_MODEL) is not None:
+    usual = what.hub.models.find(CHAT_MODEL)
+    if not what.listed or (usual is not None and usual.id in what.listed):
         return CHAT_MODEL
     cheapest = what.hub.models.list(sort="input_price", limit=1)
     return cheapest[0].id if cheapest else what.listed[0]

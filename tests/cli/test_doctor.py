@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,8 @@ from hubmix import Hub
 from hubmix.cli.checks import Check, Outcome, Surroundings, examine
 from hubmix.embedded import EmbeddedHub
 from tests.cli.conftest import Command, Done
+from tests.support.answers import Answer, body, completion, error
+from tests.support.scripted_hub import ScriptedHub
 
 STEPS = ["settings", "dns", "tcp", "tls", "key", "catalog", "call"]
 
@@ -157,3 +159,29 @@ def test_a_hub_without_a_catalog_can_still_be_called(hubmix: Command, server: Em
     done = hubmix("doctor", "-m", "embedded/echo", "--json")
     assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "ok")
     assert "without a catalog" in advice(done)["catalog"]
+
+
+def doctor_of(hubmix: Command, serve: Callable[..., ScriptedHub], pages: dict[str, Answer]) -> Done:
+    answered = serve(completion("OK"), pages=pages)
+    return hubmix("doctor", "--json", "--base-url", answered.base_url)
+
+
+def test_key_that_works_is_not_to_be_replaced(hubmix: Command, serve: Callable[..., ScriptedHub]) -> None:
+    """Some hubs keep their list from a key that is good for calls."""
+    prices = {"success": True, "data": [{"model_name": "gpt-4o-mini", "quota_type": 0, "model_ratio": 1}]}
+    done = doctor_of(hubmix, serve, {"/v1/models": error(401, "no"), "/api/pricing": body(prices)})
+    assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "ok")
+    assert "new key" not in str(advice(done))
+    assert "good for calls" in advice(done)["catalog"]
+
+
+def test_model_that_the_key_may_not_call_is_not_called(hubmix: Command, serve: Callable[..., ScriptedHub]) -> None:
+    rows = [{"model_name": name, "quota_type": 0, "model_ratio": 1} for name in ("gpt-4o-mini", "mine")]
+    pages = {
+        "/v1/models": body({"object": "list", "data": [{"id": "mine"}]}),
+        "/api/pricing": body({"success": True, "data": rows}),
+    }
+    done = doctor_of(hubmix, serve, pages)
+    told = {check["name"]: check["found"] for check in json.loads(done.out)["checks"]}
+    assert "2 models from new-api + openai, 1 of them for this key" in told["catalog"]
+    assert told["call"].startswith("mine answered")
