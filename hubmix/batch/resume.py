@@ -21,7 +21,7 @@ from hubmix.batch.requests import Request
 from hubmix.batch.rows import Row
 from hubmix.errors import AllModelsFailedError, ConfigurationError, HubmixError, Scope
 from hubmix.wire import Reply, read_reply
-from hubmix.wire.trace import Attempt, Trace
+from hubmix.wire.trace import Trace
 from hubmix.wire.values import AnswerError, Cost
 
 # A killed process loses nothing that was flushed; only a dead machine does, and then these seconds at most.
@@ -206,7 +206,7 @@ def row_to_entry(row: Row, key: str) -> dict[str, Any]:
     reply = row.reply
     if reply is not None:
         entry["text"] = reply.text
-        entry["model"] = reply.served
+        entry |= {"model": reply.served, "hub": reply.hub, "api": reply.api}
         entry["cost"] = None if reply.cost is None else reply.cost.to_dict()
         entry["request_id"] = reply.request_id
         entry["trace"] = None if reply.trace is None else reply.trace.to_dict()
@@ -229,11 +229,10 @@ def row_from_entry(entry: Mapping[str, Any], request: Request) -> Row:
 
 def _reply(entry: Mapping[str, Any], request: Request) -> Reply:
     reply = read_reply(entry["answer"], n=(request.payload or {}).get("n") or 1)
-    reply.served = entry.get("model")
+    reply.served, reply.hub, reply.api = (entry.get(name) for name in ("model", "hub", "api"))
     reply.request_id = entry.get("request_id")
     if trace := entry.get("trace"):
-        attempts = [Attempt(**attempt) for attempt in trace["attempts"]]
-        reply.trace = Trace(trace["requested"], trace["served"], attempts)
+        reply.trace = Trace.from_dict(trace)
     if cost := entry.get("cost"):
         reply.cost = cost_from_dict(cost)
     return reply

@@ -113,13 +113,17 @@ class Trace:
         ``additional_kwargs["failover"]``. Fields that this version does not know are left out.
         """
         attempts = [
-            Attempt(**{name: value for name, value in attempt.items() if name in _ATTEMPT})
+            Attempt(**{name: _frozen(value) for name, value in attempt.items() if name in _ATTEMPT})
             for attempt in trace.get("attempts", ())
         ]
         return cls(trace["requested"], trace.get("served"), attempts, trace.get("chosen"), trace.get("substituted"))
 
     def _repr_html_(self) -> str:
         return timeline(self)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
 
 
 _COLUMNS = 24
