@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool
 from pydantic import Field, field_validator
 
 from hubmix import __version__
+from hubmix.plugin.fallbacks import dumped
 from hubmix.plugin.fields import ChatFields, HubFields
 from hubmix.plugin.request import chat_request, normalize_call, policy_to_dict, read_call
 from hubmix.plugin.structured import in_words
@@ -85,7 +86,10 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
             "extra_body",
             "stream_usage",
         )
-        return params | {name: value for name in names if (value := getattr(self, name)) is not None}
+        found = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if "fallbacks" in found:
+            found["fallbacks"] = dumped(found["fallbacks"])
+        return params | found
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They end up in traces, and a header may be a key.

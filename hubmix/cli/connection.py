@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hubmix.errors import ConfigurationError
+from hubmix.presets import PRESETS
 
 if TYPE_CHECKING:
+    from hubmix.failover.options import Fallbacks
     from hubmix.hub.hub import Hub
+    from hubmix.hub.model import HubModel
 
 PANEL = "Connection (the key comes from the environment)"
 HubName = Annotated[
@@ -33,7 +36,12 @@ Model = Annotated[
 ]
 Fallback = Annotated[
     list[str] | None,
-    typer.Option("--fallback", "-f", metavar="ID", help="A model to go on to; may be given several times. Or: auto."),
+    typer.Option(
+        "--fallback",
+        "-f",
+        metavar="ID",
+        help="A model to go on to (of another hub: aihubapi/ID), several times. Or: auto.",
+    ),
 ]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", min=0.001, help="For one attempt (default 600).")
@@ -70,10 +78,17 @@ def connect(context: typer.Context, hub: str | None, base_url: str | None) -> Hu
     return Hub(hub or before.hub, base_url=base_url or before.base_url)
 
 
-def fallbacks_of(given: list[str] | None) -> tuple[str, ...] | str:
-    """The fallbacks as a call takes them."""
+def fallbacks_of(given: list[str] | None) -> Fallbacks:
+    """Return the fallbacks as a call takes them; `aihubapi/gpt-4o-mini` names a model of another known hub."""
     if given and "auto" in given:
         if len(given) > 1:
             raise ConfigurationError("--fallback auto stands alone: the catalog chooses the models.")
         return "auto"
-    return tuple(given or ())
+    return tuple(map(_fallback, given or ()))
+
+
+def _fallback(name: str) -> str | HubModel:
+    from hubmix.hub.hub import Hub
+
+    hub, _, model = name.partition("/")
+    return Hub(hub).model(model) if hub in PRESETS and model else name

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from hubmix.errors import ConfigurationError
-from hubmix.failover.options import read_fallbacks
 from hubmix.failover.policy import read_policy
+from hubmix.plugin.fallbacks import loaded
 from hubmix.plugin.hints import HINTS, convert, without_inert
 from hubmix.wire.parameters import normalize_names, reject_unknown, require_model
 
@@ -60,7 +60,8 @@ def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[s
         raise ConfigurationError(f"{where}: model is the ID of a model, not {type(values['model']).__name__}.")
     if "failover" in values:  # before pydantic, which takes a dict with a typo in it
         values["failover"] = read_policy(values["failover"])
-    read_fallbacks(values.get("fallbacks"))  # its errors say what to write instead
+    if "fallbacks" in values:
+        values["fallbacks"] = loaded(values["fallbacks"])  # its errors say what to write instead
     if isinstance(key := values.get("api_key"), str):
         values["api_key"] = SecretStr(key)  # before pydantic keeps its input for an error to show
     return values

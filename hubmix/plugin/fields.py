@@ -8,16 +8,29 @@ checkers read constructors from these declarations, because pydantic's classes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, SkipValidation, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    SkipValidation,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from hubmix.errors import ConfigurationError
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.hub.budget import Budget
 from hubmix.hub.hub import Hub
+from hubmix.hub.model import HubModel
 from hubmix.hub.registry import resolve_hub
 from hubmix.plugin.construct import construct
+from hubmix.plugin.fallbacks import dumped, loaded, only_hubs
 from hubmix.plugin.hints import read_seconds
 from hubmix.wire.parameters import ALIASES, HOLDERS, ChatParameters, EmbeddingParameters, RerankParameters
 
@@ -31,9 +44,11 @@ if TYPE_CHECKING:
     # A plain `str` type-checks and becomes a SecretStr.
     Secret = SecretStr | str | KeyProvider
     Seconds = float | tuple[float, ...] | Timeout
+    Fallbacks = Literal["auto"] | Sequence[str | Hub | HubModel]
 else:
     Secret = SecretStr | Callable
     Seconds = float
+    Fallbacks = Literal["auto"] | list[Any]
 
 _CLIENTS = ("http_client", "http_async_client")
 _CONNECTION = ("base_url", "api_key", "app_code", "default_headers", "default_query", "allow_http", *_CLIENTS)
@@ -186,9 +201,10 @@ class CallFields(BaseModel):
 class ChatCallFields(CallFields):
     """How calls of a chat model are made."""
 
-    fallbacks: Literal["auto"] | list[str] | None = Field(
+    fallbacks: Fallbacks | None = Field(
         default=None,
-        description='Model IDs to go on to, in order, if this model fails; "auto" lets the catalog choose.',
+        description="What to go on to, in order, if this model fails: a model ID, `hub.model(id)` of another hub, or a "
+        '`Hub` for the same model there; "auto" lets the catalog choose.',
     )
     api: Literal["auto", "chat", "responses", "messages"] = Field(
         default="auto",
@@ -212,6 +228,15 @@ class ChatCallFields(CallFields):
         description="Parameters that are never sent, each with the values that are left out, or None for all of them.",
     )
 
+    @field_validator("fallbacks", mode="before")
+    @classmethod
+    def _load_fallbacks(cls, value: Any) -> Any:
+        return loaded(value)
+
+    @field_serializer("fallbacks")
+    def _dump_fallbacks(self, value: Any) -> Any:
+        return dumped(value)
+
     @field_validator("stream_usage", mode="before")
     @classmethod
     def _usage_by_default(cls, value: Any) -> Any:
@@ -221,6 +246,27 @@ class ChatCallFields(CallFields):
     @classmethod
     def _api_by_itself(cls, value: Any) -> Any:
         return "auto" if value is None else value
+
+
+class HubFallbackFields(BaseModel):
+    """Where else a call can go, for embeddings and rerankers."""
+
+    fallbacks: list[Any] | None = Field(
+        default=None,
+        description="Other hubs to go on to, in order: a `Hub` for the same model there, or `hub.model(id)`.",
+    )
+
+    @field_validator("fallbacks", mode="before")
+    @classmethod
+    def _load_fallbacks(cls, value: Any) -> Any:
+        found = loaded(value)
+        if found == "auto":
+            raise ConfigurationError('fallbacks="auto" is for chat models; give other hubs here.')
+        return found
+
+    @field_serializer("fallbacks")
+    def _dump_fallbacks(self, value: Any) -> Any:
+        return dumped(value)
 
 
 class ModelField(BaseModel):
@@ -239,8 +285,13 @@ class ChatFields(ModelField, HubFields, ChatCallFields, ChatParameters):
         return {str(token): bias for token, bias in value.items()} if isinstance(value, dict) else value
 
 
-class EmbeddingFields(HubFields, CallFields, EmbeddingParameters):
+class EmbeddingFields(HubFields, CallFields, HubFallbackFields, EmbeddingParameters):
     """The parameters of an embedding model."""
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        only_hubs(self.fallbacks, getattr(self, "model", None) or getattr(self, "model_name", None))
+        return self
 
     max_chars: int = Field(
         default=200_000,
@@ -249,5 +300,5 @@ class EmbeddingFields(HubFields, CallFields, EmbeddingParameters):
     )
 
 
-class RerankFields(ModelField, HubFields, CallFields, RerankParameters):
+class RerankFields(ModelField, HubFields, CallFields, HubFallbackFields, RerankParameters):
     """The parameters of a rerank model."""

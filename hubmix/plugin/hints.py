@@ -49,7 +49,6 @@ HINTS: Mapping[str, str] = {
     "tokenizer": "nothing is counted here; leave it out",
     "mode": "one model serves texts and queries; leave it out",
     # Parameters of some classes here that others do not have.
-    "fallbacks": "vectors and scores of two models cannot be compared; leave it out",
     **dict.fromkeys(
         ("hub", "base_url", "api_key", "app_code", "http_client", "http_async_client", "default_query"),
         _OF_THE_CONNECTION,

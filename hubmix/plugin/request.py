@@ -205,6 +205,7 @@ def _choose(name: str, call: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
 def plain_options(own: Mapping[str, Any]) -> CallOptions:
     """Return the options of an object without parameters of a call: embeddings and rerankers."""
     return CallOptions(
+        fallbacks=tuple(own["fallbacks"] or ()),
         policy=policy_of(own["failover"], own["max_retries"]),
         timeout=own["timeout"],
         total_timeout=own["total_timeout"],

@@ -91,7 +91,7 @@ def own_rate_limit(hub: EmbeddedHub) -> None:
 
 
 def breaker(hub: EmbeddedHub) -> None:
-    hub.fault("gpt-4o-mini", "vendor_429")
+    hub.fault("gpt-4o-mini", "model_unknown")
     chat(hub, fallbacks=["embedded/echo"]).invoke("Hello")
 
 
