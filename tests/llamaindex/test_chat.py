@@ -296,7 +296,7 @@ def test_an_unknown_parameter_says_what_to_do(server: EmbeddedHub, wrong: dict[s
 
 
 @pytest.mark.parametrize("kind", [HubmixEmbedding, HubmixRerank])
-@pytest.mark.parametrize("name", ["api_version", "deployment_name", "openai_client", "fallbacks"])
+@pytest.mark.parametrize("name", ["api_version", "deployment_name", "openai_client"])
 def test_so_do_embeddings_and_rerank(kind: Any, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{kind.__name__} has no parameter '{name}': "):
         kind("m", **{name: "x"})
