@@ -15,6 +15,7 @@ from typing import Any
 
 from hubmix.failover.classify import effective_status
 from hubmix.failover.evidence import Evidence
+from hubmix.wire.messages.thinking import is_kind, with_adaptive, with_budget, without_thinking
 from hubmix.wire.responses.body import ENCRYPTED
 from hubmix.wire.responses.items import bound_marks, without_bound
 
@@ -308,6 +309,35 @@ def _without_named_sampling(body: Body, said: str) -> Body:
 _BOTH = re.compile(r"\b(both|together|only one)\b", re.IGNORECASE)
 
 
+def _thinking_as(kind: str, change_it: Callable[[Body], Body]) -> Callable[[Body, str], Body]:
+    def change(body: Body, said: str) -> Body:
+        return change_it(body) if is_kind(body, kind) else body
+
+    return change
+
+
+_THINKING = ("reasoning_effort", "reasoning", "thinking", "enable_thinking")
+
+
+def _without_unsigned_thinking(body: Body, said: str) -> Body:
+    """Ask for no thinking if the history has calls whose thoughts have no signature: Claude wants one."""
+    if not any(name in body for name in _THINKING):
+        return body
+    unsigned = [message for message in body.get("messages") or () if _is_unsigned_call(message)]
+    if not unsigned:
+        return body
+    return _leave_out(without_thinking(body), _THINKING)
+
+
+def _is_unsigned_call(message: Any) -> bool:
+    if not isinstance(message, Mapping) or message.get("role") != "assistant":
+        return False
+    content = message.get("content")
+    kinds = [block.get("type") for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
+    called = bool(message.get("tool_calls")) or "tool_use" in kinds
+    return called and not message.get("reasoning_details") and "thinking" not in kinds
+
+
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
@@ -399,6 +429,23 @@ AMENDMENTS: tuple[Amendment, ...] = (
         "role developer sent as system",
         _refuses(r"\bdeveloper") + r"|developer.{0,20}not one of|\brole\b.{0,80}\bsystem\b",
         _in_messages(_system_role),
+    ),
+    # Claude before 4.6 takes a budget alone, Claude from 4.7 an effort alone.
+    _row(
+        "adaptive thinking sent as a budget",
+        r"adaptive thinking is not supported|thinking.{0,40}adaptive.{0,80}(input should be|not supported)",
+        _thinking_as("adaptive", with_budget),
+    ),
+    _row(
+        "thinking budget sent as adaptive",
+        r"thinking\.type\.enabled.{0,40}not supported|use .?thinking\.type\.adaptive",
+        _thinking_as("enabled", with_adaptive),
+    ),
+    # Gateways' chat completions carry no signatures, and Claude then refuses the second turn of a tool loop.
+    _row(
+        "thinking left off: the history has no signatures",
+        r"must start with a thinking block|expected .?thinking.?.{0,60}(found|but)|signature.{0,40}(required|missing)",
+        _without_unsigned_thinking,
     ),
     _row(
         "sampling parameters that the model refuses left out",

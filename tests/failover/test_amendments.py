@@ -61,6 +61,29 @@ def responses(*items: Any, **fields: Any) -> dict[str, Any]:
 
 # name, words, body, what it becomes
 ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "adaptive thinking",
+        "adaptive thinking is not supported on this model",
+        chat(max_tokens=8192, thinking={"type": "adaptive"}, output_config={"effort": "low"}),
+        chat(max_tokens=8192, thinking={"type": "enabled", "budget_tokens": 1638}),
+    ),
+    (
+        "thinking budget",
+        '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive"',
+        chat(max_tokens=8192, thinking={"type": "enabled", "budget_tokens": 4000}),
+        chat(
+            max_tokens=8192,
+            thinking={"type": "adaptive", "display": "summarized"},
+            output_config={"effort": "medium"},
+        ),
+    ),
+    (
+        "unsigned thinking",
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` "
+        "is enabled, a final `assistant` message must start with a thinking block",
+        chat(*turn("a"), reasoning_effort="low"),
+        chat(*turn("a")),
+    ),
     ("stream_options", "Unknown parameter: 'stream_options'.", chat(stream_options={}), chat()),
     (
         "max_tokens",

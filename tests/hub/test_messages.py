@@ -21,6 +21,8 @@ MODELS: dict[str, Any] = {
     CLAUDE: {"rule": "think", "apis": ("messages", "chat")},
     RESOLD: {"rule": "think", "apis": ("chat", "messages")},
     CHAT: {"rule": "think"},
+    "claude-old": {"rule": "think", "apis": ("messages", "chat"), "features": ("thinking", "no_adaptive_thinking")},
+    "claude-new": {"rule": "think", "apis": ("messages", "chat"), "features": ("thinking", "no_enabled_thinking")},
     RESPONSES: {"rule": "think", "apis": ("responses",)},
 }
 MARK = {"type": "ephemeral"}
@@ -171,3 +173,23 @@ def test_cut_stream_is_noticed(hub: Hub, server: EmbeddedHub) -> None:
     with pytest.raises(StreamInterruptedError):
         seen.extend(hub.stream_chat({"model": CLAUDE, "messages": [{"role": "user", "content": "Hello"}]}))
     assert seen
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "kinds"),
+    [
+        ("claude-old", {"reasoning_effort": "low"}, ["adaptive", "enabled", "enabled"]),
+        (
+            "claude-new",
+            {"extra_body": {"thinking": {"type": "enabled", "budget_tokens": 2000}}, "max_tokens": 4000},
+            ["enabled", "adaptive", "adaptive"],
+        ),
+    ],
+)
+def test_refused_kind_of_thinking_is_remembered(
+    hub: Hub, server: EmbeddedHub, model: str, asked: dict[str, Any], kinds: list[str]
+) -> None:
+    for _ in range(2):
+        answer = ChatHubmix(model=model, hub=hub, **asked).invoke("What is 2 + 2?")
+        assert answer.response_metadata["api"] == "messages"
+    assert [body["thinking"]["type"] for _, body in sent(server)] == kinds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 # Shares of max_tokens for models that take a budget and no effort.
@@ -25,7 +26,22 @@ def apply_effort(body: dict[str, Any], effort: str | None) -> None:
     _settle(body)
 
 
-def with_budget(body: dict[str, Any]) -> dict[str, Any]:
+def is_kind(body: Mapping[str, Any], kind: str) -> bool:
+    """Whether a body asks for thinking of this kind: `"adaptive"` or `"enabled"`."""
+    thinking = body.get("thinking")
+    return isinstance(thinking, Mapping) and thinking.get("type") == kind
+
+
+def with_adaptive(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body for a model that takes adaptive thinking, not a budget."""
+    budget = body["thinking"].get("budget_tokens") or LEAST_BUDGET
+    share = budget / max(body.get("max_tokens") or budget, budget)
+    effort = "low" if share <= _BUDGETS["low"] else "medium" if share <= _BUDGETS["medium"] else "high"
+    config = {"effort": effort, **(body.get("output_config") or {})}
+    return {**body, "thinking": {"type": "adaptive", "display": "summarized"}, "output_config": config}
+
+
+def with_budget(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body for a model that takes a budget, not adaptive thinking."""
     changed = dict(body)
     config = dict(body.get("output_config") or {})
@@ -40,7 +56,7 @@ def with_budget(body: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def without_thinking(body: dict[str, Any]) -> dict[str, Any]:
+def without_thinking(body: Mapping[str, Any]) -> dict[str, Any]:
     """The same body without thinking; an effort alone is kept out as well."""
     changed = {name: value for name, value in body.items() if name != "thinking"}
     config = {name: value for name, value in (body.get("output_config") or {}).items() if name != "effort"}
