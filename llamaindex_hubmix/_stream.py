@@ -18,26 +18,30 @@ from hubmix.wire import Delta, ToolCallDelta
 from llamaindex_hubmix._messages import REASONING_MODEL
 from llamaindex_hubmix._replies import chat_response, legacy_call
 
+_SHOWN = 128  # calls in a response on the way; the last response has all of them
+
 
 class ResponseStream:
     """Turns the deltas of one stream into responses.
 
     Args:
-        model: The model asked for, named as the speaker of reasoning that is still arriving.
-        single_call: Pass on the first tool call only.
+        model: the model asked for, named as the speaker of reasoning that is still arriving.
+        single_call: pass on the first tool call only.
     """
 
-    __slots__ = ("_calls", "_model", "_single_call", "_text", "_thoughts")
+    __slots__ = ("_calls", "_legacy", "_model", "_places", "_single_call", "_text", "_thoughts")
 
     def __init__(self, model: str, *, single_call: bool = False) -> None:
         self._model = model
         self._single_call = single_call
         self._text = ""
         self._thoughts = ""
-        self._calls: dict[int, ToolCallBlock] = {}
+        self._places: dict[int, int] = {}  # of calls in the two lists, by index
+        self._calls: list[ToolCallBlock] = []
+        self._legacy: list[dict[str, Any]] = []
 
     def read(self, delta: Delta) -> ChatResponse:
-        """The response for one step; the last step's is complete and carries usage, finish reason and trace."""
+        """Return the response for one step; the last one is complete, with usage, finish reason and trace."""
         if delta.final is not None:
             return chat_response(delta.final, delta="", single_call=self._single_call)
         extras: dict[str, Any] = {}
@@ -50,27 +54,25 @@ class ResponseStream:
         return ChatResponse(message=self._message(), delta=delta.text, raw=delta.raw, additional_kwargs=extras)
 
     def _add(self, piece: ToolCallDelta) -> None:
-        known = self._calls.get(piece.index)
-        if known is None and self._single_call and self._calls:
-            return
+        place = self._places.get(piece.index)
+        if place is None:
+            if len(self._calls) >= (1 if self._single_call else _SHOWN):
+                return
+            place = self._places[piece.index] = len(self._calls)
+            self._calls.append(ToolCallBlock(tool_call_id=piece.id, tool_name="", tool_kwargs=""))
+            self._legacy.append({})
+        known = self._calls[place]
+        call_id, name = known.tool_call_id, known.tool_name + (piece.name or "")
+        arguments = str(known.tool_kwargs) + piece.arguments
         # A new block each time: those already yielded belong to the caller.
-        self._calls[piece.index] = ToolCallBlock(
-            tool_call_id=known.tool_call_id if known else piece.id,
-            tool_name=(known.tool_name if known else "") + (piece.name or ""),
-            tool_kwargs=(str(known.tool_kwargs) if known else "") + piece.arguments,
-        )
+        self._calls[place] = ToolCallBlock(tool_call_id=call_id, tool_name=name, tool_kwargs=arguments)
+        self._legacy[place] = legacy_call(call_id or "", name, arguments)
 
     def _message(self) -> ChatMessage:
-        blocks: list[ContentBlock] = [TextBlock(text=self._text)]
+        blocks: list[ContentBlock] = [TextBlock(text=self._text), *self._calls]
         if self._thoughts:
             speaker = {REASONING_MODEL: self._model}
             blocks.insert(0, ThinkingBlock(content=self._thoughts, additional_information=speaker))
-        if not self._calls:
-            return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks)
-        calls = list(self._calls.values())
-        legacy = [legacy_call(call.tool_call_id or "", call.tool_name, str(call.tool_kwargs)) for call in calls]
-        return ChatMessage(
-            role=MessageRole.ASSISTANT,
-            blocks=[*blocks, *calls],
-            additional_kwargs={"tool_calls": legacy},
-        )
+        extras = {"tool_calls": [*self._legacy]} if self._calls else {}
+        # The blocks have been validated; doing it again at every step would cost the square of their number.
+        return ChatMessage.model_construct(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extras)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+_decode = json.JSONDecoder(strict=False).decode
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
 _BEGUN = re.compile(r"\s*\{\s*[^\s}]")
@@ -198,7 +199,7 @@ def _plain(text: str, args: dict[str, Any] | None) -> str:
         return text
     if not args and text.strip()[:1] != "{":
         return "{}"
-    return str(json.loads(text, strict=False)) if text.lstrip()[0] == '"' else text
+    return str(_decode(text)) if text.lstrip()[0] == '"' else text
 
 
 def check_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
@@ -210,7 +211,7 @@ def check_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
     if not text.strip():
         return {}, None
     try:
-        parsed = json.loads(text, strict=False)
+        parsed = _decode(text)
         if isinstance(parsed, str):
             parsed = _decoded_again(parsed)
     except RecursionError as error:
@@ -227,7 +228,7 @@ def check_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
 
 def _decoded_again(text: str) -> Any:
     try:
-        found = json.loads(text, strict=False)
+        found = _decode(text)
     except ValueError:
         return text
     return found if isinstance(found, dict) else text

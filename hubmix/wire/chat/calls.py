@@ -35,7 +35,7 @@ class Calls:
         {'item': 'tea'}
     """
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_last", "_only_tool", "_told", "grew")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_known", "_last", "_only_tool", "_told", "grew")
 
     def __init__(self, only_tool: str | None = None) -> None:
         self._only_tool = only_tool
@@ -44,6 +44,7 @@ class Calls:
         self._by_id: dict[str, _Call] = {}
         self._last: _Call | None = None
         self._told = 0  # calls passed on
+        self._known: tuple[Any, list[_Settled]] | None = None  # what was settled since the last piece
         self.grew = False  # the last piece said something new
 
     def __bool__(self) -> bool:
@@ -53,6 +54,7 @@ class Calls:
 
     def take(self, raw: Mapping[str, Any], answer_id: str | None) -> ToolCallDelta | None:
         """Read a piece of a call, or a whole one, and return what of it can be passed on."""
+        self._known = None
         function = raw.get("function") or raw.get("custom") or {}
         function = function if isinstance(function, dict) else {}
         name = read_name(function.get("name"))
@@ -134,6 +136,11 @@ class Calls:
         return deltas
 
     def _settled(self, answer_id: str | None, cut: Cut | None, whole: bool) -> list[_Settled]:
+        if self._known is None or self._known[0] != (answer_id, cut, whole):
+            self._known = (answer_id, cut, whole), self._settle(answer_id, cut, whole)
+        return self._known[1]
+
+    def _settle(self, answer_id: str | None, cut: Cut | None, whole: bool) -> list[_Settled]:
         found = _together([(call, call.read()) for call in self._calls])
         known = {(call.name, each.text) for call, texts in found for each in texts if call.kind != "legacy"}
         found = [

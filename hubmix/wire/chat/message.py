@@ -111,7 +111,10 @@ class Message:
             if key == "annotations" and isinstance(value, list):
                 fresh = [note for note in value if self._is_fresh(note)]
                 known = self.reply.citations.get(key)
-                self.reply.citations[key] = known + fresh if isinstance(known, list) else fresh
+                if isinstance(known, list):
+                    known += fresh
+                else:
+                    self.reply.citations[key] = fresh
             else:  # Perplexity repeats the whole list on every chunk
                 self.reply.citations[key] = list(value) if isinstance(value, list) else value
 
@@ -170,7 +173,7 @@ class Message:
         content = read_content(message.get("content"))
         refusal = message.get("refusal")
         text = content.text
-        if is_last and len(self.text) > 1 and text == "".join(self.text):
+        if is_last and len(self.text) > 1 and _repeats(text, self.text) and len(text) == len(self.text[0]):
             text = ""  # the whole text once more, on the piece that ends it
         self._say(text, refusal if isinstance(refusal, str) and refusal else content.refusal, out)
         self._reason(message, content.thinking, out)
@@ -249,12 +252,14 @@ class Message:
             entries = [{**entry, "index": position} for position, entry in enumerate(entries)]
         if isinstance(message.get("function_call"), dict):
             entries.append({"index": LEGACY, "function": message["function_call"]})
-        grew = False
+        grew, pieces = False, []
         for entry in entries:
             piece = self.calls.take(entry, self.reply.id)
             grew = grew or self.calls.grew
             if piece is not None:
-                out.tool_calls = [*out.tool_calls, piece]
+                pieces.append(piece)
+        if pieces:
+            out.tool_calls = [*out.tool_calls, *pieces]
         return grew
 
     # --------------------------------------------------------------------------------- a whole message behind pieces
@@ -284,7 +289,7 @@ class Message:
         return self._read_message(rest, out)
 
     def _begins_again(self, text: str) -> bool:
-        return bool(self.text) and text.startswith("".join(self.text))
+        return bool(self.text) and _repeats(text, self.text)
 
     # ----------------------------------------------------------------------------------------------------- the reply
 
@@ -330,8 +335,16 @@ def read_envelope(reply: Reply, data: Mapping[str, Any]) -> None:
 
 def _missing(said: list[str], whole: str) -> str:
     """Return what a whole text adds to its pieces; nothing if it is not their whole."""
-    before = "".join(said)
-    return whole[len(before) :] if whole.startswith(before) else ""
+    return whole[sum(map(len, said)) :] if _repeats(whole, said) else ""
+
+
+def _repeats(text: str, said: list[str]) -> bool:
+    """Return True if a text begins with all that was said."""
+    if len(text) < len(said):  # each piece has a character at least: spares the joining of many
+        return False
+    if len(said) > 1:
+        said[:] = ["".join(said)]
+    return not said or text.startswith(said[0])
 
 
 def _has_words(delta: Mapping[str, Any]) -> bool:
