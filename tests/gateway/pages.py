@@ -11,7 +11,7 @@ from hubmix.transport.get import Fetched
 from tests.cassettes.format import Interaction, load
 from tests.gateway.table import Case
 
-PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001}
+PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001, "one-hub": 3004}
 
 
 @cache

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hubmix import AuthenticationError, RateLimitedError
+from hubmix import AuthenticationError, ModelCatalog, RateLimitedError
 from hubmix.hub.balance import abalance, ask_balance, balance
+from hubmix.presets import CUSTOM
 from hubmix.transport.get import converse
 from hubmix.wire import read_reply
 from tests.cassettes.playback import play
@@ -154,3 +155,33 @@ def test_the_status_page_says_what_the_sums_are_in():
     pages = Pages(page + recorded(TABLE["one-api", "billing_metered"])[:2])
     assert converse(ask_balance("generic", ""), pages, timeout=1).remaining == Decimal("0.5")
     assert pages.asked[0] == "/api/status"
+
+
+# ------------------------------------------------------------------------------------------------ one-hub
+
+
+def one_hub(*names: str) -> Pages:
+    return Pages(page for name in names for page in recorded(TABLE["one-hub", name]))
+
+
+def test_one_hub_is_known_by_its_own_lists():
+    pages = one_hub("available_model", "user_group_map", "models", "pricing")
+    models = ModelCatalog(pages, base_url="http://127.0.0.1:3004/v1", sources=CUSTOM.catalog_sources, cache_dir=None)
+    expected = TABLE["one-hub", "available_model"].steps[0].prices
+    found = {name: models.get(name).pricing for name in expected}
+    assert {name: [float(price.input), float(price.output)] for name, price in found.items()} == expected
+    assert models.get("gpt-4o-mini").pricing is None
+    assert sorted(models.list(kind=None).ids) == TABLE["one-hub", "models"].steps[0].models
+    paid = read_reply(json.loads(recorded(TABLE["one-hub", "billing_metered"])[2].response_body))
+    charged = TABLE["one-hub", "billing_metered"].steps[4].spent
+    assert models.cost("gpt-4o", paid.usage).total == Decimal(str(charged))
+
+
+def test_one_hub_says_what_is_left_and_refuses_a_wrong_key():
+    pages = recorded(TABLE["one-hub", "billing_metered"])
+    ask = {"dialect": "generic", "base_url": "http://127.0.0.1:3004/v1"}
+    assert balance(Pages([pages[3], pages[4]]), **ask).remaining == Decimal("0.48")
+    found = balance(one_hub("billing_subscription", "billing_usage", "usage_token"), **ask)
+    assert (found.remaining, found.used) == (Decimal("199.54118"), Decimal("0.45882"))
+    with pytest.raises(AuthenticationError):
+        balance(one_hub("billing_bad_key"), **ask)
