@@ -14,6 +14,8 @@ from hubmix.hub.registry import resolve_hub
 
 def loaded(given: Any) -> Any:
     """Return fallbacks as a call takes them. What `dumped` made becomes hubs, with keys from the environment."""
+    if given is None:
+        return None
     if isinstance(given, (list, tuple)):
         given = [_loaded(one) for one in given]
     found = read_fallbacks(given)
