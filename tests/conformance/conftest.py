@@ -51,7 +51,8 @@ class _Media:
 
 @pytest.fixture(scope="session")
 def hub() -> Iterator[EmbeddedHub]:
-    with EmbeddedHub() as server:
+    claude = {"rule": "think", "apis": ("messages", "chat")}
+    with EmbeddedHub(models={"claude-sonnet-4-6": claude, "claude-haiku-4-5": claude}) as server:
         yield server
 
 

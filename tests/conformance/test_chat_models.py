@@ -174,16 +174,32 @@ class TestResponses(TestJsonSchema):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "embedded/think", "api": "responses"}
-
-    @property
-    def model_override_value(self) -> str:
-        return "embedded/think-strict"
+        return {"model": MODEL, "api": "responses"}
 
     @pytest.mark.xfail(reason="The Responses API has no stop words; nothing is sent.", raises=ConfigurationError)
     def test_stop_sequence(self, model: ChatHubmix) -> None:  # type: ignore[override]  # the class that is tested
         super().test_stop_sequence(model)
 
     @pytest.mark.xfail(reason="The Responses API takes no sound; nothing is sent.", raises=ConfigurationError)
+    def test_audio_inputs(self, model: ChatHubmix) -> None:  # type: ignore[override]
+        super().test_audio_inputs(model)
+
+
+class TestMessages(TestJsonSchema):
+    """The same over Anthropic's Messages API, which takes no sound."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"model": "claude-sonnet-4-6", "api": "messages"}
+
+    @property
+    def model_override_value(self) -> str:
+        return "claude-haiku-4-5"
+
+    @pytest.mark.xfail(reason="The Messages API has no JSON mode; nothing is sent.", raises=ConfigurationError)
+    def test_json_mode(self, model: ChatHubmix) -> None:  # type: ignore[override]  # the class that is tested
+        super().test_json_mode(model)
+
+    @pytest.mark.xfail(reason="The Messages API takes no sound; nothing is sent.", raises=ConfigurationError)
     def test_audio_inputs(self, model: ChatHubmix) -> None:  # type: ignore[override]
         super().test_audio_inputs(model)
