@@ -173,6 +173,8 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
             raise self._error(
                 message, f"the arguments of the call are broken ({why}): {uncut(broken['args'] or '')[:200]}"
             )
+        if found := list(objects_in(message.text)):  # of a model that takes no forced call, as thinking ones
+            return found
         raise self._error(message, f"the model did not call {self.name_of_tool!r}")
 
     def _error(self, message: BaseMessage, what: str) -> StructuredOutputError:
