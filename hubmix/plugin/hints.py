@@ -38,6 +38,10 @@ HINTS: Mapping[str, str] = {
     "skip_empty": "an empty text is an error here; leave such texts out",
     "retry_min_seconds": "use failover=FailoverPolicy(…)",
     "retry_max_seconds": "use failover=FailoverPolicy(max_retry_after=…)",
+    # OpenAIResponses
+    "built_in_tools": "give them to a call: tools=[{'type': 'web_search'}]",
+    "track_previous_responses": "give a call the id of the answer before it: previous_response_id=…, with store=True",
+    "reasoning_options": "use reasoning={'effort': …, 'summary': …}",
     # OpenAILike, OpenAIEmbedding
     "openai_client": f"{_OWN_CLIENT}http_async_client",
     "async_openai_client": f"{_OWN_CLIENT}http_async_client",

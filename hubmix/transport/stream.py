@@ -57,6 +57,7 @@ class StreamState:
         "_events",
         "_failure",
         "_limits",
+        "_progressed",
         "_reader",
         "_reading",
         "committed",
@@ -73,6 +74,7 @@ class StreamState:
         self._reader = reading.stream()
         self._limits = limits
         self._failure: AttemptFailed | None = None
+        self._progressed = False  # the bytes read last say that a tool of the server is at work
         self.committed = False
         self.deadline = deadline
 
@@ -90,15 +92,16 @@ class StreamState:
 
         Raises:
             AttemptFailed: If an earlier event was a failure, or the time is up. Comments and role chunks do not
-                count as a sign of life.
+                count as a sign of life; the progress of a hosted tool does.
         """
         self.raise_failure()
+        self._progressed = False
         deltas = self._read(self._events.feed(piece))
         now = self._clock()
         if deltas:
             self.committed = self.committed or any(delta.has_content for delta in deltas)
-        if deltas and self.committed:
-            self.deadline = self._limits.silence(now)
+        if self._progressed or (deltas and self.committed):
+            self.deadline = self._limits.silence(now) if self.committed else self._limits.answer(now, stream=True)
         if now >= self.deadline.at and not self.done:
             raise self.silence()
         return deltas
@@ -124,8 +127,12 @@ class StreamState:
                 committed = self.committed or any(d.has_content for d in deltas)
                 self._failure = self._failed(self._answer.failure_of(error, "committed" if committed else "body"))
                 break
-            if delta is not None and (delta.has_content or delta.logprobs or delta.reasoning_details):
+            if delta is None:
+                continue
+            if delta.has_content or delta.logprobs or delta.reasoning_details:
                 deltas.append(delta)
+            else:
+                self._progressed = True
         return deltas
 
     def _failed(self, evidence: Evidence) -> AttemptFailed:

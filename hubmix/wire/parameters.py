@@ -101,6 +101,7 @@ ALIASES: Mapping[str, str] = {
     "openai_api_key": "api_key",
     "request_timeout": "timeout",
     "stop_sequences": "stop",
+    "max_output_tokens": "max_tokens",
     "audio_config": "audio",
     "openai_organization": "organization",
     "show_progress_bar": "show_progress",

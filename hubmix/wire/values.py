@@ -152,6 +152,13 @@ class Reply:
         return bool(said) or any(item.get("type") not in ("message", "reasoning") for item in self.items)
 
     @property
+    def used_hosted_tools(self) -> bool:
+        """True if the server ran tools of its own, which it bills next to the tokens."""
+        caller = {"message", "reasoning", "function_call", "compaction", "mcp_list_tools", "mcp_approval_request"}
+        ids = {call.id for call in self.tool_calls}
+        return any(item.get("type") not in caller and item.get("call_id") not in ids for item in self.items)
+
+    @property
     def model_requested(self) -> str | None:
         """The model that was asked for, if another one answered."""
         return self.trace.requested if self.trace is not None and self.trace.switched else None

@@ -7,11 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llama_index.core import PromptTemplate
+from llama_index.core.base.llms.types import ChatMessage
+from pydantic import BaseModel
 
-from hubmix import AllModelsFailedError, ConfigurationError, HubmixError
-from tests.cases.ways import WAYS, WHOLE, Way, chat_hubmix
+from hubmix import AllModelsFailedError, ConfigurationError, Hub, HubmixError
+from langchain_hubmix import ChatHubmix
+from tests.cases.ways import WAYS, WHOLE, Way, chat_hubmix, hubmix
 from tests.support.answers import Answer, body, error, whole_or_stream
-from tests.support.responses import message, refusals, response, response_events, response_stream, search, thought
+from tests.support.responses import (
+    message,
+    refusals,
+    response,
+    response_events,
+    response_stream,
+    search,
+    strict,
+    thought,
+)
 from tests.support.responses import whole_or_response as responses_answer
 from tests.support.scripted_hub import Request, ScriptedHub
 
@@ -180,6 +193,45 @@ def test_hosted_tool_chooses_the_api(serve: Serve) -> None:
     ]
     citation = {"type": "citation", "url": "https://x", "title": "X", "start_index": 0, "end_index": 2}
     assert answer.content_blocks[-1]["annotations"] == [citation]
+
+
+@pytest.mark.parametrize(("items", "complete"), [([search(), message("Hi")], False), ([message("Hi")], True)])
+def test_cost_of_a_hosted_tool_is_not_complete(items: Any, complete: bool, serve: Serve) -> None:
+    hub = serve(response(*items))
+    prices = {"m": {"pricing": {"input": 1, "output": 2}}}
+    llm = ChatHubmix(model="m", hub=Hub(base_url=hub.base_url, api_key="sk-test", model_overrides=prices))
+    cost = llm.invoke("go", api="responses").response_metadata["cost"]
+    assert (cost["complete"], cost["total"]) == (complete, 11e-6)
+
+
+def test_hosted_tool_in_llamaindex_chooses_the_api(serve: Serve) -> None:
+    note = {"type": "url_citation", "url": "https://x", "title": "X", "start_index": 0, "end_index": 2}
+    said = message("Hi")
+    said["content"][0]["annotations"] = [note]
+    hub = serve(lambda request: response(search(), said))
+    answer = hubmix(hub).chat([ChatMessage(role="user", content="go")], tools=[{"type": "web_search"}])
+    assert paths(hub) == [RESPONSES]
+    assert [type(block).__name__ for block in answer.message.blocks] == ["TextBlock", "CitationBlock"]
+    assert answer.message.additional_kwargs["output_items"] == [search(), said]
+
+
+@pytest.mark.parametrize("framework", ["langchain", "llamaindex"])
+def test_structured_output_is_asked_as_text_format(framework: str, serve: Serve) -> None:
+    class City(BaseModel):
+        """A city."""
+
+        name: str
+
+    hub = serve(strict(lambda _: [message('{"name": "Oslo"}')]))
+    if framework == "langchain":
+        found: Any = chat_hubmix(hub, api="responses").with_structured_output(City, method="json_schema").invoke("go")
+    else:
+        llm = hubmix(hub, api="responses", structured_output_method="json_schema")
+        found = llm.structured_predict(City, PromptTemplate("go"))
+    assert found == City(name="Oslo")
+    sent = hub.bodies[0]["text"]["format"]
+    assert (sent["type"], sent["name"], sent["schema"]["required"]) == ("json_schema", "City", ["name"])
+    assert "response_format" not in hub.bodies[0]
 
 
 def test_hint_without_a_place_is_told_of_once(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -93,7 +93,7 @@ class StreamReader:
         """Read one event.
 
         Returns:
-            What it brings; None if there is nothing to pass on.
+            What it brings; an empty delta for the progress of a hosted tool; None if there is nothing to pass on.
 
         Raises:
             AnswerError: if the event is an error or a failed response.
@@ -130,7 +130,9 @@ class StreamReader:
         if kind == "error" or (kind is None and (event.get("error") or event.get("success") is False)):
             raise AnswerError("error_body", "The hub sent an error inside the stream.", _error(event))
         handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
-        delta = handler(self, event) if handler is not None else None
+        if handler is None:
+            return Delta(raw=event) if _is_progress(kind) else None
+        delta = handler(self, event)
         if delta is not None and delta.has_content:
             self._has_content = True
         return delta
@@ -214,9 +216,6 @@ class StreamReader:
     def _on_annotation(self, event: Event) -> None:
         if event.get("annotation") is not None:
             self._items.of(event, "message").annotations.append(event["annotation"])
-
-    def _on_progress(self, event: Event) -> Delta:
-        return Delta(raw=event)
 
     def _on_end(self, event: Event) -> Delta | None:
         response = event.get("response")
@@ -307,6 +306,11 @@ class StreamReader:
         items = [item.whole() for item in self._items.in_order()]
         known = {name: value for name, value in self._envelope.items() if name != "error"}
         return read_response({**known, "status": "", "output": items}, tools=self._tools)
+
+
+def _is_progress(kind: Any) -> bool:
+    """Whether an event says that a hosted tool is at work, which may take minutes."""
+    return isinstance(kind, str) and kind.startswith("response.") and "_call" in kind
 
 
 def _remainder(whole: str, sent: str) -> str:

@@ -201,6 +201,15 @@ def test_logprobs_come_with_their_words() -> None:
 
 
 @pytest.mark.parametrize(
+    "kind", ["web_search_call.searching", "code_interpreter_call_code.delta", "image_generation_call.partial_image"]
+)
+def test_progress_of_a_hosted_tool_is_a_sign_of_life(kind: str) -> None:
+    delta = StreamReader().feed(event(kind, output_index=0))
+    assert delta is not None
+    assert not delta.has_content
+
+
+@pytest.mark.parametrize(
     "unknown",
     [{"type": "keepalive"}, {"type": "response.telepathy.delta", "delta": "x"}, {"type": 7}, {}, None, {"object": "x"}],
 )
