@@ -35,13 +35,15 @@ def estimate_of(
         chat: whether the answer has output tokens to pay for.
     """
     pricing = info.pricing if info else None
-    if pricing is None or not pricing.known:
+    if pricing is None or not pricing.known or pricing.note:
         return Estimate(model, None)
+    tokens = estimate_tokens(payload)
+    pricing = pricing.at(tokens)
     if pricing.per_call is not None:
         return Estimate(model, pricing.per_call)
     if pricing.input is None or (chat and pricing.output is None):
         return Estimate(model, None)
-    prompt = pricing.input * estimate_tokens(payload) / _MILLION
+    prompt = pricing.input * tokens / _MILLION
     if not chat or pricing.output is None:
         return Estimate(model, prompt)
     longest = _longest_answer({**payload, **(extra_body or {})}, info)
