@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from hubmix._compat import extra
 from hubmix._html import table
@@ -19,10 +19,32 @@ from hubmix.wire import Reply
 from hubmix.wire.values import Cost
 
 if TYPE_CHECKING:
-    from hubmix.hub.hub import Hub
+    from collections.abc import Generator
+
+    from hubmix.catalog import ModelCatalog
+    from hubmix.transport.clients import ClientPool
+    from hubmix.wire import Delta
 
 Prompt = str | Sequence[Mapping[str, Any]]
 _SHOWN = 60  # characters of an answer in a table
+
+
+class Asked(Protocol):
+    """What a comparison asks of a hub."""
+
+    @property
+    def models(self) -> ModelCatalog:
+        """What the hub serves."""
+
+    @property
+    def pool(self) -> ClientPool:
+        """The SDK clients."""
+
+    def require_key(self) -> None:
+        """Raise `ConfigurationError` if there is no key."""
+
+    def stream_chat(self, payload: Mapping[str, Any], options: CallOptions) -> Generator[Delta, None, None]:
+        """Ask for an answer in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +183,7 @@ class Comparison(Sequence[Compared]):
 
 
 def compare(
-    hub: Hub,
+    hub: Asked,
     prompts: Prompt | Sequence[Prompt],
     models: Sequence[str],
     *,
@@ -193,7 +215,7 @@ def compare(
 
 
 def timed_stream(
-    hub: Hub,
+    hub: Asked,
     payload: Mapping[str, Any],
     options: CallOptions,
     *,
@@ -217,7 +239,7 @@ def timed_stream(
     return Timed(reply, first, time.monotonic() - started)
 
 
-def cost_of(hub: Hub, reply: Reply) -> Cost | None:
+def cost_of(hub: Asked, reply: Reply) -> Cost | None:
     """Return what an answer cost, waiting for the catalog if it was not there in time."""
     if (reply.cost is not None and reply.cost.complete) or reply.served is None:
         return reply.cost
@@ -227,7 +249,7 @@ def cost_of(hub: Hub, reply: Reply) -> Cost | None:
         return None
 
 
-def _get_ready(hub: Hub) -> None:
+def _get_ready(hub: Asked) -> None:
     """Make the client and ask for prices, so that neither counts as a model's time."""
     hub.pool.sync()
     with suppress(CatalogError):

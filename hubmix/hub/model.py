@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from hubmix.failover.route import RouteHub
-    from hubmix.hub.hub import Hub
+
+
+class ModelOwner(Protocol):
+    """What a model needs of its hub."""
+
+    @property
+    def base_url(self) -> str:
+        """Where the hub is."""
+
+    def fallback_for(self, model: str) -> tuple[RouteHub, str]:
+        """Return the hub and the model to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +29,7 @@ class HubModel:
         model: the model ID there.
     """
 
-    hub: Hub
+    hub: ModelOwner
     model: str
 
     def fallback_for(self, model: str) -> tuple[RouteHub, str]:

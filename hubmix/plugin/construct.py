@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -15,10 +15,22 @@ from hubmix.plugin.hints import HINTS, convert, without_inert
 from hubmix.wire.parameters import normalize_names, reject_unknown, require_model
 
 if TYPE_CHECKING:
-    from hubmix.plugin.fields import HubFields
+    from hubmix.hub.hub import Hub
 
 
-def construct(one: HubFields, validate: Callable[..., None], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+class Constructed(Protocol):
+    """An object with the fields of a hub."""
+
+    needs_key: ClassVar[bool]
+
+    @property
+    def hub(self) -> Hub:
+        """The hub that serves it."""
+
+
+def construct(
+    one: Constructed, validate: Callable[..., None], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
     """Fill a new object.
 
     Args:
@@ -31,7 +43,7 @@ def construct(one: HubFields, validate: Callable[..., None], args: tuple[Any, ..
         ConfigurationError: a parameter is unknown, missing, contradictory or of the wrong type.
     """
     where = type(one).__name__
-    values = read_settings(type(one), args, kwargs)
+    values = read_settings(cast("type[BaseModel]", type(one)), args, kwargs)
     try:
         validate(**values)
     except ValidationError as error:

@@ -220,3 +220,18 @@ def chunk_usage(chunk: Mapping[str, Any]) -> Usage | None:
         for choice in choices:
             usage = usage or read_usage(_mapping(choice).get("usage"))
     return usage
+
+
+ANTHROPIC_BLOCKS = "anthropic_blocks"
+"""The type of `reasoning_details` that holds an answer of the Messages API, block by block."""
+
+
+def kept_blocks(details: Any) -> list[dict[str, Any]] | None:
+    """Return the blocks that an earlier answer kept in `reasoning_details`, or None."""
+    if (
+        isinstance(details, Mapping)
+        and details.get("type") == ANTHROPIC_BLOCKS
+        and isinstance(details.get("blocks"), list)
+    ):
+        return [block for block in details["blocks"] if isinstance(block, dict)]
+    return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.api import BodyOptions, Payload
-from hubmix.wire.messages.blocks import kept_blocks
+from hubmix.wire.fields import kept_blocks
 
 REASONING_KEY = "hubmix_reasoning"
 

@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hubmix.wire.fields import kept_blocks
+
 Block = dict[str, Any]
 
-BLOCKS = "anthropic_blocks"  # the type of `reasoning_details` that holds an answer's blocks as they came
 MARK = "cache_control"
 
 
@@ -60,13 +61,6 @@ def assistant_blocks(message: Mapping[str, Any], own: bool) -> list[Block]:
     if message.get("refusal") and not said:
         said = [{"type": "text", "text": message["refusal"]}]
     return marked([*said, *_calls(message)], message.get(MARK))
-
-
-def kept_blocks(details: Any) -> list[Block] | None:
-    """Return the blocks that an earlier answer kept in `reasoning_details`, or None."""
-    if isinstance(details, Mapping) and details.get("type") == BLOCKS and isinstance(details.get("blocks"), list):
-        return [block for block in details["blocks"] if isinstance(block, dict)]
-    return None
 
 
 def marked(blocks: list[Block], mark: Any) -> list[Block]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hubmix.wire.chat.calls import make_call, never_began, read_name
 from hubmix.wire.chat.message import read_envelope
-from hubmix.wire.messages.blocks import BLOCKS, Block
+from hubmix.wire.fields import ANTHROPIC_BLOCKS
+from hubmix.wire.messages.blocks import Block
 from hubmix.wire.values import AnswerError, Reply, Usage
 
 SEPARATOR = "\n"  # between the texts of two thinking blocks
@@ -88,7 +89,7 @@ def assemble(data: Mapping[str, Any], blocks: Sequence[Block], calls: Mapping[in
             reply.extra.setdefault("output", []).append(block)
     reply.reasoning = SEPARATOR.join(filter(None, thoughts))
     if any(_is_richer(block) for block in blocks):
-        reply.reasoning_details = {"type": BLOCKS, "blocks": list(blocks)}
+        reply.reasoning_details = {"type": ANTHROPIC_BLOCKS, "blocks": list(blocks)}
     _read_end(reply, data)
     reply.extra.update({k: v for k, v in data.items() if v is not None and k not in _ENVELOPE})
     return reply
