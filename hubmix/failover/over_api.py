@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hubmix.failover.evidence import Evidence, Failure, Recovery
-from hubmix.failover.failures import WRONG_API
+from hubmix.failover.failures import ENDPOINT, REFUSED, WRONG_API
 from hubmix.failover.route import Route
 
 # What a server without the path says. Recorded: responses_deepseek, responses_vendor_404_path, responses_vendor_405.
@@ -26,11 +26,13 @@ _OF_THE_HUB = re.compile(r"Invalid URL \(POST /v1/", re.IGNORECASE)
 def over_route(failure: Failure, evidence: Evidence, route: Route, payload: Mapping[str, Any]) -> Failure:
     """Return what a failure means on this route.
 
-    A missing path says nothing of the hub if it is not the path of chat completions. A request in the background goes
-    on at the vendor after a timeout, so it is not sent again.
+    A missing path says nothing of the hub if it is not the path of chat completions, or if that path has answered
+    before. A request in the background goes on at the vendor after a timeout, so it is not sent again.
     """
     if route.api.name in ("responses", "messages") and _is_missing_path(failure, evidence):
         return WRONG_API
+    if failure is ENDPOINT and evidence.status in (404, 405) and route.hub.has_answered(route.api.name):
+        return REFUSED
     if payload.get("background") and failure.kind == "timeout":
         return replace(failure, action=Recovery.FAIL, retries=0)
     return failure

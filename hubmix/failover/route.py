@@ -44,6 +44,9 @@ class RouteHub(Protocol):
     def is_free(self, model: str) -> bool:
         """Return whether the catalog prices the model at 0."""
 
+    def has_answered(self, api: str) -> bool:
+        """Return whether the hub has answered over this API before."""
+
     def lists(self, model: str) -> bool | None:
         """Return whether the hub's list has the model; None if no list is known."""
 

@@ -200,6 +200,7 @@ class Calls:
         route = run.served
         hub = _hub_of(route)
         sent.note(run)
+        hub.answered.add(route.api.name)
         served = hub.served(route.model, reply)
         cost = hub.known.cost(served.billed, reply.usage)  # a price by the call needs no usage
         run.trace.served = served.model

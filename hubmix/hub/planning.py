@@ -73,6 +73,7 @@ class ConnectedHub:
         self.timeout = connection.timeout
         self.budgets = budgets
         self._hints_told: set[str] = set()
+        self.answered: set[str] = set()  # names of the APIs
         self.batch_limits: dict[str, int] = {}  # texts that a model takes in one request
         self._learned: dict[tuple[str, str], tuple[Learned, ...]] = {}  # by model and API
 
@@ -137,6 +138,10 @@ class ConnectedHub:
         """Return whether the catalog prices the model at 0."""
         info = self.known.find(model)
         return info is not None and info.free is True
+
+    def has_answered(self, api: str) -> bool:
+        """Return whether the hub has answered over this API before."""
+        return api in self.answered
 
     def lists(self, model: str) -> bool | None:
         """Return whether the hub's list has the model; None if no list is known."""

@@ -149,3 +149,21 @@ def test_half_of_a_broken_answer_is_kept_for_each_model(serve: Serve) -> None:
     for part in caught.value.exceptions:
         assert isinstance(part, hubmix.StreamInterruptedError)
         assert part.partial.text == "The capital of"
+
+
+NO_PAGE = Answer(b"<html>404 page not found</html>", 404, "text/html")
+
+
+@pytest.mark.parametrize("way", SYNC, ids=str)
+def test_missing_page_of_a_url_that_never_answered_is_the_urls(way: Way, serve: Serve) -> None:
+    hub = serve(NO_PAGE)
+    with pytest.raises(hubmix.EndpointError, match="/v1"):
+        way.ask(hub, model="a", fallbacks=["b"])
+    assert hub.models == ["a"]
+
+
+def test_missing_page_of_a_url_that_has_answered_is_the_models(serve: Serve) -> None:
+    hub = hubmix.Hub(base_url=serve(refusing(NO_PAGE)).base_url, api_key="sk-test")
+    ask = {"messages": [{"role": "user", "content": "hi"}]}
+    hub.chat({"model": "b", **ask})
+    assert hub.chat({"model": "a", **ask}, hubmix.CallOptions(fallbacks=("b",))).text == "hello"

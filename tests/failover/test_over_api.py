@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,8 +14,9 @@ from hubmix.failover.route import Route, RouteHub
 from hubmix.wire.apis import CHAT, RESPONSES
 
 
-def judged(evidence: Evidence, api: Any = RESPONSES, **payload: Any) -> Any:
-    route = Route("m", cast(RouteHub, None), api)
+def judged(evidence: Evidence, api: Any = RESPONSES, *, answered: bool = False, **payload: Any) -> Any:
+    hub = SimpleNamespace(has_answered=lambda api: answered)
+    route = Route("m", cast(RouteHub, hub), api)
     return over_route(classify(evidence), evidence, route, payload)
 
 
@@ -59,8 +61,8 @@ def test_chat_that_is_refused_is_the_wrong_api(evidence: Evidence) -> None:
     ("evidence", "kind"),
     [
         (refused(404, "The model `m` does not exist or you do not have access to it."), "not_found"),
-        (refused(404, "Item with id 'rs_1' not found. Items are not persisted."), "endpoint"),
-        (refused(404, "Previous response with id 'resp_1' not found."), "endpoint"),
+        (refused(404, "Item with id 'rs_1' not found. Items are not persisted.", body={}), "refused"),
+        (refused(404, "Previous response with id 'resp_1' not found.", body={}), "refused"),
         (refused(503, "No available channel", code="model_not_found", type="new_api_error"), "no_channel"),
     ],
 )
@@ -70,6 +72,11 @@ def test_other_404_keeps_its_kind(evidence: Evidence, kind: str) -> None:
 
 def test_missing_path_of_chat_is_a_fault_of_the_url() -> None:
     assert judged(refused(404, "Invalid URL (POST /v1/chat/completions)"), CHAT).kind == "endpoint"
+
+
+def test_path_that_has_answered_is_no_fault_of_the_url() -> None:
+    missing = refused(404, "Invalid URL (POST /v1/chat/completions)")
+    assert judged(missing, CHAT, answered=True).kind == "refused"
 
 
 def test_hub_without_the_path_refuses_every_model() -> None:

@@ -50,7 +50,11 @@ class FakeHub:
     window: Callable[[str], int | None] = lambda model: None
     is_free: Callable[[str], bool] = lambda model: False
     suggest: Callable[[str], Sequence[str]] = lambda model: ()
+    answered: bool = False
     discover: Callable[[float], Sequence[str]] = lambda timeout: ()
+
+    def has_answered(self, api: str) -> bool:
+        return self.answered
 
     def lists(self, model: str) -> bool | None:
         return None
@@ -72,7 +76,7 @@ class FakeHub:
         return self.discover(timeout)
 
 
-_OF_HUB = ("own_error_types", "lacks", "window", "is_free", "suggest", "discover")
+_OF_HUB = ("answered", "own_error_types", "lacks", "window", "is_free", "suggest", "discover")
 
 
 @dataclass
