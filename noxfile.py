@@ -1,4 +1,4 @@
-"""The suite on the combinations of packages that pyproject.toml allows: `make matrix`, or `nox -s lowest -- -x`."""
+"""The suite on the package versions that pyproject.toml allows: `make matrix`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 
 
 def python(version: str) -> str:
-    """Return an interpreter of this version, or the running one if the machine has none."""
+    """Return an interpreter of this version, or the running one if none is found."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     # pyenv hides from PATH every version but the selected one.
     for candidate in (f"python{version}", *map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python")))):

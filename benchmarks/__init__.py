@@ -1,4 +1,4 @@
-"""What this package costs its caller, beside the other clients that are installed: ``python -m benchmarks``.
+"""Measure what this package and the installed peers cost: `python -m benchmarks`.
 
 The hub is a server in another process whose answers are bytes made beforehand, so that what is counted is the client's
 own CPU time. Absolute times depend on the machine and on what else runs there; ratios taken in turns within one run do

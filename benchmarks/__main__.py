@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print the table, and write it down where that is asked for."""
+"""Measure, print the table, and write it if asked: `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUPS = ("speed", "startup", "failover", "catalog")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what the command line asks for. Missed targets are printed and are no failure: this only reports."""
+    """Run what the command line asks for; a missed target is no failure."""
     arguments = _parser().parse_args(argv)
     for noisy in ("hubmix", "llama_index", "httpx", "httpx2", "openai"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -67,13 +67,13 @@ def _draw(found: Section, path: Path) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure the caller's CPU time beside the clients installed here; prints a page in Markdown.",
+        description="Measure the caller's CPU time and that of the clients installed here; prints a page in Markdown.",
     )
     parser.add_argument("--quick", action="store_true", help="a third of the rounds: about a minute")
     parser.add_argument("--effort", choices=EFFORTS, default="full", help="how long to measure (default: full)")
     parser.add_argument("--only", action="append", choices=GROUPS, help="this group only; may be repeated")
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page, and a .json and a .png beside it")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page, with a .json and a .png")
     return parser
 
 

@@ -51,7 +51,7 @@ def _aihubmix() -> bytes:
 
 
 def measure(effort: Effort) -> Section:
-    """Reading 1,000 models, and looking up one by its id, by another spelling of it, and in vain."""
+    """Measure reading 1,000 models and looking one up: by ID, other spelling, unknown."""
     listed = _aihubmix()
     canned = _Canned({"//api/v1/models": listed})
     new = partial(ModelCatalog, canned, base_url="https://hub.example/v1", sources=("aihubmix",), cache_dir=None)
@@ -63,7 +63,7 @@ def measure(effort: Effort) -> Section:
     if known.cached.find(exact) is None or known.cached.find(other) is None:
         raise RuntimeError("the catalog does not find what it lists")
     parse = in_turns({"parse": lambda: new().refresh(), "json": lambda: json.loads(listed)}, effort)
-    names = {"by its id": exact, "by another spelling": other, "in vain": "nothing-like-it"}
+    names = {"by its id": exact, "by another spelling": other, "unknown": "nothing-like-it"}
     looks = in_turns({how: partial(_many, known, name) for how, name in names.items()}, effort)
     return Section(
         [

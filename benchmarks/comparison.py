@@ -1,4 +1,4 @@
-"""The same faults through three ways of falling back: ``python -m benchmarks.comparison``.
+"""The same faults through three ways of falling back: `benchmarks.comparison`.
 
 ``ChatOpenAI(...).with_fallbacks([...])``, an agent with ``ModelFallbackMiddleware`` and ``ChatHubmix(fallbacks=...)``
 each ask an embedded hub of which the first model, or the whole account, is at fault. What the caller got is judged, and
@@ -115,7 +115,7 @@ def with_fallbacks(hub: EmbeddedHub, stream: bool, tool: Any, got: Received) -> 
 
 
 def middleware(hub: EmbeddedHub, stream: bool, tool: Any, got: Received) -> None:
-    """LangChain's own for agents. What is streamed is what a user interface would show."""
+    """Ask with LangChain's middleware for agents, streamed as a user interface does."""
     from langchain.agents import create_agent
     from langchain.agents.middleware import ModelFallbackMiddleware
 
@@ -207,7 +207,7 @@ def compare(cases: tuple[Case, ...] = CASES, clients: tuple[Client, ...] = CLIEN
 
 
 def _is_installed(client: Client) -> bool:
-    """Whether a client can be compared here; asking it once also imports what it needs."""
+    """Return whether a client is installed; this also imports what it needs."""
     error = run(client, CASES[0], stream=False).error
     if isinstance(error, ImportError):
         print(f"{client.name}: not compared, since {error.name} is not installed", file=sys.stderr)

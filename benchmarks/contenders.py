@@ -1,4 +1,4 @@
-"""The clients that are compared, each set up as its own documentation says, without retries and with usage in streams.
+"""The clients that are compared, without retries and with usage in streams.
 
 Each function returns the verbs of one client on one base URL, or raises ImportError where it is not installed.
 """
@@ -95,7 +95,7 @@ def hub_alone(url: str, **settings: Any) -> Client:
 
 
 def raw_http(url: str) -> Client:
-    """The SDK's HTTP library and json, by hand: the floor under everything that speaks HTTP."""
+    """The SDK's HTTP library and json by hand: the floor of everything on HTTP."""
     client = http().Client(headers={"Authorization": f"Bearer {KEY}"})
     target = f"{url}/chat/completions"
 
@@ -168,7 +168,7 @@ def openai_like(url: str) -> Client:
 
 
 def langchain_floor(url: str) -> Client:
-    """LangChain around a model that does nothing: what no chat model in it can go below."""
+    """LangChain around a model that does nothing: the floor of its chat models."""
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage, AIMessageChunk
     from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult

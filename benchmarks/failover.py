@@ -1,4 +1,4 @@
-"""What failover costs: on calls where all is well, and with a first model that is dead."""
+"""What failover costs: on healthy calls, and with a dead first model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def measure(server: Loopback, effort: Effort, *, patient: bool = True) -> Sectio
 
 
 def _bookkeeping(server: Loopback, effort: Effort) -> Section:
-    """Everything that a hub does around the one attempt: candidates, breakers, limits, trace, price, sums.
+    """Measure everything that a hub does around the one attempt.
 
     It is measured with the attempt replaced by an answer at hand, since the difference of two whole calls would be
     smaller than its error.
@@ -46,7 +46,7 @@ def _bookkeeping(server: Loopback, effort: Effort) -> Section:
         alone = in_turns({"walk": lambda: hub.chat(PAYLOAD, _GUARDED), "bare": lambda: hub.chat(PAYLOAD)}, effort)
     hub.close()
     share = 100 * alone.ms("walk") / whole.ms("call")
-    note = "all that Hub.chat does beside the request: with two fallbacks, retries and a deadline"
+    note = "all that Hub.chat does except the request: with two fallbacks, retries and a deadline"
     return Section(
         [Figure("bookkeeping of a healthy call", share, "%", "the call", 5.0, note)],
         {
@@ -114,7 +114,7 @@ def _peers(url: str) -> dict[str, Callable[[], Callable[[], Any]]]:
 
 
 def _timed(ask: Callable[[], Any], *, fails: bool = False) -> float:
-    """Wall milliseconds until the answer, or until the error of a client that has no second model."""
+    """Return the milliseconds until the answer, or until the error of a plain client."""
     started = time.perf_counter()
     try:
         answer = ask()

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.losses``: play the gateway recordings to four clients, and count what comes out whole.
+"""Play the gateway recordings to four clients and count what comes out whole.
 
 The recordings are those of `cassettes/gateway`, and what must come out of each is in `tests/gateway/expectations`.
 """
@@ -43,7 +43,7 @@ class Score:
 
 
 def main() -> None:
-    """Print the table. What one client loses, another shows: the counts are of the same recordings."""
+    """Print the table of what each client makes of the same recordings."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     os.environ["HUBMIX_CATALOG_REFRESH"] = "0"  # a recording holds no list of models

@@ -37,7 +37,7 @@ TINY = Effort(rounds=1, seconds=0.0, calls=4, fresh=1)
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """CPU time of the same work done by several, in milliseconds, by contender and round."""
+    """CPU time in milliseconds of the same work, by contender and round."""
 
     rounds: Mapping[str, list[float]]
 
@@ -99,7 +99,7 @@ def in_turns(contenders: Mapping[str, Work], effort: Effort, *, most: int = 500,
 
 
 class Loop:
-    """One event loop for the async work of a contender, so that its connections stay open between repetitions."""
+    """One event loop for a contender, so that its connections stay open."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

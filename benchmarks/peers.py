@@ -1,4 +1,4 @@
-"""``python -m benchmarks.peers``: the servers of `tests/cases`, asked through the plain clients too: who did worse?
+"""Ask the servers of `tests/cases` through the plain clients too: who did worse?
 
 Each case runs as a test of our classes. Every question that it asks is asked again of a new server with the same
 script, through `ChatOpenAI` or `OpenAILike`. A case that passes says that our answer is the right one, so a plain

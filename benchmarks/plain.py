@@ -1,4 +1,4 @@
-"""`ChatOpenAI` and `OpenAILike` on a hub, and what their users get of an answer, in words that all clients share."""
+"""`ChatOpenAI` and `OpenAILike` on a hub, and what their users get of an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = "sk-test"
 
 @dataclass(slots=True)
 class Got:
-    """What one answer holds. The arguments of a call are None if they are no JSON object."""
+    """What one answer holds; arguments that are no JSON object are None."""
 
     text: str
     reasoning: str = ""
@@ -23,7 +23,7 @@ class Got:
 
 
 def chat_openai(url: str, **settings: Any) -> Any:
-    """Return LangChain's plain client as its documentation sets it up for another base URL."""
+    """Return LangChain's plain client, set up for another base URL."""
     from langchain_openai import ChatOpenAI
 
     return ChatOpenAI(base_url=url, **{"model": "m", "api_key": KEY, "max_retries": 0, **settings})
@@ -64,7 +64,7 @@ def of_message(message: Any) -> Got:
 
 
 def ask_openai_like(llm: Any, question: Any, tools: Sequence[Any] = (), *, stream: bool, waits: bool = True) -> Got:
-    """Ask `OpenAILike` and read its response; a careful user looks at `raw` of every streamed one too."""
+    """Ask `OpenAILike` and read its response, `raw` of every streamed one too."""
     from llama_index.core.base.llms.types import ChatMessage
     from llama_index.core.tools import FunctionTool
 

@@ -27,8 +27,8 @@ _APART = ("construct, ms",)
 _INTRODUCTION = """\
 # Benchmarks
 
-What this package costs its caller, in CPU time, beside the clients that one would use instead. The hub answers in
-seconds, so none of it is what a user waits for; it is what decides how many users fit on a server.
+What this package costs its caller, in CPU time, and what the plain clients cost. The hub answers in
+seconds, so no user waits for any of it; it decides how many users fit on a server.
 
 This page is written by `make bench ARGS="--write docs/benchmarks.md"`: every number on it was measured by one run of
 one program. The hub is a server on loopback, in a process of its own, that answers with bytes made beforehand. Each
@@ -38,7 +38,7 @@ machines, milliseconds do not.
 
 
 def environment() -> dict[str, Any]:
-    """What was measured with: the machine, its load and the versions of all packages that take part."""
+    """Return the machine, its load and the versions of the packages that take part."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "python": platform.python_version(),
@@ -74,7 +74,7 @@ def to_markdown(found: Section, about: Mapping[str, Any], plot: str | None = Non
     Args:
         found: What was measured.
         about: What it was measured with.
-        plot: The plot's file name beside the page, if there is one.
+        plot: The file name of the plot in the page's folder, if there is one.
     """
     parts = [_INTRODUCTION, _machine(about), "## Targets\n", _targets(found.figures), *_shortfall(found.figures)]
     if plot is not None:
@@ -166,7 +166,7 @@ _COLOURS = {"ours": "#0f766e", "peer": "#b0b7bf"}
 
 
 def draw(found: Section, path: Path) -> bool:
-    """A bar for each client in each kind of work, ours coloured; False where there is nothing to draw.
+    """Draw a bar for each client in each kind of work; False if nothing can be drawn.
 
     Raises:
         ImportError: matplotlib is not installed (it is in the extra ``bench``).

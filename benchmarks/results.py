@@ -1,4 +1,4 @@
-"""What a benchmark says: figures held against targets, and the times they were computed from."""
+"""Figures of a benchmark, their targets, and the times they were computed from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Figure:
         value: What came out, in `unit`.
         unit: ``"×"`` (a ratio of CPU times), ``"ms"``, ``"µs"``, ``"%"``, ``"requests"``.
         against: What the ratio is taken to.
-        target: At most so much; None where there is no target.
+        target: At most so much; None without a target.
         note: What a reader should know of it.
     """
 
@@ -29,7 +29,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met, to the two digits that are shown; None where there is none."""
+        """Return whether the target is met, to two digits; None without a target."""
         return None if self.target is None else round(self.value, 3) <= self.target
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A server on loopback that costs its clients nothing: answers are bytes made beforehand, in a process of its own.
+"""A server on loopback, in its own process, that answers with prepared bytes.
 
 What is answered depends on the request: the path says how a stream is sent (``/burst/v1``: all at once;
 ``/drip/v1``: every event in a packet of its own), the body says whether there is a stream at all, and the model

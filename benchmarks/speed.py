@@ -1,4 +1,4 @@
-"""CPU time of calls, streams, crowds and long histories, against every peer installed."""
+"""CPU time of calls, streams, crowds and long histories, against the peers."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _histories(clients: list[Client], effort: Effort) -> Section:
 
 
 def _converter(effort: Effort) -> Section:
-    """The converters alone, and whether four times the messages cost four times as much."""
+    """Measure the converters alone, and whether their cost grows linearly."""
     found = Section()
     for name, convert, messages in _converters():
         short, long = messages(history(TURNS)), messages(history(4 * TURNS))
@@ -159,7 +159,7 @@ def _converters() -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]
 
 
 def _crowds(server: Loopback, effort: Effort) -> Section:
-    """Many async calls at once, with the SDK's default connections and with the `fast` extra's."""
+    """Measure many async calls at once, with the SDK's connections and with `fast`."""
     found = Section()
     # Made here for both, so that what is installed does not decide which of them is measured.
     own: dict[str, Any] = {name: async_http_client(fast=False) for name in ("Hub (no framework)", "ChatHubmix")}

@@ -1,4 +1,4 @@
-"""What it costs to have the package: import time, memory, construction. Every import happens in a fresh interpreter."""
+"""Import time, memory and construction, each in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def measure(server: Loopback, effort: Effort) -> Section:
 
 
 def fresh(name: str, url: str) -> dict[str, Any] | None:
-    """One import in a new interpreter, with one call where there is an object; None where it is not installed."""
+    """Measure one import in a new interpreter; None if it is not installed."""
     load, make, call = _IMPORTS[name]
     program = _PROGRAM.format(url=url, load=load, make=f"llm = {make}" if make else "", call=call)
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)

@@ -1,4 +1,4 @@
-"""What every test shares: no network beyond loopback, no key of the developer's own, and recorded cassettes."""
+"""What every test shares: no network, no key of the developer's, and cassettes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BUNDLES = {os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().open
 
 
 def _without_bundles(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
-    """Skip the certificates of the machine: no test speaks TLS to anyone but itself, and they cost 25 ms a client."""
+    """Skip the machine's certificates, which cost 25 ms a client."""
     if cafile not in _BUNDLES:
         _load_verify_locations(context, cafile, capath, cadata)
 
@@ -49,7 +49,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """No key, base URL, proxy or tracing of whoever runs the tests, and no model list kept on disk.
+    """Remove the developer's key, base URL, proxy, tracing and model list on disk.
 
     For the whole session: what a module's tests share is made before anything that belongs to one test.
     """
@@ -60,7 +60,7 @@ def clean_environment() -> Iterator[None]:
         patch.setenv("HUBMIX_CACHE_DIR", "")
         # LlamaIndex counts with the encoding that it brings along, and downloads one into any other folder.
         patch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
-        # A test says which requests it means to make; those about the refresh beside a call turn it on.
+        # A test says which requests it means to make; those about the refresh during a call turn it on.
         patch.setenv("HUBMIX_CATALOG_REFRESH", "0")
         patch.setattr(ssl.SSLContext, "load_verify_locations", _without_bundles)
         yield
@@ -68,13 +68,13 @@ def clean_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def closed_breakers() -> None:
-    """What one test found out about a hub's health, which a process shares, is nothing to the next."""
+    """Forget what earlier tests found out about a hub's health."""
     health.REGISTRY.reset()
 
 
 @pytest.fixture(autouse=True)
 def no_network() -> Iterator[None]:
-    """Fail a test that tried to reach a host beyond loopback, even where the attempt was swallowed."""
+    """Fail a test that tried to reach another host, even if it swallowed the error."""
     network.take_stopped()
     yield
     if stopped := network.take_stopped():
@@ -83,7 +83,7 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ScriptedHub]]:
-    """Start a hub of written answers: `serve(script)`, or `serve(script, pages={"/v1/models": body(…)})`."""
+    """Start a hub of written answers: `serve(script)` or `serve(script, pages=…)`."""
     with ExitStack() as stack:
 
         def start(script: Script, pages: Mapping[str, Answer] | None = None) -> ScriptedHub:

@@ -1,4 +1,4 @@
-"""Build the project's virtual environment inside the checkout. Standard library only.
+"""Build the project's virtual environment inside the checkout, with Python alone.
 
     python3 tools/bootstrap.py demo               # .venv with the project and its dependency group `demo`
     python3 tools/bootstrap.py test dev           # adds those groups to the same .venv
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def build(target: Path, groups: list[str]) -> None:
-    """Make `target` an environment that holds the project and these groups, unless it is one."""
+    """Make `target` an environment with the project and these groups."""
     builder = f"{ROOT} {sys.version_info[0]}.{sys.version_info[1]}"  # an environment cannot be moved to another
     python, marker = target / "bin" / "python", target / "built-for"
     # Homebrew removes old interpreters: the one of the environment must still run.
@@ -66,7 +66,7 @@ def install(python: Path, group: str) -> None:
 
 
 def ensure_pip(python: Path) -> None:
-    """Give the environment a pip that knows dependency groups (25.1): Python's own, the system's or Debian's wheel."""
+    """Give the environment a pip that knows dependency groups (25.1 or newer)."""
     upgrade = ("-m", "pip", "install", "--quiet", "--no-input", "--upgrade", "pip>=25.1")
     found = runs(python, "-m", "pip", "--version") or runs(python, "-m", "ensurepip")
     if not found and not runs(Path(sys.executable), "-m", "pip", "--python", python, *upgrade[2:]):
@@ -82,7 +82,7 @@ def ensure_pip(python: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return the installers' environment: caches in the checkout, one index and certificate for pip and uv."""
+    """Return the installers' environment: caches in the checkout, one index."""
     env = {name: value for name, value in os.environ.items() if name not in MISLEADING}
     env |= {"PIP_CACHE_DIR": f"{ROOT}/.cache/pip", "UV_CACHE_DIR": f"{ROOT}/.cache/uv"}
     for pip, uv in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_CERT", "SSL_CERT_FILE")):

@@ -1,4 +1,4 @@
-"""Check how many files and folders stand directly in `hubmix/`. The arrows between them are in pyproject.toml."""
+"""Check how many files and folders are directly in `hubmix/`."""
 
 from __future__ import annotations
 

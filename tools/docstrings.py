@@ -1,4 +1,4 @@
-"""How the docstrings of this project are read for the reference pages: a small extension of griffe, for mkdocs.yml.
+"""Read the project's docstrings for the reference pages: a griffe extension.
 
 The docstrings are written to be read in the code too: an example is headed "Example:", and a name may be marked as
 Sphinx does. Griffe knows "Examples:" alone and takes the other for an admonition, in which `>>>` is a quotation.
@@ -25,6 +25,6 @@ class Docstrings(griffe.Extension):
 
 
 def readable(text: str) -> str:
-    """A docstring with Sphinx's roles as code and its examples under the heading that griffe knows."""
+    """Return a docstring with its examples under the heading that griffe knows."""
     text = _ROLE.sub(r"`\1`", text)
     return _EXAMPLE.sub(r"\1Examples:", text)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` beside the file alone
+if str(ROOT) not in sys.path:  # run as a file, Python looks for `hubmix` in the file's folder only
     sys.path.insert(0, str(ROOT))
 
 from hubmix.errors import Scope  # noqa: E402 - after the path is set

@@ -1,4 +1,4 @@
-"""Execute the notebooks, each from top to bottom in a fresh kernel, and fail with the cell that failed.
+"""Execute each notebook in a fresh kernel, and name the cell that failed.
 
     python tools/run_notebooks.py                        # all, as someone without a key: on an embedded hub
     python tools/run_notebooks.py --write quickstart     # those whose name contains the word; keep the outputs
@@ -76,7 +76,7 @@ def matches(path: Path, names: list[str]) -> bool:
 
 
 def execute(path: Path, *, write: bool) -> tuple[str | None, bool]:
-    """Run one notebook; the text of its failure or None, and whether its outputs are not those that are stored."""
+    """Run one notebook; return its failure or None, and whether outputs differ."""
     stored = nbformat.read(path, as_version=4)
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def execute(path: Path, *, write: bool) -> tuple[str | None, bool]:
 
 
 def tidy(notebook: Any) -> None:
-    """Leave out what differs from run to run and shows nothing: times, the interpreter's version, ids of displays."""
+    """Leave out what differs from run to run: times, versions, IDs of displays."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -112,7 +112,7 @@ def tidy(notebook: Any) -> None:
 
 
 def keep(cell: Any, before: Any) -> bool:
-    """Put the stored outputs in the place of new ones that say the same; whether they did."""
+    """Replace new outputs by equal stored ones; return whether anything was kept."""
     if cell.cell_type != "code":
         return True
     if cell.source != before.source or quiet(cell.outputs) != quiet(before.outputs):
@@ -125,9 +125,7 @@ def keep(cell: Any, before: Any) -> bool:
 
 
 def quiet(value: Any) -> Any:
-    """An output without its noise. A picture counts as the same, since its bytes differ with the version that drew it;
-    so does the text of what has an HTML form, which is the one that is shown.
-    """
+    """Return an output without what varies; pictures count as the same."""
     if isinstance(value, dict):
         unseen = {"image/png", "text/plain"} if "text/html" in value else {"image/png"}
         return {name: quiet(part) for name, part in value.items() if name not in unseen | {"execution_count"}}
@@ -141,7 +139,7 @@ def quiet(value: Any) -> Any:
 
 @contextmanager
 def no_hub() -> Iterator[None]:
-    """An environment without a hub, a key or a model list on disk, for as long as this lasts; kernels inherit it."""
+    """Provide an environment without a hub, a key or a model list on disk."""
     before = dict(os.environ)
     for name in before:
         if name.startswith(SETTINGS):

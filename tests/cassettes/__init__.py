@@ -1,4 +1,4 @@
-"""Recorded exchanges: written so that a person can read them in a diff, and so that a changed byte or a key is found.
+"""Recorded exchanges that a person can read in a diff.
 
 - `format`: one cassette as text and back; `scan`: what may never be in one; `matchers`: when a request is the recorded
   one

@@ -26,7 +26,7 @@ Topic = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How one answer differs from those recorded: `broken` may surprise our reader, `new` is there to be looked at."""
+    """How one answer differs from those recorded: `broken` matters, `new` is news."""
 
     topic: Topic
     broken: list[str]
@@ -34,7 +34,7 @@ class Drift:
 
 
 def topic(interaction: Interaction) -> Topic:
-    """Return the endpoint, and whether what came is an answer, a stream, an error or no JSON at all."""
+    """Return the endpoint and the kind of what was answered."""
     endpoint = urlsplit(interaction.uri).path.removeprefix("/v1").strip("/")
     if _content_type(interaction).startswith("text/event-stream") and interaction.status < 400:
         return endpoint, "stream"
@@ -46,7 +46,7 @@ def topic(interaction: Interaction) -> Topic:
 
 
 def known_shapes(interactions: Iterable[Interaction]) -> Mapping[Topic, Shape]:
-    """Return what all recorded answers to a topic allow; a path that only some have is also "absent"."""
+    """Return what all recorded answers to a topic allow."""
     found: dict[Topic, list[Shape]] = defaultdict(list)
     for interaction in interactions:
         found[topic(interaction)].append(answer_shape(interaction))
@@ -54,7 +54,7 @@ def known_shapes(interactions: Iterable[Interaction]) -> Mapping[Topic, Shape]:
 
 
 def answer_shape(interaction: Interaction) -> Shape:
-    """Return the shape of a body; that of a stream is what its chunks have together, in whatever order they came."""
+    """Return the shape of a body; for a stream, of all its chunks together."""
     if topic(interaction)[1] == "stream":
         chunks = [each.value for each in events(interaction.response_body) if isinstance(each.value, dict)]
         return merged(shape(chunk, maps=MAPS) for chunk in chunks)

@@ -72,14 +72,14 @@ class Recording:
 
 
 def dump(recording: Recording, name: str = "the cassette") -> str:
-    """Return the text of `recording`; raise `SecretFoundError` where it holds a secret."""
+    """Return the text of `recording`, or raise `SecretFoundError`."""
     document: dict[str, Any] = {
         "version": VERSION,
         "provenance": dict(recording.provenance),
         "interactions": [_interaction_document(interaction) for interaction in recording.interactions],
     }
     text = _to_yaml(document)
-    # YAML quotes and folds: what the bodies say is scanned beside the text.
+    # YAML quotes and folds: what the bodies say is scanned too.
     said = "\n".join([text, *(body.decode("utf-8", "replace") for body in _bodies(recording))])
     refuse_secrets(said, name, sent=_credentials(recording))
     if _from_yaml(text) != document:
@@ -92,7 +92,7 @@ def _bodies(recording: Recording) -> list[bytes]:
 
 
 def _credentials(recording: Recording) -> set[str]:
-    """The keys that the requests were sent with, whatever they look like; their headers are not kept."""
+    """Return the keys that the requests were sent with, whatever they look like."""
     values = [
         value for each in recording.interactions for name in CREDENTIALS for value in each.request_headers.get(name, ())
     ]
@@ -137,7 +137,7 @@ def _body_document(body: bytes) -> dict[str, Any]:
 
 
 def decompressed(body: bytes, headers: Mapping[str, list[str]]) -> bytes:
-    """Return `body` without its transport compression; the header that named it is not kept."""
+    """Return `body` without its transport compression."""
     encodings = headers.get("content-encoding")
     if not encodings or not body:
         return body
@@ -156,7 +156,7 @@ def _json_bytes(value: Any, layout: str) -> bytes:
 
 
 def load(text: str, name: str = "the cassette") -> Recording:
-    """Return what `text` holds; raise `CassetteDamagedError` where a checksum does not fit."""
+    """Return the recording of `text`, or raise `CassetteDamagedError`."""
     try:
         document = _from_yaml(text)
         provenance, interactions = document["provenance"], document["interactions"]
@@ -205,9 +205,7 @@ def _read_body(document: Any, name: str, *, checked: bool) -> bytes:
 
 
 class Serializer:
-    """What vcrpy calls a serializer, for one cassette: it reads and writes this format, and adds where a new
-    recording came from.
-    """
+    """Read and write this format for vcrpy, and add where a new recording came from."""
 
     def __init__(self, provenance: Mapping[str, Any] | None = None, name: str = "the cassette") -> None:
         self._provenance = provenance
@@ -265,7 +263,7 @@ def _as_bytes(body: str | bytes | None) -> bytes:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style throughout: keys in their order, no anchors, text of several lines as literal blocks."""
+    """Block style: keys in their order, no anchors, long texts as literal blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def whole_body(sent: Request, recorded: Request) -> None:
-    """Compare the bodies to the byte; where both are JSON, only the spaces between its values may differ."""
+    """Compare the bodies to the byte, except for spaces in JSON."""
     one, other = _readable(recorded.body), _readable(sent.body)
     if one != other:
         lines = difflib.unified_diff(one.splitlines(), other.splitlines(), "recorded", "sent", lineterm="", n=2)

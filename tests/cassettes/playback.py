@@ -1,4 +1,4 @@
-"""A cassette in a `with`: what it does not hold is not answered, and what it holds must be asked for."""
+"""A cassette in a `with` that must hold each request and be played in full."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2] / "cassettes"
 
 
 class CassetteMismatchError(AssertionError):
-    """A request that is not in the cassette, or an interaction of it that nobody asked for."""
+    """A request that is not in the cassette, or an interaction that was not played."""
 
 
 class Persister:
@@ -66,7 +66,7 @@ _MADE_UP = re.compile(rb'("created": ?)\d+|(request id: )[^)]*')
 
 
 def _says_the_same(target: Path, text: str) -> bool:
-    """Whether only dates, request ids and the client's version would change. What is damaged is recorded anew."""
+    """Return whether only dates, request IDs and the client's version would change."""
     try:
         old = cassette_format.load(target.read_bytes().decode("utf-8"))
     except (FileNotFoundError, ValueError):
@@ -101,7 +101,7 @@ def play(
     match_on: tuple[str, ...] = matchers.GATEWAY,
     repeats: bool = False,
 ) -> Iterator[Cassette]:
-    """Answer every request from the cassette at `path`, whose end must find each interaction asked for.
+    """Answer every request from the cassette at `path`, which must be played in full.
 
     Those of `spare` may be asked for too, and need not be. With `repeats` a recorded answer is given as often as it is
     asked for: a client that tries again meets the same hub.
@@ -117,7 +117,7 @@ def play(
 
 @contextmanager
 def record(path: Path, provenance: Mapping[str, Any]) -> Iterator[Cassette]:
-    """Record every request into the cassette at `path`, which is replaced; raise where it must not be saved."""
+    """Replace the cassette at `path` by what is requested; raise if it holds a secret."""
     recorder = vcr.VCR(record_mode=vcr.mode.ALL, match_on=matchers.OWN)
     configure(recorder, cassette_format.Serializer(provenance, path.name))
     with recorder.use_cassette(str(path), drop_unused_requests=True) as cassette:
@@ -128,7 +128,7 @@ def record(path: Path, provenance: Mapping[str, Any]) -> Iterator[Cassette]:
 
 
 def hold_refusals(cassette: Cassette) -> list[Exception]:
-    """Return a list that fills with what kept `cassette` from being saved, to be raised once it is closed.
+    """Return a list that fills with what kept `cassette` from being saved.
 
     vcrpy leaves its patches in place where saving raises; they would come off in the middle of another test.
     """
@@ -164,7 +164,7 @@ def note_misses(cassette: Cassette) -> list[str]:
 
 
 def verify(cassette: Cassette, misses: list[str], needed: int | None = None) -> None:
-    """Raise `CassetteMismatchError` unless every request was answered and each of the `needed` first ones played."""
+    """Raise `CassetteMismatchError` unless requests and interactions match."""
     problems = [f"not in the cassette: {miss}" for miss in misses]
     problems += [
         f"never asked for: {index + 1}. {request.method} {request.uri}"

@@ -50,7 +50,7 @@ _SESSION = pytest.StashKey[_Session]()
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """Where a test's client is pointed: the recorded address, or the hub that is being recorded."""
+    """Where a client is pointed: the recorded address, or the hub being recorded."""
 
     base_url: str
     api_key: str
@@ -78,7 +78,7 @@ SHARED_PARAMETER = "waits"
 
 @pytest.fixture
 def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The test's name and its parameters, but for the one that the sync and the async run differ in."""
+    """Return the test's name and parameters, except the one for sync or async."""
     name = getattr(request.node, "originalname", request.node.name).removeprefix("test_")
     callspec = getattr(request.node, "callspec", None)
     parameters = callspec.params if callspec is not None else {}
@@ -95,7 +95,7 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 def recording(
     request: pytest.FixtureRequest, record_mode: str, vcr_cassette_dir: str, default_cassette_name: str
 ) -> bool:
-    """Whether this test records: asked for on the command line, and the first of those that share its cassette."""
+    """Return whether this test records its cassette; only the first of a pair does."""
     path = f"{vcr_cassette_dir}/{default_cassette_name}"
     recorded = request.config.stash[_SESSION].recorded
     if record_mode == "none" or path in recorded:
@@ -106,7 +106,7 @@ def recording(
 
 @pytest.fixture
 def httpx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Async requests go through the SDK's own HTTP library, whose transports vcrpy stands in for, not aiohttp's."""
+    """Use the SDK's own HTTP library for async requests: vcrpy knows no aiohttp here."""
     monkeypatch.setattr("hubmix.transport.clients.find_spec", lambda name: None)
 
 
@@ -129,7 +129,7 @@ def vcr_config(request: pytest.FixtureRequest, recording: bool, httpx_alone: Non
 
 @pytest.fixture(autouse=True)
 def whole_cassette(request: pytest.FixtureRequest, vcr: Cassette | None) -> Iterator[None]:
-    """Fail where a request was not in the cassette, or an interaction of it was not asked for."""
+    """Fail if a request was not in the cassette, or an interaction was not played."""
     if vcr is None:
         yield
     elif request.getfixturevalue("recording"):
@@ -143,7 +143,7 @@ def whole_cassette(request: pytest.FixtureRequest, vcr: Cassette | None) -> Iter
 
 @pytest.fixture
 def embedded_hub(request: pytest.FixtureRequest, recording: bool) -> Iterator[HubAddress]:
-    """The embedded hub where this test records, and the address it was recorded under where it plays."""
+    """The embedded hub if this test records, else the address it was recorded under."""
     recorded = HubAddress(f"{EMBEDDED_ORIGIN}/v1", EMBEDDED_KEY)
     if not recording:
         yield recorded

@@ -1,4 +1,4 @@
-"""What may never be in a cassette: keys, tokens, cookies, mail addresses, and the addresses of machines."""
+"""What may never be in a cassette: keys, tokens, cookies and addresses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SecretFoundError(ValueError):
 
 
 def findings(text: str) -> Iterator[str]:
-    """Yield what is wrong with `text`, each with its line and a masked excerpt: the report itself gives nothing away.
+    """Yield what is wrong with `text`, with its line and a masked excerpt.
 
     The text is also read with the escapes of JSON undone, which could break a secret apart.
     """
@@ -57,7 +57,7 @@ def findings(text: str) -> Iterator[str]:
 
 
 def refuse_secrets(text: str, name: str, *, sent: Iterable[str] = ()) -> None:
-    """Raise `SecretFoundError` if `text`, which is about to be saved as `name`, holds a secret.
+    """Raise `SecretFoundError` if `text` holds a secret.
 
     `sent` are the keys of its requests: a hub's own kind of key may look like none of the `PATTERNS`. Words as short
     as `sk-test` are made up for tests.

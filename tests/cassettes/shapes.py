@@ -1,4 +1,4 @@
-"""Keys and types of JSON and of event streams, without their values, and the difference of two shapes.
+"""Keys and types of JSON and event streams, and the difference of two shapes.
 
     >>> shape({"choices": [{"index": 0, "logprobs": None}]})["choices[].logprobs"]
     frozenset({'null'})
@@ -29,14 +29,14 @@ def shape(value: Any, *, maps: Iterable[str] = ()) -> Shape:
 
 
 def merged(shapes: Iterable[Shape]) -> Shape:
-    """Return what all of `shapes` allow: every type seen at a path, and "absent" where one of them lacks it."""
+    """Return what all of `shapes` allow, with "absent" for a path that one lacks."""
     shapes = list(shapes)
     paths = {path for each in shapes for path in each}
     return {path: frozenset().union(*(each.get(path, _lacking(path, each)) for each in shapes)) for path in paths}
 
 
 def difference(expected: Shape, actual: Shape) -> list[str]:
-    """Return one line a path that differs: missing from `actual`, new in it, or of another type."""
+    """Return one line for each path that differs."""
     lines = []
     for path in sorted({*expected, *actual}):
         want, got = expected.get(path), actual.get(path)
@@ -56,7 +56,7 @@ def difference(expected: Shape, actual: Shape) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing in an event stream: `kind` is data, done, comment, or bare (a line outside any event)."""
+    """One thing in a stream; `kind` is data, done, comment, or bare (no event)."""
 
     kind: str
     name: str | None
@@ -64,7 +64,7 @@ class Event:
 
 
 def events(body: bytes | str) -> list[Event]:
-    """Split an event stream into what is in it, also what an SSE reader skips; broken JSON stays the text it is."""
+    """Split an event stream into what is in it; broken JSON stays text."""
     text = (body.decode("utf-8", "replace") if isinstance(body, bytes) else body).replace("\r\n", "\n")
     found: list[Event] = []
     name: str | None = None
@@ -83,7 +83,7 @@ def events(body: bytes | str) -> list[Event]:
 
 
 def stream_shape(body: bytes | str, *, maps: Iterable[str] = ()) -> list[tuple[str, Shape]]:
-    """Return the sequence of (kind, shape) of an event stream; a run of equal ones counts once, however long."""
+    """Return the (kind, shape) pairs of a stream; a run of equal ones counts once."""
     sequence: list[tuple[str, Shape]] = []
     for event in events(body):
         label = f"{event.kind} {event.name}" if event.name else event.kind
@@ -94,7 +94,7 @@ def stream_shape(body: bytes | str, *, maps: Iterable[str] = ()) -> list[tuple[s
 
 
 def stream_difference(expected: Sequence[tuple[str, Shape]], actual: Sequence[tuple[str, Shape]]) -> list[str]:
-    """Return the lines in which two streams differ, step by step; empty where they have the same shape."""
+    """Return the lines in which two streams differ, step by step."""
     lines = []
     for number in range(max(len(expected), len(actual))):
         want = expected[number] if number < len(expected) else None
@@ -123,7 +123,7 @@ def _collect(value: Any, path: str, maps: frozenset[str], found: dict[str, set[s
 
 
 def _lacking(path: str, each: Shape) -> frozenset[str]:
-    """Return "absent" for a path that a shape lacks while it has the object that would hold it, else nothing."""
+    """Return "absent" for a path that a shape lacks while it has the parent object."""
     parent = path[:-2] if path.endswith("[]") else path.rpartition(".")[0]
     holds = "object" in each.get(parent, frozenset()) and not path.endswith("[]")
     return frozenset({ABSENT}) if holds else frozenset()

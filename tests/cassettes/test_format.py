@@ -1,4 +1,4 @@
-"""Cassettes are read back byte for byte, hold no secret, and fail the test that does not play them whole."""
+"""Cassettes are read back byte for byte, hold no secret, and are played in full."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_bodies_come_back_byte_for_byte(body):
     assert load(dump(recording)) == recording
 
 
-def test_a_json_body_is_kept_as_its_fields_and_a_stream_as_a_literal_block():
+def test_json_body_is_kept_as_fields_and_stream_as_text():
     text = dump(
         Recording(PROVENANCE, [interaction(b'{"model":"m","messages":[{"role":"user","content":"Hi\\nyou"}]}')])
     )
@@ -111,7 +111,7 @@ def test_any_changed_byte_is_noticed():
     assert unnoticed == []
 
 
-def test_a_body_whose_file_was_summed_anew_is_noticed_by_its_own_checksum():
+def test_body_changed_under_a_new_checksum_is_noticed():
     text = dump(Recording(PROVENANCE, [interaction()])).replace('{"a": 1}', '{"a": 2}').partition("\n")[2]
     with pytest.raises(CassetteDamagedError, match="the body was changed"):
         load(f"checksum: {hashlib.sha256(text.encode()).hexdigest()}\n{text}")
@@ -246,7 +246,7 @@ def test_a_recorded_answer_is_played_to_an_async_client():
         ({"port": 3000}, "3000"),
     ],
 )
-def test_another_request_fails_even_where_the_sdk_calls_it_a_lost_connection(change, why):
+def test_other_request_fails_even_as_a_lost_connection(change, why):
     with pytest.raises(CassetteMismatchError, match=why):
         play_but_ask(change.pop("port", 3002), **change)
 
@@ -264,7 +264,7 @@ def play_but_ask(port: int, times: int = 1, **change) -> None:
                 ask(client(port), **change)
 
 
-def test_more_requests_than_recorded_fail_unless_repeats_are_asked_for():
+def test_more_requests_than_recorded_fail_without_repeats():
     with pytest.raises(CassetteMismatchError, match="asked for more often"):
         play_but_ask(3002, times=2)
     with play(CASE, repeats=True):
@@ -304,7 +304,7 @@ def test_whole_bodies_are_compared_with_a_readable_difference():
 
 
 class _Hub(http.server.BaseHTTPRequestHandler):
-    """Answers compressed, sets a cookie, and says the key back where the path asks for it."""
+    """Answers compressed, sets a cookie, and echoes the key if the path asks for it."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -347,7 +347,7 @@ def test_what_is_recorded_is_readable_and_holds_no_key(tmp_path, hub_port):
 
 
 @pytest.mark.parametrize("key", ["sk-" + LONG, "0123456789ab"], ids=["a key by its looks", "only by its use"])
-def test_an_answer_that_says_the_key_back_is_not_saved_and_leaves_nothing_patched(tmp_path, hub_port, key):
+def test_answer_with_the_key_is_not_saved_and_unpatches(tmp_path, hub_port, key):
     path = tmp_path / "leak.yaml"
     sender = openai.OpenAI(base_url=f"http://127.0.0.1:{hub_port}/leak/v1", api_key=key, max_retries=0)
     send = type(sender._client._transport).handle_request

@@ -70,7 +70,7 @@ def test_events_are_found_with_what_a_reader_skips():
     ]
 
 
-def test_a_stream_has_the_same_shape_however_many_pieces_it_came_in():
+def test_stream_shape_is_the_same_in_any_pieces():
     longer = STREAM.replace(b'data: {"a":2}\n\n', b'data: {"a":2}\n\n' * 5)
     assert stream_difference(stream_shape(STREAM), stream_shape(longer)) == []
     assert [kind for kind, _ in stream_shape(STREAM)] == ["comment", "data", "data error", "bare", "done"]

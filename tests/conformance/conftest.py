@@ -1,4 +1,4 @@
-"""The embedded hub for LangChain's own suites, and small media in place of those that they fetch from the internet."""
+"""The embedded hub for LangChain's own suites, and small media of our own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pa
 
 
 class _Media:
-    """Stands in for the `httpx` of the suite, which does nothing with it but fetch media."""
+    """Stands in for the `httpx` of the suite, which only fetches media."""
 
     HTTPError = OSError
 
@@ -58,7 +58,7 @@ def hub() -> Iterator[EmbeddedHub]:
 
 @pytest.fixture(autouse=True)
 def _settings(hub: EmbeddedHub, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
-    """The suites build models from class properties alone, so the hub is named in the environment."""
+    """Name the hub in the environment: the suites pass no settings."""
     monkeypatch.setenv("HUBMIX_BASE_URL", hub.base_url)
     monkeypatch.setenv("HUBMIX_API_KEY", hub.api_key)
     monkeypatch.setattr("langchain_tests.integration_tests.chat_models.httpx", _Media)
@@ -66,7 +66,7 @@ def _settings(hub: EmbeddedHub, monkeypatch: pytest.MonkeyPatch, clean_environme
 
 @pytest.fixture
 def vcr() -> SimpleNamespace:
-    """`test_stream_time` times a stream where something was recorded; here the embedded hub answers it."""
+    """Let the embedded hub answer `test_stream_time`, which expects a cassette."""
     return SimpleNamespace(responses=["the embedded hub"])
 
 

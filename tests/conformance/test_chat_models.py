@@ -1,4 +1,4 @@
-"""LangChain's standard suites for chat models, in full and without a skip, for each method of structured output."""
+"""LangChain's standard suites for chat models, in full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub inside Daft, on its native runner: prompts, objects, vectors, errors, and what travels to a worker."""
+"""A hub inside Daft: prompts, objects, vectors, errors, and pickled providers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def serving() -> Iterator[EmbeddedHub]:
 
 @pytest.fixture
 def server(serving: EmbeddedHub, monkeypatch: pytest.MonkeyPatch) -> EmbeddedHub:
-    """The embedded hub, attached to the session under the name "hubmix", its key in the environment."""
+    """The embedded hub, attached to the session under the name "hubmix"."""
     serving.clear()
     monkeypatch.setenv("HUBMIX_BASE_URL", serving.base_url)
     monkeypatch.setenv("HUBMIX_API_KEY", serving.api_key)

@@ -1,4 +1,4 @@
-"""The documentation as a whole: what is made from the code is current, and every page can be found."""
+"""Generated pages are current, and every page can be found."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_page_begins_with_one_title() -> None:
 
 
 def test_nothing_is_fetched_from_outside() -> None:
-    """A page of the documentation opens without a network: fonts, scripts and pictures are its own."""
+    """A page opens without a network: fonts, scripts and pictures are local."""
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
     assert config["theme"]["font"] is False
     assert not [name for name in config["plugins"] if name in ("social", "privacy")]
@@ -95,7 +95,7 @@ INTERNAL_MODULES = {
 
 
 def exported(path: Path) -> list[str]:
-    """A module's `__all__`, read without importing it: some need extras that are not here."""
+    """Return a module's `__all__` without importing it: some need absent extras."""
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
             return list(ast.literal_eval(node.value))
@@ -112,12 +112,12 @@ def modules() -> dict[str, list[str]]:
     return found
 
 
-def test_every_module_that_exports_names_is_public_or_said_to_be_none() -> None:
+def test_module_with_exports_is_public_or_listed_internal() -> None:
     assert modules().keys() - INTERNAL_MODULES == set(PUBLIC_MODULES)
 
 
 @pytest.mark.parametrize(("module", "said"), ROWS)
-def test_what_the_table_of_pages_names_can_be_imported_from_there(module: str, said: str) -> None:
+def test_names_in_the_table_of_pages_can_be_imported(module: str, said: str) -> None:
     assert set(re.findall(r"`(\w+)`", said)) <= set(modules()[module])
 
 

@@ -1,4 +1,4 @@
-"""Every snippet that a user may copy works: README, docs and docstrings, against the embedded hub."""
+"""Every snippet of README, docs and docstrings works on the embedded hub."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_doctests_of_a_module_hold(page: str, hub_for_page: None) -> None:
 
 
 def understood(page: str) -> dict[str, Any]:
-    """What an example in a docstring need not say again: `hub`, and `llm` of its plugin. A page says all."""
+    """Return what a docstring's example may take as given: `hub`, and its `llm`."""
     if not page.endswith(".py"):
         return {}
     from hubmix import Hub
@@ -90,7 +90,7 @@ def understood(page: str) -> dict[str, Any]:
 
 @pytest.fixture
 def hub_for_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An embedded hub that serves the models the page names, an empty folder to work in, and no trace left behind."""
+    """An embedded hub with the models the page names, and an empty folder."""
     from hubmix.embedded import EmbeddedHub
 
     served = {name: rule_of(name) for name in snippets.models_named(snippets.of_page(page))}
@@ -116,7 +116,7 @@ def rule_of(model: str) -> str:
 
 @contextmanager
 def llamaindex_settings_kept() -> Iterator[None]:
-    """`Settings` of LlamaIndex belongs to the process: what a snippet sets there must not reach another test."""
+    """Restore LlamaIndex's `Settings`, which belong to the process."""
     from llama_index.core import Settings
 
     before = dict(vars(Settings))
@@ -157,7 +157,7 @@ NOT_OURS = {"git", "cd", "curl", "docker", "source", "pytest", "uvx", "export"}
 
 
 def commands(snippet: Snippet) -> Iterator[list[str]]:
-    """The commands of a block: a console's prompts taken off, lines that go on joined, split at pipes and `&&`."""
+    """Return the commands of a block, without prompts, joined, split at pipes."""
     lines = snippet.code.replace("\\\n", " ").splitlines()
     if snippet.language == "console":
         lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]

@@ -1,4 +1,4 @@
-"""The troubleshooting page quotes what hubmix says: word for word, all of it, and nothing that it does not say."""
+"""The troubleshooting page quotes what hubmix says, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Person(BaseModel):
 
 
 def sections() -> dict[str, str]:
-    """The page cut at its third-level headings, each text on one line but for its quotes, which stand in `> …`."""
+    """Return the sections of the page by heading, each text on one line."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
     found = re.findall(r"^### (.+)\n([^#]*(?:\n(?!##)[^\n]*)*)", page, re.MULTILINE)
     return dict(found)
@@ -74,7 +74,7 @@ def test_every_kind_of_failure_is_explained(name: str) -> None:
         assert f"`{error_class(failure.kind).__name__}`" in explained[0]
 
 
-# ---- what hubmix says beside the failure table: the section, and how it comes to be said
+# ---- what hubmix says that is not in the failure table: the section, and how it comes to be said
 
 
 def chat(hub: EmbeddedHub, model: str = "gpt-4o-mini", **more: Any) -> ChatHubmix:

@@ -1,4 +1,4 @@
-"""What the tests of every gateway recording need of one: its hub, its requests, and its pages to be fetched."""
+"""What the tests need of a gateway recording: its hub, requests and pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hub_for(case: Case) -> Hub:
 
 
 class Pages:
-    """Recorded pages to be fetched in place of a hub's; a page that was not recorded does not exist.
+    """Recorded pages in place of a hub's; any other page does not exist.
 
     `balance` asks for pages that not every gateway was asked for, so a cassette alone could not answer it.
     """

@@ -1,4 +1,4 @@
-"""Both classes, sync and async, behind one verb: ask, and say what came out in words that the two share."""
+"""Both classes, sync and async, behind one verb and in shared words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONCE = FailoverPolicy(max_retries=0)
 
 @dataclass(slots=True)
 class Outcome:
-    """What one call gave, under the names of the table; `pieces` are the texts of a stream as they came."""
+    """What one call gave, under the names of the table; `pieces` are streamed texts."""
 
     text: str = ""
     reasoning: str = ""
@@ -148,7 +148,7 @@ PLAYERS = [kind(waits=waits) for kind in (LangChain, LlamaIndex) for waits in (T
 
 
 def in_turn(cases: Iterable[Case]) -> list[Any]:
-    """Return test parameters (case, player) for every pair; `make test` runs a quarter of them and a few more.
+    """Return parameters (case, player) for every pair; most are marked slow.
 
     Each case goes to one of the players in turn, and the first case of a row of the failover table to all of them,
     once whole and once streamed. The other pairs are marked slow.
@@ -222,5 +222,5 @@ def _llamaindex_usage(about: dict[str, Any]) -> Usage | None:
     if "total_tokens" not in about:
         return None
     counts = [about[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")]
-    beside = [about.get(name, 0) for name in ("cached_tokens", "cache_creation_tokens", "reasoning_tokens")]
-    return Usage(*counts, *beside)
+    details = [about.get(name, 0) for name in ("cached_tokens", "cache_creation_tokens", "reasoning_tokens")]
+    return Usage(*counts, *details)

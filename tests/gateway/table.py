@@ -1,4 +1,4 @@
-"""What must come out of every gateway recording: the table in `expectations/*.yaml`, and the folder it is about.
+"""What must come out of every gateway recording, from `expectations/*.yaml`.
 
 One entry a case, shared by the gateways; what one of them does differently stands under its name and is laid over the
 entry, or takes its place where it fails, or answers and the entry does not. The keys:
@@ -33,7 +33,7 @@ TABLE = Path(__file__).with_name("expectations")
 
 
 class Kind(NamedTuple):
-    """A row of the failover table: whom it concerns, what is done next, and what a single model raises."""
+    """A row of the failover table: scope, next action, and the exception."""
 
     scope: str
     action: str
@@ -67,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 class Usage(NamedTuple):
-    """Token counts; None is "not said", and a cache or a reasoning of 0 says no more than that."""
+    """Token counts; None and a cache or reasoning of 0 mean "not said"."""
 
     input: int
     output: int
@@ -111,7 +111,7 @@ class Expected:
 
     @property
     def kind(self) -> Kind | None:
-        """The row of the failover table that this outcome is met with first; None for a good answer."""
+        """Return the row of the failover table; None for a good answer."""
         name = self.fails or self.weak
         return KINDS[name] if name else None
 
@@ -126,7 +126,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One recording and what must come out of each of its requests. `wire` says why our classes cannot make them."""
+    """One recording and its expected outcomes; `wire` says why we cannot ask it."""
 
     name: str
     gateway: str
@@ -148,7 +148,7 @@ _USAGE = re.compile(r"(\d+) \+ (\d+) = (\d+)((?:, \d+ (?:read|written|reasoning)
 
 
 def read_table(texts: Mapping[str, str]) -> dict[tuple[str, str], Case]:
-    """Return every expected case by (gateway, name); raise ValueError for a key or a value that means nothing."""
+    """Return every case by (gateway, name); raise ValueError for unknown keys."""
     cases: dict[tuple[str, str], Case] = {}
     for file, text in texts.items():
         for name, entry in (yaml.safe_load(text) or {}).items():
@@ -182,7 +182,7 @@ def _cases(name: str, entry: Mapping[str, Any]) -> Iterator[Case]:
         merged = _laid_over(shared, entry.get(gateway, {}))
         steps = merged.pop("steps", None)
         if steps is not None and merged:
-            raise ValueError(f"{name}: {', '.join(merged)} beside steps")
+            raise ValueError(f"{name}: {', '.join(merged)} together with steps")
         outcomes = tuple(_expected(f"{gateway}/{name}", step) for step in (steps or [merged]))
         yield Case(name, gateway, outcomes, entry.get("wire"))
 

@@ -1,4 +1,4 @@
-"""Every chat recording, played to both classes, sync, async and streamed, against the table of what must come out."""
+"""Every chat recording through both classes, against the table."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_failure(step: Expected, error: HubmixError, came: Interaction, model: 
 
 
 def check_words(message: str, model: str) -> None:
-    """The message names the model, says whose fault it is, and is in English whatever the hub's language."""
+    """Check that the message names model and fault, in English."""
     assert model in message
     assert any(words in message for words in FAULTS)
     assert not re.search(r"[\u4e00-\u9fff]", message)

@@ -1,4 +1,4 @@
-"""The gateways' lists of models, prices and money: fetched as they were recorded, and read for what they say."""
+"""The gateways' lists of models, prices and money."""
 
 from __future__ import annotations
 

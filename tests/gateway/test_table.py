@@ -1,4 +1,4 @@
-"""The table of expectations and the recordings cover each other, and the table says what the recordings hold."""
+"""The table of expectations and the recordings cover each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cassettes.format import load
 from tests.gateway.table import GATEWAYS, KINDS, Expected, Usage, read_table, recordings, table
 
 
-def test_every_recording_has_an_expectation_and_every_expectation_a_recording():
+def test_recordings_and_expectations_cover_each_other():
     expected, recorded = set(table()), recordings()
     assert recorded - expected == set(), "recorded, but nothing is expected"
     assert expected - recorded == set(), "expected, but not recorded"
@@ -18,7 +18,7 @@ def test_every_recording_has_an_expectation_and_every_expectation_a_recording():
 
 
 @pytest.mark.parametrize("case", table().values(), ids=lambda case: case.id)
-def test_an_expectation_has_a_step_for_each_request_and_its_words_were_recorded(case):
+def test_expectation_has_a_step_for_each_request(case):
     interactions = load(case.path.read_text("utf-8"), case.id).interactions
     asked = [each for each in interactions if each.status != 301]  # a redirect is no answer
     assert len(case.steps) == len(asked)
@@ -52,7 +52,7 @@ def test_what_one_gateway_does_is_laid_over_what_all_do(text, steps):
         ("c: {fails: tired}", "unknown kind 'tired'"),
         ("c: {text: Hi, usage: 3 tokens}", "no usage"),
         ("c: {}", "nothing is expected"),
-        ("c: {absent: [one-api], text: Hi, steps: [{text: Ho}]}", "text beside steps"),
+        ("c: {absent: [one-api], text: Hi, steps: [{text: Ho}]}", "text together with steps"),
     ],
 )
 def test_a_typo_in_the_table_is_an_error(text, why):
@@ -69,12 +69,12 @@ def test_a_gateway_that_was_not_asked_is_left_out():
     assert {gateway for gateway, _ in read_table({"x": "c: {text: a, absent: [one-api]}"})} == set(GATEWAYS[:2])
 
 
-def test_the_table_knows_every_kind_of_failure_that_a_gateway_can_cause():
+def test_table_knows_every_failure_of_a_gateway():
     met = {step.fails or step.weak for case in table().values() for step in case.steps} - {None}
     assert met == set(KINDS)
 
 
-def test_no_finish_reason_was_recorded_for_what_is_expected_to_be_incomplete():
+def test_incomplete_recording_has_no_finish_reason():
     for case in table().values():
         for step, interaction in zip(case.steps, load(case.path.read_text("utf-8")).interactions, strict=False):
             if step.incomplete:

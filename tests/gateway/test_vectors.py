@@ -38,8 +38,8 @@ async def llamaindex(hub, model, texts, waits):
 
 
 def counts(found) -> Usage:
-    beside = (found.cache_read, found.cache_creation, found.reasoning)
-    return Usage(found.input_tokens, found.output_tokens, found.total_tokens, *(each or 0 for each in beside))
+    details = (found.cache_read, found.cache_creation, found.reasoning)
+    return Usage(found.input_tokens, found.output_tokens, found.total_tokens, *(each or 0 for each in details))
 
 
 def check_failure(error: HubmixError, case: Case) -> None:

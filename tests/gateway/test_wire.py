@@ -1,4 +1,4 @@
-"""Every refusal of a gateway, read and classified as it came, without a client in between.
+"""Every refusal of a gateway, read and classified without a client.
 
 This is how the recordings are used whose requests our classes cannot make (`wire` in the table says why); the others
 are played to the classes too, in `test_gateway.py`.

@@ -1,7 +1,7 @@
-"""Where the live tests get their hub: from recordings, or with a key from a real one.
+"""Give the live tests their hub: recordings, or with a key a real one.
 
 `--record-mode=all` records anew (`make record-live`), `--live` asks the hub and keeps nothing (`make live`). Without
-either the recordings are played; where there are none, each test says so and is skipped.
+either the recordings are played; without any, each test says so and is skipped.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def set_up(patch: pytest.MonkeyPatch) -> None:
-    """Give the environment back what was taken from it, and the trust in the world's certificates."""
+    """Restore the environment and the trust in certificates."""
     patch.delenv("SSL_CERT_DIR", raising=False)
     for name, value in GIVEN.items():
         patch.setenv(name, value)
@@ -105,7 +105,7 @@ def hub(host: str, recording: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture(autouse=True)
 def shapes_watched(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a real hub was asked: fail where its answers have drifted from those recorded, and tell what is new."""
+    """Fail if a real hub's answers have drifted from those recorded."""
     if not request.getfixturevalue("recording"):
         yield
         return
@@ -122,6 +122,6 @@ def shapes_watched(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @cache
 def known() -> Mapping[Any, Any]:
-    """The shapes of everything recorded from gateways, from the embedded hub and from real hubs."""
+    """The shapes of everything recorded, by gateway, embedded and real hubs."""
     paths = [path for kind in ("gateway", "embedded", "live") for path in (ROOT / kind).rglob("*.yaml")]
     return known_shapes(each for path in paths for each in load(path.read_text("utf-8"), path.name).interactions)

@@ -1,4 +1,4 @@
-"""A short round through a real hub: what it costs stands in cassettes/live/README.md.
+"""A short round through a real hub; cassettes/live/README.md has its cost.
 
 The models are those that the known hubs serve; change them here for another hub.
 """

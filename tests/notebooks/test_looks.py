@@ -1,4 +1,4 @@
-"""Tables and timelines: escaped, without colours that hide in a dark notebook, and readable without any style."""
+"""Tables and timelines are escaped and readable in dark notebooks."""
 
 from __future__ import annotations
 

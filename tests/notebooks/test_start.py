@@ -98,7 +98,7 @@ def test_a_registry_stands_for_itself() -> None:
 
 
 async def test_everything_works_inside_a_running_loop() -> None:
-    """As in a notebook: the sync verbs too, of both frameworks, and both after the other."""
+    """Sync verbs of both frameworks work in a notebook, one after the other."""
     hub = notebook.start()
     text = "Who sat?\n\nText:\nA cat sat."
 

@@ -1,6 +1,4 @@
-"""The notebooks as they are stored: executed, without anything of the machine or the key, and kept as they are by a run
-that says the same.
-"""
+"""Stored notebooks are executed, hold nothing of the machine, and stay as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks run, and say what they found; how fast anything is, no test decides."""
+"""The benchmarks run and report; no test decides how fast anything is."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FEW = {"Hub": hub_alone, "LangChain alone": langchain_floor, "ChatHubmix": chat_
 
 @pytest.fixture(autouse=True)
 def log_levels_kept() -> Iterator[None]:
-    """The programs quieten loggers, which belong to the process: no other test is to hear less for it."""
+    """Restore the log levels, which the programs change for the process."""
     known = [
         logging.getLogger(name)
         for name in ("hubmix", "llama_index", "httpx", "httpx2", "openai", "langchain", "langgraph")

@@ -23,7 +23,7 @@ MOST_MOVES = 60  # there and back count as two
 
 
 def room_of(file: str) -> str | None:
-    """The folder of hubmix, or the plugin, that a file is in; None for other code and the embedded hub."""
+    """Return the folder of hubmix or the plugin of a file; None for other code."""
     path = Path(file)
     if path.is_relative_to(PLUGIN):
         return PLUGIN.name
@@ -32,7 +32,7 @@ def room_of(file: str) -> str | None:
 
 
 class Moves:
-    """A profiler that notes the rooms in the order in which a call is in them, returns included."""
+    """A profiler that notes the rooms in the order in which a call enters them."""
 
     def __init__(self) -> None:
         self.rooms: list[str] = []

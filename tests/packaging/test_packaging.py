@@ -1,4 +1,4 @@
-"""What is shipped: light imports, a complete wheel, one version, and nothing of the machine it was made on."""
+"""Light imports, a complete wheel, one version, and nothing of the machine."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ NAMESPACE = "llama_index"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel of the working tree, built without a network: the build backend is a test requirement."""
+    """The wheel of the working tree, built without a network."""
     into = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(into)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -123,7 +123,7 @@ def requirements() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("group", "requirement"), requirements())
-def test_every_requirement_has_a_lower_bound_and_every_extra_exists(group: str, requirement: str) -> None:
+def test_requirement_has_a_lower_bound_and_extras_exist(group: str, requirement: str) -> None:
     """A requirement without a lower bound cannot be tested at its lowest."""
     own = re.fullmatch(r"hubmix\[([^\]]+)\]", requirement)
     if own:

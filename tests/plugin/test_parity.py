@@ -1,4 +1,4 @@
-"""The same inputs to both frameworks' classes: equal bodies, equal errors. What differs on purpose is listed here."""
+"""The same inputs to both frameworks' classes give equal bodies and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Type checkers read the constructors from the fields: typos and wrong types are flagged, a plain key is not."""
+"""Type checkers flag typos and wrong types in constructors, and no plain key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipes of the documentation: importable without Ray and Spark, and right about a batch."""
+"""The recipes import without Ray and Spark, and handle a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builders for the JSON that a hub answers with: whole answers, stream events, tool calls, errors."""
+"""Builders for the JSON that a hub answers with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JSON, EVENTS = "application/json", "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP response. A body of several pieces is sent chunked, each piece flushed on its own.
+    """One HTTP response; a body of several pieces is sent chunked.
 
     Args:
         body: bytes, or an iterable of bytes. An iterable that raises `ConnectionAbortedError` cuts the connection.
@@ -39,7 +39,7 @@ def body(value: Any, status: int = 200, **headers: str) -> Answer:
 
 
 def completion(content: str | None = None, finish_reason: str | None = "stop", **message: Any) -> Answer:
-    """Return a whole chat completion; `message` holds further fields of the assistant message."""
+    """Return a whole chat completion; `message` holds further fields."""
     return body(completion_body(content, finish_reason, **message))
 
 
@@ -67,14 +67,14 @@ def usage(prompt: int, completion: int, total: int | None = None, **details: Any
 
 
 def error(status: int, message: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
-    """Return an error response in OpenAI's shape; `fields` are `type`, `code`, `param`."""
+    """Return an error in OpenAI's shape; `fields` are `type`, `code`, `param`."""
     return Answer(encoded({"error": {"message": message, **fields}}), status, headers=headers or {})
 
 
 def chunk(
     finish_reason: str | None = None, *, index: int = 0, top: Mapping[str, Any] | None = None, **delta: Any
 ) -> Any:
-    """Return one stream event; keywords are fields of the delta, `top` are fields of the event."""
+    """Return one stream event; keywords are delta fields, `top` event fields."""
     choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
     event = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_760_000_000, "model": "m"}
     return {**event, "choices": [choice], **(top or {})}
@@ -131,7 +131,7 @@ def calls(*pieces: Mapping[str, Any], finish_reason: str | None = None) -> dict[
 
 
 def vectors(texts: Sequence[Any], *, model: str = "e") -> Answer:
-    """Return an embeddings answer; the first number of a vector is the position of its text."""
+    """Return an embeddings answer; a vector's first number is its text's position."""
     data = [{"object": "embedding", "index": at, "embedding": [float(at), 1.0]} for at, _ in enumerate(texts)]
     return body({"object": "list", "data": data, "model": model, "usage": {"prompt_tokens": 1, "total_tokens": 1}})
 

@@ -1,4 +1,4 @@
-"""Scripts for runs: what an attempt can see, a send function that plays it, and both drivers behind one name."""
+"""Scripts for runs, a send function that plays them, and both drivers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WEBSITE = Evidence("html", "body", status=200)
 
 @dataclass
 class Script:
-    """A send function that plays what is written for each model; the last line is played again and again."""
+    """A send function that plays what is written for each model; the last repeats."""
 
     lines: dict[str, list[Any]]
 

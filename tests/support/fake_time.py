@@ -1,4 +1,4 @@
-"""A clock that moves only when somebody waits, and plans and breakers that go by it."""
+"""A clock that moves only when somebody waits, with plans and breakers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Breakers(HubBreakers):
     """The breakers of a hub, to which tests can tell what earlier calls have seen."""
 
     def record(self, model: str, failure: Failure | None = None, evidence: Evidence | None = None) -> None:
-        """Report how a stream ended after its first content: well (no failure), or broken off."""
+        """Report how a stream ended after its first content: well, or broken off."""
         permit = self.registry.enter(self.keys(model))
         if failure is None:
             self.registry.ended_well(permit)
@@ -81,7 +81,7 @@ _OF_HUB = ("answered", "own_error_types", "lacks", "window", "is_free", "suggest
 
 @dataclass
 class FakeTime:
-    """Time for a plan and its breakers: `sleep` and `async_sleep` move it at once and are remembered."""
+    """Time for a plan and its breakers that `sleep` moves at once."""
 
     seed: int = 0
     now: float = 1000.0

@@ -1,4 +1,4 @@
-"""A forked child for a test: it never comes back into the test suite, whatever happens in it."""
+"""A forked child for a test that never comes back into the suite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def exit_code_of_child(work: Callable[[], object], *, seconds: int = 10) -> int:
-    """Fork, do the work in the child, and wait for it: 0 where the work came to its end, 1 where it raised.
+    """Do the work in a forked child; return 0 if it ended, 1 if it raised.
 
     A child that got out of the test would go on with the suite of its parent, over the same pipes.
     """

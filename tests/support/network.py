@@ -1,6 +1,6 @@
 """No test talks to anything beyond loopback.
 
-An audit hook sees every connection and every name look-up of the process, whoever makes it and whatever else is
+An audit hook sees every connection and every name look-up of the process, by any code and whatever else is
 patched, and it cannot be taken out again by accident. What it stops is also noted: an SDK turns any exception of its
 transport into "Connection error.", so a test that forgot its mock could otherwise pass for the wrong reason.
 """
@@ -28,7 +28,7 @@ class NetworkBlockedError(RuntimeError):
 
 
 class _Guard:
-    """The process-wide state of the hook: whether it stops anything, and what it has stopped."""
+    """Whether the process-wide hook stops anything, and what it has stopped."""
 
     def __init__(self) -> None:
         self.installed = False
@@ -62,7 +62,7 @@ _guard = _Guard()
 
 
 def is_loopback(host: Any) -> bool:
-    """Whether `host` is this machine: localhost, a loopback address, or none in particular (servers bind to that)."""
+    """Return whether `host` is this machine."""
     if host is None or host in ("", "localhost", "localhost.localdomain"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Processes for tests, forked from one process that has imported everything: a fresh interpreter costs a second."""
+"""Processes for tests, forked from one that has imported everything."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def warm() -> ForkServerContext:
 
 
 class Child:
-    """A warm process that runs `work(*arguments)`, with streams and an exit code like those of `subprocess.Popen`.
+    """A warm process that runs `work(*arguments)`, used like `subprocess.Popen`.
 
     Args:
         work: a function of a module; its return value is the exit code, None for 0.
@@ -145,7 +145,7 @@ def _detached(duplicate: Any) -> int:
 def _run(
     work: Callable[..., object], arguments: tuple[Any, ...], streams: list[int], env: dict[str, str], terminal: bool
 ) -> None:
-    """Become a process as a shell starts it, do the work, and leave without the clean-up of multiprocessing."""
+    """Become a process as a shell starts it, do the work, and exit."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for target, stream in enumerate(streams):
         os.dup2(stream, target)

@@ -15,7 +15,7 @@ from tests.support.answers import Answer, error
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One POST: path, headers (lower-case names), the decoded body, and how many POSTs came before it."""
+    """One POST: path, lower-case headers, decoded body, number of earlier POSTs."""
 
     path: str
     headers: Mapping[str, str]
@@ -32,7 +32,7 @@ class Request:
 
     @property
     def after_tools(self) -> bool:
-        """Whether the request carries a tool's result, as the second turn of an agent does."""
+        """Return whether the request carries a tool's result (an agent's second turn)."""
         return any(message["role"] == "tool" for message in self.body["messages"])
 
 

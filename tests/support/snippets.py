@@ -1,4 +1,4 @@
-"""The code that the documentation shows: found in pages and docstrings, so that a test can run it.
+"""Find the code that pages and docstrings show, and run it.
 
 A page is a Markdown file or a module of ours. Its Python blocks run from top to bottom in one namespace (a docstring's
 in one of their own), with `await` allowed at the top level as in a notebook. A block that cannot run says so on the
@@ -29,7 +29,7 @@ SHOWN = {"", "text", "json", "yaml", "toml", "ini", "http", "mermaid", "diff", "
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """One fenced block. Blocks of one `scope` share a namespace; `line` is where the code begins in its file."""
+    """One fenced block; blocks of one `scope` share a namespace."""
 
     page: str
     line: int
@@ -45,7 +45,7 @@ class Snippet:
 
 
 def pages() -> list[str]:
-    """Every Markdown page that a user reads and every module of the packages, relative to the checkout."""
+    """Return every Markdown page for users and every module of the packages."""
     found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
     for package in PACKAGES:
         found += sorted((ROOT / package).rglob("*.py"))
@@ -64,7 +64,7 @@ _FENCE = re.compile(r"^(?P<indent>\s*)(?P<fence>`{3,}|~{3,})\s*(?P<language>[\w+
 
 
 def of_markdown(text: str, page: str, first_line: int = 1, scope: str = "") -> Iterator[Snippet]:
-    """The fenced blocks of a text, also indented ones (in a list, in a tab); it begins on the file's `first_line`."""
+    """Yield the fenced blocks of a text that begins on `first_line` of its file."""
     lines = text.split("\n")
     at, said = 0, {"skip": "", "raises": ""}
     while at < len(lines):
@@ -105,7 +105,7 @@ def has_prompts(page: str) -> bool:
 
 
 class Namespace:
-    """Where the Python blocks of one scope run, one after the other, on one event loop."""
+    """Where the Python blocks of one scope run, in order, on one event loop."""
 
     def __init__(self, name: str, given: Mapping[str, object] | None = None) -> None:
         # A real module: pydantic and dataclasses look up annotations in sys.modules.
@@ -139,7 +139,7 @@ _CLASSES = {"ChatHubmix", "Hubmix", "HubmixEmbedding", "HubmixEmbeddings", "Hubm
 
 
 def models_named(snippets: list[Snippet]) -> set[str]:
-    """The model IDs that the blocks call, to be served. One named "no-such-…" is meant to be missing."""
+    """Return the model IDs that the blocks call, except those named "no-such-…"."""
     found: set[str] = set()
     for snippet in snippets:
         if snippet.language in PYTHON:

@@ -48,7 +48,7 @@ def test_loopback_is_open():
     assert socket.getaddrinfo("localhost", 80)
 
 
-def test_a_name_that_never_exists_is_not_found_without_asking_anyone():
+def test_reserved_name_is_not_found_without_asking():
     with pytest.raises(socket.gaierror):
         socket.getaddrinfo("hub.invalid", 443)
     assert network.take_stopped() == []

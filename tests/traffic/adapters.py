@@ -1,4 +1,4 @@
-"""The two classes as adapters of the replay tool: one recorded exchange in, what a user would see out.
+"""The two classes as adapters of the replay tool.
 
     python ../shared/tools/replay.py --adapter tests.traffic.adapters:langchain --cut
 
@@ -11,7 +11,7 @@ import asyncio
 import json
 from typing import Any
 
-import replay  # beside the recordings; tests/traffic/corpus.py puts it on the path
+import replay  # in the folder of the recordings; tests/traffic/corpus.py puts it on the path
 from llama_index.core.base.llms.types import ChatMessage
 
 from hubmix import FailoverPolicy, Hub

@@ -1,4 +1,4 @@
-"""Good answers to deviate from: of the recorded traffic if it is here, and of `cassettes/gateway`."""
+"""Good answers to deviate from: recorded traffic and `cassettes/gateway`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHAT_FILES = ("dev", "hubs", "gateway")
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A good answer: the chunks of its stream (a whole one is told as a stream), and what they say."""
+    """A good answer: the chunks of its stream, and what they say."""
 
     id: str
     chunks: list[Any]

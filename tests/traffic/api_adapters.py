@@ -135,7 +135,7 @@ class ApiAdapters:
         self._sent(lambda: self._ask_llamaindex(exchange, [*MESSAGES, first, *done, go_on]))
 
     def _with_usage(self, found: dict[str, Any], raw: Any) -> dict[str, Any]:
-        """Compare Responses' counts as the server sent them: the classes make prompt counts inclusive of the cache."""
+        """Compare Responses' counts as the server sent them, without the cache."""
         if raw and self._api == "responses":
             found["usage"] = self._tool._usage(raw)
         return found

@@ -1,4 +1,4 @@
-"""How vendors tell tool calls: each telling turns calls into the pieces of a stream, a list for each chunk."""
+"""How vendors tell tool calls: functions that make pieces of a stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Telling = Callable[[Calls], Pieces | None]
 
 
 def retold(tell: Telling) -> Callable[[list[Any], Reply], list[Any] | None]:
-    """Return a deviation that takes the calls out of a stream and tells them in another way, in the same place."""
+    """Return a deviation that tells the calls of a stream in another way."""
 
     def deviation(chunks: list[Any], reply: Reply) -> list[Any] | None:
         calls = reply.tool_calls

@@ -1,4 +1,4 @@
-"""Where the recorded traffic is: beside the checkout, read in place. Each source keeps its own licence."""
+"""Locate the recorded traffic, which is read in place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("dev", "hubs", "gateway", "responses", "gateway_responses", "messages")
 FILES = {name: ROOT / "traffic" / f"{name}.jsonl.gz" for name in NAMES}
 TOOL = ROOT / "tools" / "replay.py"
 PRESENT = TOOL.exists() and all(path.exists() for path in FILES.values())
-REASON = f"the recorded traffic is not here: put it at {ROOT.name}/ beside the checkout or set HUBMIX_TRAFFIC"
+REASON = f"the recorded traffic is not here: put it at {ROOT.name}/ next to the checkout, or set HUBMIX_TRAFFIC"
 
 if PRESENT:
     sys.path.insert(0, str(TOOL.parent))

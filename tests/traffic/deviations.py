@@ -1,4 +1,4 @@
-"""What vendors do to an answer: functions that tell a recorded stream in another way.
+"""What vendors do to an answer: functions that retell a recorded stream.
 
 A deviation takes the chunks of a good stream and what they say, and returns other chunks, or None if it does not apply.
 One in `LOSSLESS` says the same, so the same must be read. One in `LOSSY` leaves something out, which must be noticed.
@@ -139,7 +139,7 @@ def choice_index_counts_up(chunks: Chunks, _: Reply) -> Chunks | None:
 
 
 def told_as(write: Callable[[str, str], dict[str, Any]]) -> Deviation:
-    """Return a deviation that writes each piece of reasoning by `write(piece, all so far)`."""
+    """Return a deviation that writes each piece of reasoning by `write`."""
 
     def deviation(chunks: Chunks, reply: Reply) -> Chunks | None:
         so_far = ""
@@ -333,7 +333,7 @@ WHOLE: dict[str, Deviation] = {
     "whole behind": whole_behind,
     "whole is the end": whole_is_the_end,
     "whole text on the end": whole_text_on_the_end,
-    "message beside every delta": message_beside_every_delta,
+    "message with every delta": message_beside_every_delta,
     "only messages": only_messages,
     "one message": one_message,
 }

@@ -1,4 +1,4 @@
-"""What `stream()` yields, added up, equals what `invoke()` gives, block by block, in both frameworks."""
+"""The sum of `stream()` equals `invoke()`, block by block, in both frameworks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tellings(good: Good, chance: random.Random) -> Iterator[tuple[str, list[Delt
 
 
 def without_places(blocks: Any) -> list[dict[str, Any]]:
-    """Return content blocks without their places. A call that must not run is a block of streams in v1 only."""
+    """Return content blocks without their places."""
     return [{k: v for k, v in block.items() if k != "index"} for block in blocks if block["type"] != "tool_call_chunk"]
 
 

@@ -1,4 +1,4 @@
-"""Recorded good answers, told as vendors tell them: the same is read, or it is said that something is missing."""
+"""Recorded good answers told as vendors tell them are read, or refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def said(reply: Reply) -> dict[str, Any]:
 
 
 def read(chunks: Chunks) -> Reply:
-    """Read a stream as the transport does, and check that the deltas add up to the reply."""
+    """Read a stream as the transport does; check that deltas add up to the reply."""
     reader = StreamReader()
     steps = [reader.feed(chunk) for chunk in chunks]
     reply = reader.finish()
@@ -59,7 +59,7 @@ def read(chunks: Chunks) -> Reply:
 
 
 def problem(good: Good, names: tuple[str, ...]) -> str | None:
-    """Return what is wrong with the reading of one deviation; None if nothing is, or it does not apply."""
+    """Return what is wrong with the reading of one deviation, or None."""
     chunks = good.chunks
     for name in sorted(names, key=ORDER.__getitem__):
         made = ALL[name](chunks, good.reply)

@@ -1,4 +1,4 @@
-"""The embedded hub answers on `/v1/responses` as the recorded gateway did, in shape."""
+"""The embedded hub answers `/v1/responses` in the recorded gateway's shape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not PRESENT, reason=REASON)
 
 
 def exchanges() -> Iterator[tuple[str, Exchange]]:
-    """Yield name and exchange of each recording of New API's `/v1/responses` that has one request."""
+    """Yield name and exchange of New API's recordings with one request."""
     with gzip.open(FILES["gateway_responses"], "rt", encoding="utf-8") as lines:
         for line in lines:
             row: dict[str, Any] = json.loads(line)

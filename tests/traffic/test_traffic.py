@@ -1,4 +1,4 @@
-"""Every recorded exchange through both classes, sync and async, whole and in pieces, against the tool's oracle."""
+"""Every recorded exchange through both classes, against the tool's oracle."""
 
 from __future__ import annotations
 
