@@ -63,6 +63,7 @@ TROUBLES = (
     ),
     Trouble("The model was retired", "gpt-4", MINI, dialect="aihubmix"),
     Trouble("The model is served on /v1/responses only", "o3-pro"),
+    Trouble("The account is empty, and there is a second hub", "gpt-4o", (SPARE,), key="sk-empty"),
 )
 
 
@@ -116,7 +117,14 @@ def _told(model: Any, trouble: Trouble, server: EmbeddedHub) -> str:
     served = metadata.get("model_name") or trouble.model
     whole = metadata.get("finish_reason") or metadata.get("status")
     cut = "" if whole else "marked incomplete" if metadata.get("incomplete") else "nothing says that it was cut"
-    facts = [f"by {served}", _requests(server), cut]
+    elsewhere = metadata.get("hub", server.root_url) not in server.root_url
+    over = metadata.get("api", "chat")
+    facts = [
+        f"by {served}{' of the second hub' if elsewhere else ''}",
+        _requests(server),
+        f"over {over}" if over != "chat" else "",
+        cut,
+    ]
     return f"{message.text!r} ({', '.join(fact for fact in facts if fact)})"
 
 

@@ -55,7 +55,8 @@ def test_demo_survives_what_the_plain_client_does_not(shown: str) -> None:
     assert told["The stream is cut before its first word"].startswith(f"{answered}gpt-4o-mini")
     assert told["The stream is cut later, and the hub ends it as if it were whole"].endswith("marked incomplete)")
     assert told["The model was retired"] == f"{answered}gpt-4o-mini, 2 requests)"
-    assert told["The model is served on /v1/responses only"] == f"{answered}o3-pro, 1 request)"
+    assert told["The model is served on /v1/responses only"] == f"{answered}o3-pro, 1 request, over responses)"
+    assert told["The account is empty, and there is a second hub"] == f"{answered}gpt-4o of the second hub, 1 request)"
     assert "then BudgetExceededError" in told["A loop asks on and on, with a budget of $0.003"]
 
 
