@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import catalog, failover, report, speed, startup
+from benchmarks import catalog, failover, report, responses, speed, startup
 from benchmarks.measure import FULL, QUICK, TINY, Effort
 from benchmarks.results import Section
 from benchmarks.server import Loopback
 
 EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}
-GROUPS = ("speed", "startup", "failover", "catalog")
+GROUPS = ("speed", "responses", "startup", "failover", "catalog")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,6 +45,7 @@ def run(groups: tuple[str, ...] | list[str], effort: Effort, *, patient: bool = 
     with Loopback() as server:
         work: dict[str, Callable[[], Section]] = {
             "speed": lambda: speed.measure(server, effort),
+            "responses": lambda: responses.measure(server, effort),
             "startup": lambda: startup.measure(server, effort),
             "failover": lambda: failover.measure(server, effort, patient=patient),
             "catalog": lambda: catalog.measure(effort),

@@ -300,16 +300,16 @@ def _langchain(name: str, llm: Any) -> Client:
     from langchain_core.messages import AIMessage, HumanMessage
 
     async def acall(messages: Any) -> str:
-        text: str = (await llm.ainvoke(messages)).content
+        text: str = (await llm.ainvoke(messages)).text
         return text
 
     async def astream(messages: Any) -> str:
-        return "".join([chunk.content async for chunk in llm.astream(messages)])
+        return "".join([chunk.text async for chunk in llm.astream(messages)])
 
     return Client(
         name,
-        lambda messages: llm.invoke(messages).content,
-        lambda messages: "".join(chunk.content for chunk in llm.stream(messages)),
+        lambda messages: llm.invoke(messages).text,
+        lambda messages: "".join(chunk.text for chunk in llm.stream(messages)),
         acall,
         astream,
         lambda turns: [HumanMessage(text) if role == "user" else AIMessage(text) for role, text in turns],

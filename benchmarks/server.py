@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any
 from urllib.request import urlopen
 
+from benchmarks import responses_events
+
 CHUNKS = 500
 PIECE = " word"
 TEXT = PIECE * CHUNKS
@@ -67,10 +69,17 @@ _STREAM_HEAD = (
     b"Transfer-Encoding: chunked\r\nX-Oneapi-Request-Id: b3\r\n\r\n"
 )
 _EVENTS = _events()
-_BODY = b"".join(_EVENTS)
-_BURST = (
-    _STREAM_HEAD + b"".join(_http_chunk(_BODY[at : at + 16_384]) for at in range(0, len(_BODY), 16_384)) + b"0\r\n\r\n"
-)
+
+
+def _burst(events: list[bytes]) -> bytes:
+    body = b"".join(events)
+    pieces = (_http_chunk(body[at : at + 16_384]) for at in range(0, len(body), 16_384))
+    return _STREAM_HEAD + b"".join(pieces) + b"0\r\n\r\n"
+
+
+_BURST = _burst(_EVENTS)
+_RESPONSES_BURST = _burst(responses_events.events(PIECE, CHUNKS))
+_RESPONSES_WHOLE = _json("200 OK", responses_events.whole(ANSWER, 7))
 _DRIPS = [
     _STREAM_HEAD + _http_chunk(_EVENTS[0]),
     *map(_http_chunk, _EVENTS[1:-1]),
@@ -140,13 +149,15 @@ class _Connection(asyncio.Protocol):
         if path == b"/counts":
             self._transport.write(_json("200 OK", self.counts))
             self.counts.clear()
+        elif path.endswith(b"/responses"):
+            self._transport.write(_RESPONSES_BURST if _streams(body) else _RESPONSES_WHOLE)
         elif not path.endswith(b"/chat/completions"):
             self._transport.write(_MODELS if path.endswith(b"/models") else _NOTHING)
         else:
             named = _MODEL.search(body)
             model = named.group(1).decode() if named else ""
             self.counts[model] = self.counts.get(model, 0) + 1
-            self._complete(path, model, b'"stream":true' in body.replace(b" ", b""))
+            self._complete(path, model, _streams(body))
 
     def _complete(self, path: bytes, model: str, stream: bool) -> None:
         if model.startswith(DEAD):
@@ -164,6 +175,10 @@ class _Connection(asyncio.Protocol):
         self._transport.write(_DRIPS[at])
         if at + 1 < len(_DRIPS):
             asyncio.get_running_loop().call_later(_DRIP, self._drip, at + 1)
+
+
+def _streams(body: bytes) -> bool:
+    return b'"stream":true' in body.replace(b" ", b"")
 
 
 class Loopback:

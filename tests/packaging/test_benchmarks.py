@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import catalog, comparison, failover, report, speed, startup
+from benchmarks import catalog, comparison, failover, report, responses, speed, startup
 from benchmarks.comparison import CASES, CLIENTS, QUESTION, Result
 from benchmarks.comparison_page import page
 from benchmarks.contenders import (
@@ -51,6 +51,12 @@ def log_levels_kept() -> Iterator[None]:
 def server() -> Iterator[Loopback]:
     with Loopback() as running:
         yield running
+
+
+def test_both_classes_are_measured_over_responses(server: Loopback) -> None:
+    tables = responses.measure(server, TINY).tables
+    assert len(tables) == 2
+    assert all({"ChatHubmix", "Hubmix"} <= table.keys() and min(table.values()) > 0 for table in tables.values())
 
 
 def test_ratios_are_taken_round_by_round() -> None:
