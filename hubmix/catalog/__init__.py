@@ -2,7 +2,8 @@
 
 from hubmix.catalog.catalog import ModelCatalog
 from hubmix.catalog.listing import ModelList
-from hubmix.catalog.models import CatalogInfo, ModelInfo, Pricing
+from hubmix.catalog.models import CatalogInfo, ModelInfo
+from hubmix.catalog.pricing import Pricing
 from hubmix.transport.get import Fetched, Fetcher
 from hubmix.wire.values import Cost
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from hubmix.catalog.models import ModelInfo, Pricing
+from hubmix.catalog.models import ModelInfo
+from hubmix.catalog.pricing import Pricing
 from hubmix.wire import Usage, read_usage
 from hubmix.wire.values import Cost
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from hubmix.catalog.cells import count, items, mapping, number, text, tidy
-from hubmix.catalog.models import Pricing, Tier
+from hubmix.catalog.pricing import Pricing, Tier
 
 Groups = Mapping[str, Decimal]  # the groups that may call a model: name to the factor of its price
 

@@ -16,8 +16,9 @@ from typing import Any
 from hubmix._text import redact, visible
 from hubmix.catalog.aliases import AliasIndex
 from hubmix.catalog.cells import moment, number
-from hubmix.catalog.models import PRICE_NAMES, ModelInfo, Pricing
+from hubmix.catalog.models import ModelInfo
 from hubmix.catalog.prices import in_group
+from hubmix.catalog.pricing import PRICE_NAMES, Pricing
 from hubmix.catalog.readers import Entries, guess_kind
 from hubmix.catalog.sources import SOURCES, Source
 from hubmix.errors import ConfigurationError

@@ -11,8 +11,8 @@ import pytest
 
 from hubmix.catalog import Fetched, ModelInfo, Pricing
 from hubmix.catalog.cost import cost_of
-from hubmix.catalog.models import Tier
 from hubmix.catalog.prices import aihubmix_pricing, expression_pricing, in_group, read_tiers
+from hubmix.catalog.pricing import Tier
 from hubmix.catalog.readers import read_aihubmix, read_litellm, read_one_hub, read_openai
 from tests.cassettes.format import load
 from tests.catalog.test_catalog import AIHUBMIX, MODELS, PRICING, catalog

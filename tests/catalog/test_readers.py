@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubmix.catalog.cells import number
-from hubmix.catalog.models import Pricing
+from hubmix.catalog.pricing import Pricing
 from hubmix.catalog.readers import guess_kind, read_aihubmix, read_new_api, read_openai
 from hubmix.catalog.snapshot import Document, RejectedError, document_of, merge, parse_document, read_document
 from hubmix.catalog.sources import SOURCES

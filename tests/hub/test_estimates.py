@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubmix.catalog import ModelInfo, Pricing
-from hubmix.catalog.models import Tier
+from hubmix.catalog.pricing import Tier
 from hubmix.hub.estimates import estimate_of
 
 TIERS = (Tier(100, Decimal(1), Decimal(2)), Tier(None, Decimal(10), Decimal(20)))
