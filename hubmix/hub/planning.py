@@ -71,6 +71,7 @@ class ConnectedHub:
         self.catalog = catalog
         self.known = catalog.cached
         self.timeout = connection.timeout
+        self._has_key = False
         self.budgets = budgets
         self._hints_told: set[str] = set()
         self.answered: set[str] = set()  # names of the APIs
@@ -192,7 +193,9 @@ class ConnectedHub:
 
     def plan(self, api: Api[Any], payload: Payload, options: CallOptions, *, streaming: bool = False) -> Plan:
         """Return the plan of a call. Raises `ConfigurationError` or `BadRequestError` if it cannot be sent at all."""
-        self.connection.require_key()
+        if not self._has_key:  # once there is one, the clients hold it
+            self.connection.require_key()
+            self._has_key = True
         api.check(payload)
         if headers := _headers(options):
             check_headers(headers)

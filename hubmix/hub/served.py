@@ -86,7 +86,7 @@ def warn_of_the_end(hub: str, model: str, info: ModelInfo | None, headers: Mappi
         headers: of the answer; `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) count.
     """
     told = "deprecation" in headers or "sunset" in headers
-    ending = info is not None and info.ending
+    ending = info is not None and _may_end(info) and info.ending
     if not (told or ending) or (hub, model) in _warned:
         return
     _warned.add((hub, model))
@@ -94,6 +94,10 @@ def warn_of_the_end(hub: str, model: str, info: ModelInfo | None, headers: Mappi
     end = f" and ends on {one_line(when)[:60]}" if when else ""
     successor = f" Use {info.successor!r}." if info is not None and info.successor else ""
     warnings.warn(f"{hub} has deprecated the model {model!r}{end}.{successor}", DeprecationWarning, stacklevel=2)
+
+
+def _may_end(info: ModelInfo) -> bool:
+    return bool(info.retired_at or info.deprecated_at or info.retire_stage)
 
 
 def forget_warnings() -> None:

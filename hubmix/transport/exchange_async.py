@@ -25,7 +25,7 @@ from hubmix.transport.exchange import (
     read_evidence,
     request_options,
 )
-from hubmix.transport.stream import StreamState, read_body
+from hubmix.transport.stream import LARGEST, StreamState, read_body, too_large
 from hubmix.wire import Delta
 from hubmix.wire.api import Answered, Reading
 
@@ -77,12 +77,15 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
 
 async def _read_bytes(answer: Answer, attempt: Attempt) -> bytes:
     """The body of an answer whose head has come; closes the response."""
-    response, parts = answer.response, []
+    response, parts, size = answer.response, [], 0
     wait = anyio.move_on_after(attempt.deadline.left(monotonic()))
     try:
         with wait:
             async for piece in response.aiter_bytes():
                 parts.append(piece)
+                size += len(piece)
+                if size > LARGEST:
+                    raise AttemptFailed(too_large(answer))
     except transport_errors() as error:
         evidence = read_evidence(error, answer)
         raise AttemptFailed(attempt.late(evidence) if evidence.cause == "read_timeout" else evidence) from error

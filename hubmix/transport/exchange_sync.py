@@ -23,7 +23,7 @@ from hubmix.transport.exchange import (
     request_options,
     set_read_timeout,
 )
-from hubmix.transport.stream import StreamState, read_body
+from hubmix.transport.stream import LARGEST, StreamState, read_body, too_large
 from hubmix.wire import Delta
 from hubmix.wire.api import Answered, Reading
 
@@ -77,13 +77,16 @@ def read_bytes(answer: Answer, attempt: Attempt) -> bytes:
     Raises:
         AttemptFailed: if the connection breaks, or the time is over.
     """
-    response, parts = answer.response, []
+    response, parts, size = answer.response, [], 0
     began, end = monotonic(), attempt.deadline.at
     set_read_timeout(response, max(end - began, 0.001))
     watch: Watch | None = None
     try:
         for piece in response.iter_bytes():
             parts.append(piece)
+            size += len(piece)
+            if size > LARGEST:
+                raise AttemptFailed(too_large(answer))
             now = monotonic()
             if now >= end:
                 raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))

@@ -20,6 +20,13 @@ from hubmix.wire.values import as_delta
 
 logger = logging.getLogger(__name__)
 
+LARGEST = 100_000_000  # bytes of an answer, unpacked: a thousand vectors of 3072 numbers are 40 million
+
+
+def too_large(answer: Answer, phase: str = "body") -> Evidence:
+    """Evidence of an answer that would fill the memory, such as a packed one that unpacks a thousandfold."""
+    return answer.evidence("undecodable", phase, f"The answer is larger than {LARGEST // 1_000_000} MB.")
+
 
 def read_body(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answered:
     """Read a whole body, which can be a stream of events although none was asked for (QuantumNous/new-api#5230).
@@ -60,6 +67,7 @@ class StreamState:
         "_progressed",
         "_reader",
         "_reading",
+        "_size",
         "committed",
         "deadline",
     )
@@ -73,6 +81,7 @@ class StreamState:
         self._reading = reading
         self._reader = reading.stream()
         self._limits = limits
+        self._size = 0
         self._failure: AttemptFailed | None = None
         self._progressed = False  # the bytes read last say that a tool of the server is at work
         self.committed = False
@@ -96,6 +105,9 @@ class StreamState:
         """
         self.raise_failure()
         self._progressed = False
+        self._size += len(piece)
+        if self._size > LARGEST:
+            raise self._failed(too_large(self._answer, self.phase))
         deltas = self._read(self._events.feed(piece))
         now = self._clock()
         if deltas:
