@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hubmix.telemetry import instrument
     from hubmix.transport.rate_limit import SharedRateLimit
     from hubmix.wire import Delta, Reply, ToolCall, Usage
-    from hubmix.wire.trace import Trace
+    from hubmix.wire.trace import Trace, trace
 
 __version__ = "0.1.0"
 
@@ -82,6 +82,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "hubmix.failover.options": ("CallOptions",),
     "hubmix.transport.rate_limit": ("SharedRateLimit",),
     "hubmix.telemetry": ("instrument",),
+    "hubmix.wire.trace": ("trace",),
     "hubmix.wire": ("Delta", "Reply", "ToolCall", "Usage"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -129,6 +130,7 @@ __all__ = [
     "Usage",
     "__version__",
     "instrument",
+    "trace",
 ]
 
 

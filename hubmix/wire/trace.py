@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from hubmix._html import Html, table
+from hubmix.errors import ConfigurationError
 
 
 @dataclass(slots=True)
@@ -118,12 +119,82 @@ class Trace:
         ]
         return cls(trace["requested"], trace.get("served"), attempts, trace.get("chosen"), trace.get("substituted"))
 
+    def __str__(self) -> str:
+        """The trace as lines of text: what was asked, then one line an attempt."""
+        went = f" → {self.served or 'no answer'}" if self.served != self.requested else ""
+        chosen = f" ({self.chosen})" if self.chosen else ""
+        return "\n".join([f"{self.requested}{went}{chosen}", *(f"  {_line(attempt)}" for attempt in self.attempts)])
+
     def _repr_html_(self) -> str:
         return timeline(self)
 
 
+def _line(attempt: Attempt) -> str:
+    where = " at ".join(part for part in (attempt.model, attempt.hub) if part)
+    took = "" if attempt.latency_ms is None else f", {attempt.latency_ms:,.0f} ms"
+    waited = f", waited {attempt.waited_ms:,.0f} ms" if attempt.waited_ms >= 1 else ""
+    over = f" over {attempt.api}" if attempt.api else ""
+    return f"{_OUTCOME.get(attempt.outcome, attempt.outcome)}: {where}{over}{took}{waited}" + (
+        f" ({attempt.facts()})" if attempt.outcome != "ok" else ""
+    )
+
+
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value  # JSON knows no tuples
+
+
+def trace(value: Any) -> Trace:
+    """Return the trace of an answer or an error of either framework, to be printed or shown in a notebook.
+
+    Args:
+        value: a message, a response, a `Reply`, an exception, the state of an agent (its last answer counts), or what
+            `with_structured_output(include_raw=True)` returns.
+
+    Raises:
+        ConfigurationError: the value has no trace.
+
+    Example:
+        ```python
+        import hubmix
+        from hubmix import Hub
+
+        reply = Hub().chat({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
+        print(hubmix.trace(reply))
+        ```
+    """
+    found = _find(value)
+    if found is None:
+        raise ConfigurationError(
+            f"There is no trace in this {type(value).__name__}: hubmix.trace() takes an answer or an error of hubmix, "
+            "such as the message that ChatHubmix returned."
+        )
+    return found
+
+
+_HOLDERS = ("response_metadata", "additional_kwargs", "generation_info", "metadata")
+_INSIDE = ("message", "raw", "messages", "generations", "response", "__cause__")
+
+
+def _find(value: Any, depth: int = 4) -> Trace | None:
+    if isinstance(value, Trace):
+        return value
+    if isinstance(own := getattr(value, "trace", None), Trace):
+        return own
+    for name in _HOLDERS:
+        holder = getattr(value, name, None)
+        if isinstance(holder, Mapping) and isinstance(told := holder.get("failover"), Mapping):
+            return Trace.from_dict(told)
+    attempts = getattr(value, "attempts", None)
+    if isinstance(attempts, list) and attempts and all(isinstance(attempt, Attempt) for attempt in attempts):
+        return Trace(str(getattr(value, "model", None) or attempts[0].model), None, attempts)
+    if depth == 0 or value is None or isinstance(value, str):
+        return None
+    inside = reversed(value) if isinstance(value, (list, tuple)) else (_inside(value, name) for name in _INSIDE)
+    return next((found for one in inside if (found := _find(one, depth - 1)) is not None), None)
+
+
+def _inside(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 
 _COLUMNS = 24
