@@ -167,8 +167,10 @@ class _Bar:
 def _display(stream: TextIO, state: Progress) -> _Log | _Bar:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    live = stream.isatty() or getattr(shell, "kernel", None) is not None
-    return _Bar(stream, state) if live else _Log(stream)
+    if getattr(shell, "kernel", None) is not None:
+        # A notebook shows stderr as an error.
+        return _Bar(sys.stdout if stream is sys.stderr else stream, state)
+    return _Bar(stream, state) if stream.isatty() else _Log(stream)
 
 
 def _duration(seconds: float) -> str:

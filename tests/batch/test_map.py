@@ -664,6 +664,20 @@ def test_notebook_has_one_line_that_rewrites_itself(monkeypatch: pytest.MonkeyPa
     assert "########## 2/2 rows" in shown
 
 
+def test_notebook_shows_no_error_block(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Shell:
+        kernel = object()
+
+    pytest.importorskip("IPython")
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", Shell)
+    reporter = Reporter(1, True)
+    reporter.add(row(0))
+    reporter.close()
+    shown = capsys.readouterr()
+    assert "1/1 rows" in shown.out
+    assert shown.err == ""
+
+
 def test_a_function_hears_of_every_row(run: Mapper) -> None:
     heard: list[tuple[int, int | None]] = []
 
