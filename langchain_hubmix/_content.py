@@ -64,9 +64,10 @@ def part_of(block: str | Mapping[str, Any]) -> Part | None:
         part = {"type": "text", "text": block["text"]}
     else:
         part = _passed(block)
-    marker = block.get("cache_control") or (block.get("extras") or {}).get("cache_control")
-    if marker and "cache_control" not in part:
-        part["cache_control"] = marker
+    for marker in _MARKERS:
+        held = block if marker in block else block.get("extras") or {}
+        if marker in held and marker not in part and (held[marker] or marker != "cache_control"):
+            part[marker] = held[marker]
     return part
 
 
@@ -75,6 +76,8 @@ def _passed(block: Mapping[str, Any]) -> Part:
     return {key: value for key, value in block.items() if key not in ("index", "id", "extras")}
 
 
+# What marks the end of a cached prefix, for Claude and for OpenAI. A standard block holds it among its `extras`.
+_MARKERS = ("cache_control", "prompt_cache_breakpoint")
 # Keys of a text block that are LangChain's, or that another provider's answer brought; a vendor's own keys are sent.
 _NOT_SENT = frozenset(
     {"type", "text", "index", "id", "extras", "annotations", "citations", "source_type", "mime_type", "metadata"}

@@ -107,6 +107,8 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=self._stop_of(stop), **normalize_call(kwargs))
         params["ls_provider"] = PROVIDER
+        if self.max_completion_tokens is not None and "max_tokens" not in kwargs:
+            params["ls_max_tokens"] = self.max_completion_tokens
         return params
 
     def _stop_of(self, stop: list[str] | None) -> list[str] | None:

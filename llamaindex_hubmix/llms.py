@@ -117,7 +117,7 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
             tools = info is None or info.tools is not False
         return LLMMetadata(
             context_window=self.context_window or (info and info.context_window) or DEFAULT_CONTEXT_WINDOW,
-            num_output=self.num_output or self.max_tokens or -1,
+            num_output=self.num_output or self.max_tokens or self.max_completion_tokens or -1,
             is_chat_model=True,
             is_function_calling_model=tools,
             model_name=self.model,

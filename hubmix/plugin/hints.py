@@ -30,7 +30,6 @@ HINTS: Mapping[str, str] = {
     "stream_chunk_timeout": "use failover=FailoverPolicy(idle_timeout=…)",
     "include_response_headers": "an answer's response_metadata holds the request_id; leave it out",
     "use_previous_response_id": "give a call the id of the answer before it: previous_response_id=…, with store=True",
-    "prompt_cache_options": "give it as extra_body={'prompt_cache_options': …}",
     "tiktoken_model_name": "tokens are estimated, without tiktoken; leave it out",
     **dict.fromkeys(("tiktoken_enabled", "check_embedding_ctx_length", "embedding_ctx_length"), _AS_STRINGS),
     **dict.fromkeys(("allowed_special", "disallowed_special"), _AS_STRINGS),
@@ -101,7 +100,7 @@ def _is_inert(name: str, value: Any, values: Mapping[str, Any]) -> bool:
 
 def _idle_timeout(values: dict[str, Any], seconds: Any) -> None:
     policy = read_policy(values.get("failover")) or FailoverPolicy()
-    values["failover"] = replace(policy, idle_timeout=seconds)
+    values["failover"] = replace(policy, idle_timeout=seconds or None)  # ChatOpenAI's 0 switches it off
 
 
 def _json_schema(values: dict[str, Any], wanted: Any) -> None:

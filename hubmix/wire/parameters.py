@@ -51,6 +51,10 @@ class ChatParameters(BaseModel):
     web_search_options: dict[str, Any] | None = Field(default=None, description="Settings of the vendor's web search.")
     store: bool | None = Field(default=None, description="Whether the vendor keeps the answer.")
     prompt_cache_key: str | None = Field(default=None, description="Groups requests that share a prompt prefix.")
+    prompt_cache_options: dict[str, Any] | None = Field(
+        default=None, description="OpenAI's settings of the prompt cache, such as its mode."
+    )
+    prompt_cache_retention: str | None = Field(default=None, description='How long a prompt is cached, such as "24h".')
     safety_identifier: str | None = Field(default=None, description="OpenAI's stable ID of the end user.")
     instructions: str | None = Field(
         default=None, description="Responses API: instructions that are not kept with the conversation."

@@ -151,6 +151,22 @@ def test_disabled_parameters_are_never_sent() -> None:
         assert hub.bodies[0]["temperature"] == 0.5
 
 
+@pytest.mark.parametrize(("given", "api"), [(True, "responses"), (False, "chat"), (None, "auto")])
+def test_the_switch_between_apis_reads_back(given: bool | None, api: str) -> None:
+    for kind in (ChatHubmix, Hubmix):
+        llm = kind(model="m", api_key="sk-test", use_responses_api=given)
+        assert (llm.api, llm.use_responses_api) == (api, given)
+
+
+def test_zero_switches_the_chunk_timeout_off() -> None:
+    assert ChatHubmix(model="m", api_key="sk-test", stream_chunk_timeout=0).failover.idle_timeout is None
+
+
+def test_limits_are_told_to_the_frameworks_under_either_name() -> None:
+    assert Hubmix("m", api_key="sk-test", max_completion_tokens=9).metadata.num_output == 9
+    assert ChatHubmix("m", api_key="sk-test", max_completion_tokens=9)._get_ls_params()["ls_max_tokens"] == 9
+
+
 def test_other_names_read_back() -> None:
     given = {"model_name": "m", "openai_api_base": "http://127.0.0.1:9/v1", "request_timeout": 3, "top_p": 0.5}
     for kind in (ChatHubmix, Hubmix):

@@ -351,6 +351,19 @@ def test_a_long_history_costs_in_proportion() -> None:
     assert cost(4_000) < 40 * max(cost(400), 1e-5)
 
 
+@pytest.mark.parametrize("marker", ["cache_control", "prompt_cache_breakpoint"])
+def test_markers_of_a_prompt_cache_stay_on_their_block(marker: str) -> None:
+    mark = {"type": "ephemeral"}
+    blocks = [
+        {"type": "text", "text": "long", "extras": {marker: mark, "other": 1}},
+        {"type": "image", "url": "https://a.example/a.png", "extras": {marker: mark}},
+        {"type": "file", "file_id": "f1", "extras": {marker: mark}},
+    ]
+    assert [part.get(marker) for part in to_wire([HumanMessage(blocks)])[0]["content"]] == [mark] * 3
+    told = to_wire([ToolMessage([{"type": "text", "text": "x", "extras": {marker: mark}}], tool_call_id="c")])[0]
+    assert told["content"] == [{"type": "text", "text": "x", marker: mark}]
+
+
 def test_a_vendors_own_key_of_a_text_block_is_sent() -> None:
     marked = {"type": "text", "text": "long", "prompt_cache_breakpoint": {"mode": "explicit"}}
     blocks = [marked, {"type": "text", "text": "q", "id": "lc_1", "index": 0, "annotations": [], "citations": None}]
