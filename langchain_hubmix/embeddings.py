@@ -49,7 +49,7 @@ class HubmixEmbeddings(ModelField, EmbeddingFields, HubObject, Embeddings):
     """
 
     chunk_size: int = Field(
-        default=100, ge=1, description="Most texts in one request. Some vendors take no more than 10."
+        default=100, ge=1, description="Most texts in one request. A vendor that takes fewer is asked in parts."
     )
     max_concurrency: int = Field(default=4, ge=1, description="Most requests at once, in threads or in the event loop.")
     show_progress: bool = Field(default=False, description="Whether to show a progress bar (tqdm) over the texts.")

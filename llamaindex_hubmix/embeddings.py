@@ -51,7 +51,10 @@ class HubmixEmbedding(EmbeddingFields, HubComponent, BaseEmbedding):
         alias="model", kw_only=False, min_length=1, description="ID of the model, exactly as the hub lists it."
     )
     embed_batch_size: int = Field(
-        default=100, gt=0, le=2048, description="Most texts in one request. Some vendors take no more than 10."
+        default=100,
+        gt=0,
+        le=2048,
+        description="Most texts in one request. A vendor that takes fewer is asked in parts.",
     )
     num_workers: int | None = Field(
         default=8, ge=1, description="Most requests at once in the async verbs. None: no limit."
