@@ -1,4 +1,4 @@
-"""Text from a hub, made safe to show: no control characters, no keys, no addresses. Pure."""
+"""Text from a hub without control characters, keys and addresses. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u20
 
 
 def visible(text: str) -> str:
-    """The text with its control characters spelt out, `\\x1b`: they neither act nor vanish."""
+    """Return the text with its control characters spelt out, as `\\x1b`."""
     return _UNSHOWABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def one_line(text: str) -> str:
-    """The text as one visible line: an id is whatever the hub wrote, and must not break a table."""
+    """Return the text as one visible line: an id must not break a table."""
     return visible(" ".join(text.split()))
 
 

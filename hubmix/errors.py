@@ -120,7 +120,7 @@ class HubmixError(Exception):
         retry_after: float | None = None,
         body: Any = None,
     ) -> None:
-        # Not super().__init__: beside a group, or the user's own base, it would want other arguments.
+        # Not super().__init__: a group, or another base of the user's, takes other arguments.
         self.args = (message,)
         self.kind = kind
         self.scope = scope
@@ -148,7 +148,7 @@ class AuthenticationError(HubmixError):
 
 
 class PermissionDeniedError(HubmixError):
-    """The key or the account may not do this: banned, an address not allowed, or no access to the model."""
+    """The key or account may not do this: banned, wrong address, no access."""
 
 
 class QuotaExceededError(HubmixError):
@@ -156,7 +156,7 @@ class QuotaExceededError(HubmixError):
 
 
 class RateLimitedError(HubmixError):
-    """Too many requests, by the hub's count for the account or by the vendor's for the model."""
+    """Too many requests of the account at the hub, or for the model."""
 
     is_retryable = True
 
@@ -170,7 +170,7 @@ class ContextLengthError(BadRequestError):
 
 
 class CapabilityError(BadRequestError):
-    """The model cannot do what the request asks: a parameter, a tool, or a kind of input."""
+    """The model does not take a parameter, a tool, or a kind of input."""
 
 
 class ContentFilterError(BadRequestError):
@@ -190,7 +190,7 @@ class ModelNotFoundError(HubmixError):
 
 
 class ModelUnavailableError(HubmixError):
-    """Nobody can serve the model now: no channel, or the hub's own key or wallet at the vendor is at fault."""
+    """No channel serves the model now, or the vendor refuses the hub."""
 
 
 class ServerError(HubmixError):
@@ -240,7 +240,7 @@ class CatalogError(HubmixError):
 
 
 class BudgetExceededError(HubmixError):
-    """A budget has no room for the call. Nothing was sent, and no other model is asked.
+    """A budget has no room for the call: nothing was sent, no model is asked.
 
     Args:
         spent: USD spent in the budget's period.
@@ -275,7 +275,9 @@ class RefusalError(HubmixError):
 
 
 class AllModelsFailedError(HubmixError, ExceptionGroup[Exception]):
-    """Every candidate failed. An ExceptionGroup: `except*` and `.split()` work on the errors of the candidates.
+    """Every candidate failed. An `ExceptionGroup` of the errors of each.
+
+    `except*` and `.split()` work on them.
 
     Args:
         message: what was tried, and what each candidate said.
@@ -313,7 +315,7 @@ _DETAILS = ("kind", "scope", "status", "code", "model", "base_url", "request_id"
 def rebuild(
     cls: type[HubmixError], args: tuple[Any, ...], state: dict[str, Any], module: str | None = None
 ) -> HubmixError:
-    """Rebuild a pickled exception, as the class of that name in `module` if it can be imported."""
+    """Rebuild a pickled exception, as the class in `module` if there is one."""
     if module is not None:
         with suppress(ImportError):
             cls = getattr(import_module(module), cls.__name__)

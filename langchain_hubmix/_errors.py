@@ -1,4 +1,4 @@
-"""The exceptions of `hubmix` that are also LangChain's `ModelError` of the same meaning.
+"""The exceptions of `hubmix` that are also LangChain's `ModelError`.
 
 LangChain's retry, fallback and compaction middleware decides by LangChain's classes. Each class here has the name of
 its base in `hubmix.errors`, so `except hubmix.RateLimitedError` catches both.
@@ -27,7 +27,7 @@ _ModelRefusalError: type[core.ModelError] = getattr(core, "ModelRefusalError", c
 
 
 class _LangChain(errors.HubmixError):
-    """Unpickles as the class of `hubmix.errors` if LangChain is not installed, else as itself."""
+    """Unpickles as itself, or as the plain class if LangChain is missing."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = _PLAIN.get(type(self))
@@ -117,7 +117,10 @@ _PLAIN = {own: plain for plain, own in _OWN.items()}
 
 
 def adopt(error: errors.HubmixError) -> None:
-    """Make an error of `hubmix`, and those in its group, LangChain's too. The object stays the same one."""
+    """Make an error, and those in its group, LangChain's too.
+
+    The object stays the same: its class changes.
+    """
     if own := _OWN.get(type(error)):
         error.__class__ = own
     for part in getattr(error, "exceptions", ()):
@@ -141,7 +144,10 @@ LANGCHAIN_ERRORS = _Boundary()
 
 
 def raises_langchain_errors(method: F) -> F:
-    """Make every error of `hubmix` that a method raises LangChain's too: plain, async, or a generator of both kinds."""
+    """Make every error of `hubmix` that a method raises LangChain's too.
+
+    The method may be plain, async, or a generator of either kind.
+    """
     return cast("F", wraps(method)(_wrapper(method)))
 
 

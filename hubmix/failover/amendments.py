@@ -1,7 +1,8 @@
-"""What one vendor demands another refuses: which refusal is answered by which change of the body. Pure.
+"""Which refusal of a vendor is answered by which change of the body. Pure.
 
-If a refusal names something that hubmix added, or that can be said otherwise, the same route is asked once more with
-the change, and the change is remembered for that model at that hub. A new amendment is one row in `AMENDMENTS`.
+What one vendor demands another refuses. If a refusal names something that hubmix added, or that can be said otherwise,
+the same route is asked once more with the change, and the change is remembered for that model at that hub. A new
+amendment is one row in `AMENDMENTS`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """An amendment as it is remembered: the row, and the words if the change depends on them."""
+    """A remembered amendment, with the words if the change depends on them."""
 
     amendment: Amendment
     said: str = ""
@@ -101,7 +102,7 @@ def _remembered(amendment: Amendment, body: Body, said: str) -> str:
 
 
 def amend(body: dict[str, Any], learned: Iterable[Learned]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the body with everything that was learned, and the names of what had to be changed."""
+    """Return the changed body, and the names of the amendments that changed it."""
     changed: Body = body
     names = []
     for one in learned:
@@ -152,7 +153,7 @@ AMENDMENTS: tuple[Amendment, ...] = (
     ),
     # A model that does not think (pydantic-ai #2865).
     _row("encrypted reasoning not asked for", r"encrypted content is not supported", without_encrypted),
-    # Only the account that encrypted can read, and a hub has many (litellm #22651). What a call has sent in vain is
+    # Only the account that encrypted can read, and a hub has many (litellm #22651). What a call was refused is
     # left out of later calls; the reasoning of other answers goes back as before.
     Amendment(
         "reasoning and ids of earlier answers left out",
@@ -242,7 +243,12 @@ _BATCH_LIMITS = tuple(
 
 
 def batch_limit(said: str, count: int) -> int | None:
-    """Return how many texts a vendor takes in one request, if a refusal of `count` texts says so."""
+    """Return the texts that a vendor takes in one request, or None.
+
+    Args:
+        said: the words of its refusal.
+        count: how many texts it refused.
+    """
     found = (pattern.search(said) for pattern in _BATCH_LIMITS)
     limits = [int(match[1]) for match in found if match]
     return next((limit for limit in limits if 0 < limit < count), None)

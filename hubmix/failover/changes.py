@@ -46,7 +46,7 @@ def without_strict(body: Body, said: str) -> Body:
 
 
 def _unstrict(body: Body) -> Body:
-    """Say that nothing is strict: over the Responses API a tool that says nothing is taken for strict."""
+    """Set `strict` to false: the Responses API takes a missing one for true."""
     tools = [{**tool, "strict": False} if tool.get("strict") else tool for tool in body.get("tools") or ()]
     text = body.get("text") or {}
     described = text.get("format") or {}
@@ -66,7 +66,10 @@ def _without_key(body: Body, fields: tuple[str, ...], key: str) -> Body:
 
 
 def _pruned(value: Any, key: str, depth: int = 3) -> Any:
-    """Return `value` without a key of the outer objects; a schema deeper down may have a property of that name."""
+    """Return `value` without a key of its outer objects.
+
+    A schema deeper down may have a property of that name.
+    """
     if depth == 0:
         return value
     if isinstance(value, list):
@@ -80,7 +83,7 @@ def _pruned(value: Any, key: str, depth: int = 3) -> Any:
 
 
 def in_messages(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Body, str], Body]:
-    """Return the change of a body that changes each message; an unchanged message stays the same object."""
+    """Return the change of a body that applies `change` to each message."""
 
     def changed(body: Body, said: str) -> Body:
         messages = body.get("messages")
@@ -152,7 +155,7 @@ def _id_of(call: Any, rename: Callable[[str], str], name: str = "id") -> Any:
 
 
 def unique_ids(body: Body, said: str) -> Body:
-    """Number the ids that come again in one history; each result follows the call that it answers."""
+    """Number repeated ids; each result follows the call that it answers."""
     seen: dict[str, int] = defaultdict(int)
     waiting: dict[str, deque[str]] = defaultdict(deque)
 
@@ -217,7 +220,10 @@ SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_pena
 
 
 def without_named_sampling(body: Body, said: str) -> Body:
-    """Leave out the sampling parameters that the refusal names; of two that exclude each other, the second."""
+    """Leave out the sampling parameters that the refusal names.
+
+    Of two that exclude each other, the second goes.
+    """
     named = [name for name in SAMPLING if name in body and re.search(rf"\b{name}\b", said)]
     return _leave_out(body, named[-1:] if _BOTH.search(said) else named)
 
@@ -236,7 +242,10 @@ _THINKING = ("reasoning_effort", "reasoning", "thinking", "enable_thinking")
 
 
 def without_unsigned_thinking(body: Body, said: str) -> Body:
-    """Ask for no thinking if the history has calls whose thoughts have no signature: Claude wants one."""
+    """Ask for no thinking if calls of the history have no signed thoughts.
+
+    Claude requires the signatures.
+    """
     if not any(name in body for name in _THINKING):
         return body
     unsigned = [message for message in body.get("messages") or () if _is_unsigned_call(message)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HUB_TYPES: frozenset[str] = GATEWAY_ERROR_TYPES | AIHUBMIX_ERROR_TYPES
 """The error types in which the known gateways speak for themselves; a preset may have its own."""
 
-# Codes that only a gateway itself gives, without a type beside them (recorded: user_self_with_key).
+# Codes that only a gateway itself gives, without a type (recorded: user_self_with_key).
 _OWN_CODES = frozenset({"auth_unauthorized"})
 
 _LONGEST_WAIT = 31 * 86400.0  # seconds; a quota is renewed within a month
@@ -45,7 +45,9 @@ _STATUS_OF_TYPE = {
 
 
 def classify(evidence: Evidence, hub_types: frozenset[str] = HUB_TYPES, *, now: float | None = None) -> Failure:
-    """What a failed attempt means: the first row of the table that matches, with the wait that the hub asked for.
+    """Return what a failed attempt means, with the wait that the hub asked for.
+
+    The first row of the table that matches decides.
 
     Args:
         evidence: what is known of the attempt.
@@ -77,7 +79,10 @@ def _told(failure: Failure, evidence: Evidence) -> Failure:
 
 
 def effective_status(evidence: Evidence) -> int:
-    """The status to judge by: an error inside a 200 answer counts as if it had come with its status; 0 is none."""
+    """Return the status to judge by; 0 if there is none.
+
+    An error inside a 200 counts as if it had come with its own status.
+    """
     if evidence.cause == "status" or (evidence.status is not None and evidence.status >= 300):
         return evidence.status or 0
     for value in (evidence.code, evidence.param):

@@ -1,4 +1,4 @@
-"""What is known of a failed request, and what follows from it: the values that the failure table speaks in.
+"""The values of the failure table: evidence of a failure, and its meaning.
 
 Everything here is a plain value. `Evidence` is what the transport saw, `Failure` what the table makes of it;
 `read_error_body` gets the hub's own words out of every shape of error body.
@@ -16,7 +16,7 @@ from hubmix.errors import HubmixError, Scope
 
 
 class Recovery(str, Enum):
-    """What to do after a failure: ask the same model again, go on to the next, or raise."""
+    """What to do after a failure: the same model, the next one, or raise."""
 
     RETRY = "retry"
     NEXT = "next"
@@ -37,7 +37,7 @@ class Fault(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """How a failure touches a breaker: counted towards opening it, or opening it at once.
+    """How a failure touches a breaker: counted, or opening it at once.
 
     Args:
         target: whose breaker it touches; None touches none.
@@ -118,7 +118,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What one failed attempt means: a row of the failure table, with the wait that the hub asked for.
+    """What one failed attempt means, with the wait that the hub asked for.
 
     Args:
         kind: the short name in the trace ("no_channel", "rate_model", ...).
@@ -175,7 +175,9 @@ SAID = frozenset({"status", "error_body"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: what must be seen, and the failure it means. Empty conditions always hold; the others hold together.
+    """One row: what must be seen, and the failure that it means.
+
+    An empty condition always holds; all others must hold together.
 
     Args:
         signal: the conditions in words, for the docs.
@@ -210,7 +212,7 @@ class Row:
     not_json: bool = False
 
     def matches(self, evidence: Evidence, *, status: int, speaker: str, own_type: bool) -> bool:
-        """Whether this row is about `evidence`; `status` is the effective one, 0 where none came."""
+        """Return whether this row is about the evidence; `status` 0 is none."""
         return (
             evidence.cause in self.causes
             and (not self.phases or evidence.phase in self.phases)

@@ -1,6 +1,6 @@
-"""Every kind of failure there is: whom it concerns, what to do, whose fault it is, and the words for it.
+"""Every kind of failure: its scope, what to do, whose fault it is, words.
 
-`failure_table` says what each is recognised by. A row may name a kind as it stands here or a variant of it.
+`table` says what each is recognised by. A row may name a kind as it stands here or a variant of it.
 """
 
 from __future__ import annotations

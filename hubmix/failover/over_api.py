@@ -39,7 +39,7 @@ def over_route(failure: Failure, evidence: Evidence, route: Route, payload: Mapp
 
 
 def refused_model(route: Route, evidence: Evidence) -> str | None:
-    """Return the model for which an API was refused, or None if the hub does not have the API at all."""
+    """Return the refused model, or None if the hub does not have the API."""
     return None if _OF_THE_HUB.search(evidence.message) else route.model
 
 

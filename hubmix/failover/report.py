@@ -1,4 +1,4 @@
-"""The words of an error: what happened, whose fault it is, what to do next. In English, whatever language came."""
+"""The words of an error: what happened, whose fault, what to do next."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _ENGLISH = re.compile(r"[\x20-\x7e\u00a0-\u024f\u2010-\u203a\u20ac\s]*")
 
 
 def own_words(message: str) -> str:
-    """The hub's message on one line, with keys, addresses and the request id taken out; at most 500 characters."""
+    """Return the hub's message on one line, at most 500 characters.
+
+    Keys, addresses and the request id are taken out.
+    """
     words = one_line(redact(_REQUEST_ID.sub("", message)))
     return words if len(words) <= 500 else words[:499] + "…"
 
@@ -75,7 +78,7 @@ def did_you_mean(suggestions: Sequence[str]) -> str:
 
 
 def _quoted(words: str, evidence: Evidence) -> str:
-    """Return the hub's English words in quotes; words in another language stay in `.hub_message`."""
+    """Return the hub's English words in quotes; `.hub_message` has the rest."""
     if _ENGLISH.fullmatch(words):
         return f'{_said_by(evidence)}: "{words}"'
     pieces = (piece.strip(" ,;:.-") for piece in _FOREIGN.split(words))
@@ -90,7 +93,7 @@ _SENTENCE = 3  # English words in a row; fewer are names inside the foreign sent
 
 
 def what_happened(failure: Failure, model: str) -> str:
-    """What happened, to which model, in one sentence; with no model, as for a list of models, to the hub."""
+    """Return in one sentence what happened, to which model or to the hub."""
     if model:
         return failure.what.replace("{model}", repr(model))
     return _OF_THE_MODEL.sub("", failure.what).replace("he model {model}", "he hub")
@@ -131,7 +134,9 @@ def to_exception(
     successor: str | None = None,
     note: str = "",
 ) -> HubmixError:
-    """The exception for a failure, with a message that says what happened, whose fault it is, and what to do next.
+    """Return the exception for a failure.
+
+    Its message says what happened, whose fault it is, and what to do next.
 
     Args:
         failure: what `classify` made of the evidence.

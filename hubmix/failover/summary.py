@@ -1,4 +1,4 @@
-"""The error of a call that failed: the route's own, or one that lists every attempt."""
+"""The error of a failed call: the route's own, or one that lists all."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ def call_error(failed: Sequence[Failed], trace: Trace, note: str = "") -> AllMod
 
 
 def _retry_after(failures: Sequence[Failure]) -> float | None:
-    """Seconds until the first route may be asked again; None if one may be at once, or if waiting mends nothing."""
+    """Return the seconds until the first route may be asked again.
+
+    None if one may be asked at once, or if waiting does not help.
+    """
     waits = [failure.retry_after for failure in failures if failure.throttled or failure.fault not in LASTING]
     known = [seconds for seconds in waits if seconds is not None]
     return min(known) if known and len(known) == len(waits) else None

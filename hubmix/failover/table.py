@@ -1,4 +1,4 @@
-"""The failure table: what every known failure of a hub, or of the way to it, is recognised by.
+"""The failure table: what each failure of a hub is recognised by.
 
 Rows are tried from top to bottom and the first that matches decides, so a row may rely on what stands above it. The
 order of evidence is: what the transport saw, who speaks, the code or type in the body, the status, the words. New API

@@ -1,4 +1,7 @@
-"""Lists of texts that are longer than a vendor takes in one request: learned from its refusal, and split."""
+"""Split lists of texts that are longer than a vendor takes in one request.
+
+The limit is learned from the vendor's refusal.
+"""
 
 from __future__ import annotations
 

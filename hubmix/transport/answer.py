@@ -1,4 +1,4 @@
-"""One HTTP attempt: a plain dict goes out, the answer's JSON or its chunks come in, and a failure comes as evidence.
+"""The answer to one HTTP attempt: its JSON, its events, or its failure.
 
 The SDK does authentication, pooling, TLS and proxies through its public low-level ``post``; its typed models, its
 retries and its stream reader are left out.
@@ -57,7 +57,10 @@ class Answer:
         )
 
     def failure_of(self, error: AnswerError | UnreadableBodyError, phase: str) -> Evidence:
-        """Evidence from what came in place of an answer; an error in any shape counts by what it says."""
+        """Return evidence of what came in place of an answer.
+
+        An error in any shape counts by what it says.
+        """
         if error.cause == "error_body" or (error.cause == "no_choices" and holds_error(error.body)):
             return self.error_evidence(error.body, phase)
         secrets = secrets_of(self.response)
@@ -71,7 +74,7 @@ class Answer:
 
 
 def telling_headers(headers: Any) -> dict[str, str]:
-    """Return the headers of a good answer that say which model served, and whether it is on its way out."""
+    """Return the headers that name the model served, and its retirement."""
     # One pass over the raw pairs: asking for each by name costs more than the rest of reading an answer's head.
     return {
         name.decode("ascii", "replace").lower(): value.decode("latin-1")
@@ -81,7 +84,9 @@ def telling_headers(headers: Any) -> dict[str, str]:
 
 
 def decode(answer: Answer, body: bytes) -> Any:
-    """Return the JSON of a whole body; a line `data: [DONE]` behind it is none of it (9router).
+    """Return the JSON of a whole body.
+
+    9router puts a line `data: [DONE]` behind it, which is left out.
 
     Raises:
         UnreadableBodyError: it is no JSON.
@@ -116,8 +121,9 @@ _raw_decode = json.JSONDecoder().raw_decode
 
 
 def _loads(data: bytes) -> Any:
-    """`json.loads` for the data of an event. An event is UTF-8 without white space around it, and looking for another
-    encoding and for white space would take half of the time.
+    """Decode the data of an event like `json.loads`, in half of the time.
+
+    An event is UTF-8 without white space around it, so neither is looked for.
     """
     try:
         text = data.decode()
@@ -128,7 +134,7 @@ def _loads(data: bytes) -> Any:
 
 
 class Events:
-    """The chunks of a streamed answer, as far as its bytes have come; no waiting is done here."""
+    """The chunks of a streamed answer, as far as its bytes have come."""
 
     __slots__ = ("_decoder", "done", "seen")
 
@@ -170,7 +176,10 @@ class Events:
         return chunks
 
     def _several(self, data: bytes, error: Exception) -> list[Any]:
-        """Return the chunks of events without an empty line between them; what cannot be read ends the stream."""
+        """Return the chunks of events that no empty line separates.
+
+        What cannot be read ends the stream.
+        """
         lines = [line for line in data.split(b"\n") if line.strip()]
         done = next((at for at, line in enumerate(lines) if line.startswith(b"[DONE]")), None)
         try:
@@ -185,13 +194,13 @@ class Events:
 
     @property
     def bare_body(self) -> bytes | None:
-        """The whole body if it held no event but something else: JSON where a stream was asked for, or a page."""
+        """The whole body if it held no event: JSON instead of a stream, or a page."""
         text = b"\n".join(self._decoder.stray).strip()
         return text if text and not self.seen else None
 
     @property
     def stray_error(self) -> Any:
-        """An error that stands in the stream outside any event: New API appends it bare once comments have begun."""
+        """An error outside any event: New API appends it bare after comments."""
         for line in self._decoder.stray:
             if not line.lstrip().startswith(b"{"):
                 continue

@@ -1,4 +1,7 @@
-"""Evidence of a failed attempt, from an HTTP status, an error object or an exception. Keys are taken out here."""
+"""Evidence of a failed attempt. Keys are taken out here.
+
+It comes from an HTTP status, an error object inside a 200, or an exception.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def error_evidence(
 
 
 def secrets_of(response: Any) -> tuple[str, ...]:
-    """Return the keys that the request of a response carried: a hub may repeat one in its error."""
+    """Return the keys that the request carried: a hub may repeat one."""
     try:
         headers = response.request.headers
     except (AttributeError, RuntimeError):  # a response that was made by hand has no request
@@ -82,7 +85,7 @@ def shown(text: str | None, secrets: Collection[str] = ()) -> str | None:
 
 
 def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
-    """Evidence from an exception of the SDK or of the HTTP library, or None if it is none of theirs.
+    """Return the evidence of a transport's exception, or None for any other.
 
     Args:
         error: What was raised.
@@ -116,7 +119,7 @@ _NO_CONNECTION = ("ConnectError", "UnsupportedProtocol", "ConnectionRefusedError
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that reading a body may raise: of every HTTP library in use, and of the sockets below."""
+    """Return the errors of every HTTP library in use and of the sockets below."""
     return (*_request_errors(), OSError)
 
 
@@ -130,9 +133,10 @@ def _request_errors() -> tuple[type[Exception], ...]:
 
 
 def _is_of_transport(error: BaseException, phase: str) -> bool:
-    """Return whether an error came from the HTTP client or a transport of the user's, which may raise any type.
+    """Return whether the HTTP client or its transport raised an error.
 
-    Before the headers, only what comes out of the client's `send` is: the SDK also calls a key function of the user's.
+    A transport of the user's may raise any type. Before the headers, only what comes out of the client's `send` is: the
+    SDK also calls a key function of the user's.
     """
     if isinstance(error, _request_errors()):
         return True

@@ -1,4 +1,4 @@
-"""What an error body says: code, type, parameter and message, and the request id. Pure."""
+"""What an error body says: code, type, parameter, message. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_error_body(body: bytes | str | Any) -> dict[str, str | None]:
 
 
 def holds_error(data: Any) -> bool:
-    """Return whether a decoded 200 answer without an answer in it says why: an error in any known shape."""
+    """Return whether a decoded 200 body is an error, in any known shape."""
     if not isinstance(data, Mapping):
         return False
     if data.get("error") or data.get("success") is False or data.get("object") == "error":
@@ -79,7 +79,7 @@ def _read_object(value: Mapping[str, Any]) -> dict[str, str | None]:
             described["code"] = _text(inner.get("code"))
     else:
         described = _described(param=_text(value.get("param")), message=_message(value))
-    # A `type` beside the error object: "error" says nothing (Anthropic, AIHubMix), anything else fills a gap.
+    # A `type` next to the error object: "error" says nothing (Anthropic, AIHubMix), anything else fills a gap.
     outer = _text(value.get("type"))
     described["type"] = described["type"] or (outer if outer != "error" else None)
     described["code"] = described["code"] or _text(value.get("code")) or _text(value.get("error_code"))
@@ -133,7 +133,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _nested_words(value: Any) -> str:
-    """Return the words of an object inside an object, such as Apigee's `fault.faultstring`."""
+    """Return the words of an inner object, such as `fault.faultstring`."""
     if isinstance(value, list):
         return next((words for item in value if (words := _nested_words(item))), "")
     if not isinstance(value, Mapping):
@@ -158,7 +158,10 @@ _REQUEST_ID_IN_TEXT = re.compile(r"\((?:request id|tid): *([^\s)]+)\)", re.IGNOR
 
 
 def find_request_id(headers: Mapping[str, str], message: str = "") -> str | None:
-    """The hub's request id: from the headers (lower case), else "(request id: ...)" or "(tid: ...)" in the message."""
+    """Return the hub's request id, from the headers or the message.
+
+    In a message it is "(request id: ...)" or "(tid: ...)".
+    """
     for name in _REQUEST_ID_HEADERS:
         if value := headers.get(name):
             return value

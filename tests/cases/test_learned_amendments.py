@@ -1,4 +1,4 @@
-"""Kind: what one vendor demands and another refuses is said otherwise once, remembered, and told in the trace."""
+"""Kind: what a vendor refuses is sent differently, once, and remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kind: a refusal that concerns one model, or that nobody knows: the next model is asked; alone, the words are told."""
+"""Kind: a refusal of one model, or an unknown one: the next is asked."""
 
 from __future__ import annotations
 

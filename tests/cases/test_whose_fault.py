@@ -1,4 +1,4 @@
-"""Kind: whose fault an error is, told to the right one: key, overload, typo, and nothing of the key or of escapes."""
+"""Kind: an error blames the right one, and shows no key and no escape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amendments, pure: which refusal changes what in a body, and which words change nothing."""
+"""Amendments: which refusal changes what, and which words change nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Bodies of errors and the kind that each means: one line of `tests/data/error_bodies.jsonl` for each.
+"""Bodies of errors, and the kind that each means.
 
-A line has `kind`, `status`, `body` (JSON or text) and, if they matter, `headers` and a `note` of where it was seen.
-Notes that begin with "not" are counter-examples: the words of one kind, the meaning of another.
+`tests/data/error_bodies.jsonl` has one line for each. A line has `kind`, `status`, `body` (JSON or text) and, if they
+matter, `headers` and a `note` of where it was seen. Notes that begin with "not" are counter-examples: the words of one
+kind, the meaning of another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The exceptions of `langchain_hubmix`: LangChain's too, caught by the names of `hubmix`, picklable both ways."""
+"""The exceptions of `langchain_hubmix` are those of both, and pickle."""
 
 from __future__ import annotations
 
