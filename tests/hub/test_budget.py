@@ -14,6 +14,7 @@ import pytest
 
 from hubmix.errors import BudgetExceededError, ConfigurationError, HubConnectionError, HubmixError
 from hubmix.hub import budget as module
+from hubmix.hub import ledger
 from hubmix.hub.budget import Budget, Estimate, reserve
 from hubmix.hub.ledger import MemoryLedger, SQLiteLedger
 from tests.support.processes import warm
@@ -104,7 +105,10 @@ def test_dropped_reservation_counts_the_input(make: Callable[..., Budget]) -> No
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_limit_holds_under_threads_in_any_order(make: Callable[..., Budget], seed: int) -> None:
+def test_limit_holds_under_threads_in_any_order(
+    make: Callable[..., Budget], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "STORE_TIMEOUT", 60)  # 64 threads at one file wait long on a busy machine
     budget, dice = make("1"), random.Random(seed)
     costs = [Decimal(dice.randrange(0, 51)) / 1000 for _ in range(64)]
     refused: list[BudgetExceededError] = []
@@ -133,6 +137,7 @@ def test_limit_holds_under_threads_in_any_order(make: Callable[..., Budget], see
 
 def _spend(store: str, name: str, calls: int) -> int:
     done = 0
+    ledger.STORE_TIMEOUT = 60  # in this worker process
     for _ in range(calls):
         try:
             held = reserve([Budget("0.5", store=store, name=name)], CALL, seconds=60)

@@ -19,8 +19,9 @@ from llama_index_instrumentation import get_dispatcher
 from hubmix.embedded import EmbeddedHub
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 
-_PATIENCE = 2.0
+_PATIENCE = 30.0
 # Threads of a pool that belongs to the process and not to a test: the event loop's own, and the workflows'.
+# `_connection_worker_thread` is aiosqlite's, which LlamaIndex's workflows open.
 _SHARED = ("asyncio_", "ThreadPoolExecutor")
 
 
@@ -92,8 +93,12 @@ def nothing_left_behind(running_hub: EmbeddedHub) -> Iterator[None]:
     assert not left, f"left running: {left}"
 
 
+def _is_shared(name: str) -> bool:
+    return name.startswith(_SHARED) or "_connection_worker_thread" in name
+
+
 def _left(before: set[threading.Thread]) -> list[str]:
-    threads = [t.name for t in threading.enumerate() if t not in before and not t.name.startswith(_SHARED)]
+    threads = [t.name for t in threading.enumerate() if t not in before and not _is_shared(t.name)]
     return [*threads, *(child.name for child in multiprocessing.active_children())]
 
 
