@@ -235,7 +235,7 @@ def judge(reply: Reply, answer: Answer, phase: str) -> Reply:
             empty one is returned if no other route can be asked.
     """
     reply.request_id = answer.request_id
-    if (not reply.incomplete and reply.has_output) or reply.is_pending:
+    if (not reply.incomplete and (reply.text or reply.has_output)) or reply.is_pending:
         return reply
     if reply.incomplete:
         if reply.finish_reason is not None:

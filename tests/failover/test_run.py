@@ -273,6 +273,39 @@ def test_a_content_filter_hands_on_only_where_the_user_said_so(walk: Walker, tim
     assert walk(time.plan("a", "b", policy=FailoverPolicy(fallback_on_content_filter=True)), play)[0] == "hello"
 
 
+# -- what nobody knows ------------------------------------------------------------------------------------------------
+
+UNKNOWN = said(422, "no, thanks", type="x")
+
+
+def test_an_unknown_refusal_asks_the_next_model_once(walk: Walker, time: FakeTime) -> None:
+    play = script(a=UNKNOWN, b="hello")
+    answer, trace = walk(time.plan("a", "b", "c"), play)
+    assert (answer, play.asked) == ("hello", ["a", "b"])
+    assert outcomes(trace) == [("a", "error", "refused"), ("b", "ok", None)]
+
+
+def test_a_second_unknown_refusal_ends_the_call_and_says_so(walk: Walker, time: FakeTime) -> None:
+    play = script(a=UNKNOWN, b=said(405, "not like this", type="y"), c="never")
+    with pytest.raises(AllModelsFailedError, match="Two models refused") as caught:
+        walk(time.plan("a", "b", "c"), play)
+    assert play.asked == ["a", "b"]
+    assert [error.kind for error in caught.value.exceptions] == ["refused", "refused"]
+
+
+def test_a_sole_model_that_refuses_is_asked_once(walk: Walker, time: FakeTime) -> None:
+    play = script(a=UNKNOWN)
+    with pytest.raises(HubmixError) as caught:
+        walk(time.plan("a"), play)
+    assert (play.asked, caught.value.kind) == (["a"], "refused")
+
+
+def test_other_failures_between_two_refusals_do_not_count(walk: Walker, time: FakeTime) -> None:
+    play = script(a=UNKNOWN, b=DOWN, c="hello")
+    assert walk(time.plan("a", "b", "c"), play)[0] == "hello"
+    assert play.asked == ["a", "b", "c"]
+
+
 # -- the endpoint -----------------------------------------------------------------------------------------------------
 
 

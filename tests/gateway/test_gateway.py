@@ -123,6 +123,44 @@ async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player
         check_answer(step, said, came, several=True)
 
 
+# ------------------------------------------------------------------------------------------------ two hubs
+
+
+def elsewhere(case: Case, stream: bool) -> Case:
+    """A good answer that was recorded at another gateway."""
+    gateway = "one-api" if case.gateway != "one-api" else "new-api"
+    return table()[gateway, "ok" + ("_stream" if stream else "")]
+
+
+def another_hub_helps(step: Expected) -> bool:
+    """Whether a second hub is asked: for all but what the request itself caused, and what was half answered."""
+    kind = step.kind
+    return kind is not None and step.fails != "interrupted" and (kind.scope != "request" or kind.action != "fail")
+
+
+@pytest.mark.parametrize(("case", "player"), in_turn(FAILING))
+async def test_a_second_hub_is_asked_where_the_scope_calls_for_it(case, player):
+    hub, [step], [came] = hub_for(case), case.steps, recorded(case)
+    request = json.loads(came.request_body)
+    model, stream = request["model"], bool(request.get("stream"))
+    spare = elsewhere(case, stream)
+    other = json.loads(recorded(spare)[0].request_body)["model"]
+    with play(case.path, spare=[spare.path]) as cassette:
+        error, said = None, None
+        try:
+            said = await player.ask(hub, model, player.start(), stream=stream, fallbacks=[hub_for(spare).model(other)])
+        except HubmixError as caught:
+            error = caught
+        asked_both = cassette.play_counts[1] == 1
+    assert asked_both is another_hub_helps(step)
+    if asked_both:
+        check_answer(spare.steps[0], said, recorded(spare)[0], several=True)
+        assert len({each["hub"] for each in said.trace["attempts"]}) == 2
+        assert said.trace["attempts"][0]["kind"] == (step.fails or step.weak)
+    elif step.fails:
+        check_failure(step, error, came, model)
+
+
 @pytest.mark.parametrize("player", PLAYERS, ids=repr)
 async def test_when_both_fail_the_error_lists_both(player):
     case, other = table()["new-api", "vendor_503"], table()["new-api", "vendor_529"]
