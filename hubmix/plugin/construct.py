@@ -1,4 +1,4 @@
-"""From a constructor's keyword arguments to the fields of an object, with errors that say what to write instead."""
+"""From a constructor's keyword arguments to the fields of an object."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def construct(
 
 
 def read_settings(cls: type[BaseModel], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a constructor's arguments under the names of the fields, checked as far as pydantic does not."""
+    """Return a constructor's arguments under the names of the fields, checked."""
     where = cls.__name__
     if len(args) > 1:
         raise ConfigurationError(f"{where} takes the model as its only positional argument: {where}(model=…, …).")
@@ -87,7 +87,7 @@ def _known_names(cls: type[BaseModel]) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _own_names(cls: type[BaseModel]) -> frozenset[str]:
-    """The parameters that are not the framework's own: only these may stand in `model_kwargs`."""
+    """Return the names that may stand in `model_kwargs`: not the framework's own."""
     ours = [base for base in cls.__mro__ if base.__module__ in _DECLARING and issubclass(base, BaseModel)]
     return frozenset(field.alias or name for base in ours for name, field in base.model_fields.items())
 
@@ -96,7 +96,7 @@ _DECLARING = frozenset({"hubmix.plugin.fields", "hubmix.wire.parameters"})
 
 
 def _sentence(error: ValidationError, values: Mapping[str, Any]) -> str:
-    """Say what is wrong with the first wrong value, without the value: it may be a secret."""
+    """Say what is wrong with the first wrong value, which may be a secret."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     place = problems[0]["loc"][:1]
     name = str(place[0]) if place else "a parameter"

@@ -1,4 +1,4 @@
-"""A second chance for a model whose tool calls cannot be executed: it is told why, and asked once more. Pure."""
+"""Ask a model once more if none of its tool calls can be executed. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 2_000
 
 
 def correction(body: Mapping[str, Any], reply: Reply) -> dict[str, Any] | None:
-    """Return the request that tells a model what was wrong with its calls, or None if there is none to be made.
+    """Return the request that tells a model what was wrong with its calls, or None.
 
     An agent takes an answer without an executable call for its last one and would end without a word. An answer that
     was cut by its token limit, or by a broken connection, would be cut again.

@@ -1,4 +1,4 @@
-"""What the fields of a class say of its parameters, for `help()` and for the reference page."""
+"""The parameters of a class, for `help()` and for the reference page."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Parameter:
 
 
 def parameters_of(cls: type[BaseModel]) -> list[Parameter]:
-    """Return the parameters of one of this project's classes: the model first, then in the order of declaration."""
+    """Return the parameters of one of this project's classes, the model first."""
     found = []
     for name, field in cls.model_fields.items():
         if field.description is None or not _is_ours(cls, name):
@@ -86,7 +86,7 @@ PLACE = "The parameters are listed by `help()` and on the reference page."
 
 
 def documented(cls: C) -> C:
-    """Write the parameters into a class's docstring, at the sentence that stands for them."""
+    """Write the parameters into a class's docstring, in place of `PLACE`."""
     lines = ["Args:"]
     for parameter in parameters_of(cls):
         default = f" Default: {parameter.default}." if parameter.default not in ("", "None") else ""
