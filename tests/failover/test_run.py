@@ -286,7 +286,7 @@ def test_an_unknown_refusal_asks_the_next_model_once(walk: Walker, time: FakeTim
 
 
 def test_a_second_unknown_refusal_ends_the_call_and_says_so(walk: Walker, time: FakeTime) -> None:
-    play = script(a=UNKNOWN, b=said(405, "not like this", type="y"), c="never")
+    play = script(a=UNKNOWN, b=said(415, "not like this", type="y"), c="never")
     with pytest.raises(AllModelsFailedError, match="Two models refused") as caught:
         walk(time.plan("a", "b", "c"), play)
     assert play.asked == ["a", "b"]
