@@ -394,11 +394,13 @@ _WHAT_IS_WRONG = (
         'model not found; "Incorrect model ID" (400, 404, 503); a vendor\'s "no endpoints found", ModelNotOpen',
         kind.NOT_FOUND,
         statuses=_http(0, 400, 403, 404, 422, 503),
-        codes=_set("modelnotopen invalidendpointormodel.notfound invalidendpointormodel.modelidaccessdisabled"),
+        codes=_set("modelnotopen model_not_available resource_not_found_error")
+        | _set("invalidendpointormodel.notfound invalidendpointormodel.modelidaccessdisabled"),
         words=_words(
             r"incorrect model id",
             r"\bmodels?[ /:]*[`'\"]?[^\s`'\"]{0,100}[`'\"]? *(does not exist|do not exist|(is |was )?not found)",
-            r"not a valid model",
+            r"not a valid model|\bmodel not exist|not found the model|unable to access model",
+            r"model identifier is invalid",
             r"unsupported model\b|\bmodel (is )?not supported\b$|not support model",
             r"(invalid|unknown) model\b",
             r"supported api model names are",

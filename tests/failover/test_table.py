@@ -1,4 +1,4 @@
-"""The failure table: every error that the three gateways were recorded to give, and every row by itself."""
+"""The failure table: every recorded error of the gateways, and every row."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ _OTHER_PAGES = {"api_models", "pricing", "usage_token", "model_get_custom", "ser
 
 
 def _recorded(path: Path) -> list[Evidence]:
-    """The errors in one recording: statuses from 400 up, error objects in a 200, error events in a stream."""
+    """Return the errors of one recording: by status, in a 200, in a stream."""
     found = []
     for interaction in yaml.load(path.read_text("utf-8"), _LOADER)["interactions"]:
         response = interaction["response"]
@@ -161,7 +161,7 @@ def test_every_recorded_error_means_what_it_should(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", _cases())
-def test_every_recorded_error_is_told_in_english_with_fault_and_advice_and_without_secrets(path: Path) -> None:
+def test_recorded_error_is_told_in_english_without_secrets(path: Path) -> None:
     for evidence in _recorded(path):
         failure = classify(evidence)
         error = to_exception(failure, evidence, model="gpt-4o", base_url="http://me:secret@127.0.0.1:3000/v1?key=x")
@@ -243,7 +243,7 @@ def test_an_unreadable_page_of_the_hub_counts_by_its_status() -> None:
     assert classify(Evidence("status", "body", status=502, message="Bad Gateway")).kind == "server"
 
 
-def test_a_base_url_without_hub_types_is_a_vendor_and_speaks_for_itself() -> None:
+def test_base_url_without_hub_types_speaks_for_itself() -> None:
     refused = said(401, "Incorrect API key provided", type="invalid_request_error", code="invalid_api_key")
     assert classify(refused, frozenset()).kind == "auth"
     assert classify(refused, HUB_TYPES).kind == "channel_auth"
@@ -326,7 +326,7 @@ def test_every_row_is_fit_to_be_told(row: failure_table.Row) -> None:
 
 
 def test_no_row_stands_in_the_shadow_of_another() -> None:
-    """Each row is reached by a body of the corpus, something in this file, or a recording."""
+    """Each row is reached by the corpus, this file, or a recording."""
     reached = set()
     evidences = [evidence_of(line) for line in BODIES]
     evidences += [Evidence(cause, phase) for cause, phase, *_ in TRANSPORT]
@@ -389,14 +389,14 @@ def test_every_shape_of_error_body_is_read(body: Any, expected: tuple[str | None
     assert (read["code"], read["type"], read["param"], read["message"]) == expected
 
 
-def test_the_request_id_is_found_in_headers_first_then_in_the_words() -> None:
+def test_request_id_is_found_in_headers_then_in_words() -> None:
     assert find_request_id({"x-oneapi-request-id": "a", "x-request-id": "b"}, "(request id: c)") == "a"
     assert find_request_id({}, "无效的令牌 (request id: c)") == "c"
     assert find_request_id({}, "no key provided (tid: 20260908)") == "20260908"
     assert find_request_id({}, "nothing") is None
 
 
-def test_own_words_hold_no_request_id_and_no_more_than_a_few_lines() -> None:
+def test_own_words_hold_no_request_id_and_are_short() -> None:
     assert own_words("Invalid token (request id: 2026)") == "Invalid token"
     assert len(own_words("x" * 5000)) == 500
 
