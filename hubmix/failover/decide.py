@@ -114,7 +114,7 @@ def _helps(failure: Failure, policy: FailoverPolicy) -> bool:
 def _again(failure: Failure, policy: FailoverPolicy, left: Remaining, repeatable: bool) -> Decision | None:
     """The same route once more, if that is allowed, makes sense and fits; None otherwise."""
     # A sole route is asked again whenever the SDK would, so that failover costs no answer.
-    as_sdk = repeatable and left.sole and failure.fault not in LASTING
+    as_sdk = repeatable and left.sole and failure.fault not in LASTING and failure.retries != 0
     if failure.action is Recovery.NEXT and not failure.waits and not as_sdk:
         return None
     if left.opened and left.healthy and not (failure.throttled or failure.least_wait):

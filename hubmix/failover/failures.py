@@ -222,6 +222,7 @@ CHANNEL_QUOTA = _of_model(
     Fault.VENDOR,
     "The hub's own account at the vendor of the model {model} is empty; your balance is not concerned.",
     "Use another model, or tell the hub. Only if this base URL is the vendor itself, check your own balance.",
+    retries=0,  # an account does not fill in seconds, although the vendor says 429
     error=ModelUnavailableError,
 )
 UNREADABLE = _of_model(

@@ -11,6 +11,7 @@ import pytest
 
 from hubmix import Hub
 from hubmix.cli.checks import Check, Outcome, Surroundings, examine
+from hubmix.cli.doctor import _show
 from hubmix.embedded import EmbeddedHub
 from tests.cli.conftest import Command, Done
 from tests.support.answers import Answer, body, completion, error
@@ -185,3 +186,16 @@ def test_model_that_the_key_may_not_call_is_not_called(hubmix: Command, serve: C
     told = {check["name"]: check["found"] for check in json.loads(done.out)["checks"]}
     assert "2 models from new-api + openai, 1 of them for this key" in told["catalog"]
     assert told["call"].startswith("mine answered")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hubs_words_are_shown_not_obeyed(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hubmix.cli.screen.on_terminal", lambda stream: terminal)
+    _show(Check("call", Outcome.OK, "\x1b]0;pwned\x07\x1b[2Jevil\n2026-01-01 CRITICAL forged line answered"))
+    out = capsys.readouterr().out
+    assert "pwned" in out
+    assert "\x1b]0;" not in out
+    assert "\x1b[2J" not in out
+    assert "\n2026" not in out
