@@ -1,4 +1,4 @@
-"""Kind: words of an empty account, of overflow and of throttling, each told from the others."""
+"""Kind: words of an empty account, an overflow and throttling are told apart."""
 
 from __future__ import annotations
 
