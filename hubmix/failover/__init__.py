@@ -1,4 +1,4 @@
-"""One call, several routes: one whole answer, or one error that lists every attempt.
+"""Get one whole answer over several routes, or one error with every attempt.
 
 Every failure has a scope, and changing the route only helps outside that scope. `table` says what a failure means,
 `decide` what follows from it, `run` keeps the state of one call, and `drivers` waits.

@@ -1,4 +1,4 @@
-"""Circuit breakers: what earlier calls teach about the order in which routes are asked.
+"""Circuit breakers: what earlier calls teach about the order of routes.
 
 A breaker stands for a base URL, for a key at a hub, or for a model under a key. It is closed while all is well; open,
 it sends its routes to the back of the order for a while; then it is half-open, and one request goes ahead in the user's
@@ -74,7 +74,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class OpenBreaker:
-    """Why a route goes to the back of the order: what is open, for how many seconds more, and what opened it."""
+    """An open breaker: of what, for how many seconds more, and what opened it."""
 
     target: Scope
     seconds: float
@@ -84,7 +84,7 @@ class OpenBreaker:
 
     @property
     def soft(self) -> bool:
-        """Whether answers did come and only their ends were in doubt, which is better than no answer.
+        """Whether answers came and only their ends were in doubt.
 
         Some gateways never send a finish reason (measured: Gemini streamed through one-api).
         """
@@ -129,7 +129,7 @@ class BreakerState:
 
 
 class BreakerRegistry:
-    """A registry of breakers. `REGISTRY` is the one of the process; tests make their own with their own clock.
+    """All breakers of a process (`REGISTRY`), or of a test with its own clock.
 
     Args:
         clock: monotonic seconds.
@@ -152,7 +152,7 @@ class BreakerRegistry:
     # -- before a request -------------------------------------------------------------------------------------------
 
     def block(self, keys: tuple[Key, ...]) -> OpenBreaker | None:
-        """Return the hardest and longest open breaker of these keys; None if none is open. Changes nothing."""
+        """Return the hardest and longest open breaker of these keys, or None."""
         if not self._open:
             return None
         now = self.clock()
@@ -160,7 +160,7 @@ class BreakerRegistry:
             return self._hardest(keys, now)
 
     def enter(self, keys: tuple[Key, ...]) -> Permit:
-        """Return the permit of one request; the first one past a half-open breaker is its probe."""
+        """Return a permit; the first past a half-open breaker is its probe."""
         now = self.clock()
         permit = Permit(keys, now)
         if self._open:
@@ -191,7 +191,7 @@ class BreakerRegistry:
     # -- what came of it --------------------------------------------------------------------------------------------
 
     def succeeded(self, permit: Permit) -> None:
-        """The request was answered: its breakers close, unless they opened after it was sent."""
+        """Close the breakers of an answered request that had opened before it."""
         if not self._open and not self._closed:
             return
         with self._lock:
@@ -201,7 +201,7 @@ class BreakerRegistry:
                     self._close(key)
 
     def ended_well(self, permit: Permit) -> None:
-        """A stream ended as it should: what was counted is wiped out; a breaker that has opened since stays open."""
+        """Forget what was counted: a stream ended well. Open breakers stay open."""
         if not self._closed:
             return
         with self._lock:
@@ -210,7 +210,7 @@ class BreakerRegistry:
                     self._close(key)
 
     def committed(self, permit: Permit) -> None:
-        """A stream has begun to answer: its routes are in order again; only its end wipes out what was counted."""
+        """Close what a stream's first content proves; its end forgets the count."""
         if not permit.probes:
             return
         with self._lock:
@@ -221,14 +221,14 @@ class BreakerRegistry:
                     self._closed[key] = self._open.pop(key)
 
     def released(self, permit: Permit) -> None:
-        """The request came to no end that says anything (cancelled, or the caller's own mistake)."""
+        """Give a permit back that proved nothing, such as of a cancelled request."""
         if not permit.probes:
             return
         with self._lock:
             self._release(permit)
 
     def failed(self, permit: Permit, failure: Failure, evidence: Evidence) -> None:
-        """The request failed: count it, or open at once, as the failure says.
+        """Count a failed request, or open the breaker at once.
 
         What this process caused itself counts for nothing, and so does a request that began before the breaker opened.
         """
@@ -285,7 +285,7 @@ class BreakerRegistry:
         return breaker
 
     def _close(self, key: Key) -> None:
-        """Close a breaker. If it has ever been open it keeps the moment, for requests that were sent before it."""
+        """Close a breaker; it keeps the moment of its opening, for stale requests."""
         breaker = self._open.pop(key, None) or self._closed.pop(key, None)
         if breaker is not None and breaker.opened_at > float("-inf"):
             self._closed[key] = _Breaker(opened_at=breaker.opened_at)
@@ -320,7 +320,7 @@ class BreakerRegistry:
 
 @dataclass(frozen=True, slots=True)
 class HubBreakers:
-    """The breakers of one hub and key: what `hub.health()` and `hub.reset_health()` show.
+    """The breakers of one hub and key, for `hub.health()` and `reset_health()`.
 
     Args:
         base_urls: the hub's base URL and its mirrors.

@@ -1,4 +1,4 @@
-"""The routes of one call and what has become of each; which of them is asked next, and which would fail for certain."""
+"""The routes of one call, and which of them is asked next."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Candidates:
         return found
 
     def open_breaker(self, candidate: Candidate) -> OpenBreaker | None:
-        """Why a candidate is not asked in its turn; None if nothing is known against it. Changes nothing."""
+        """Return the open breaker of a candidate, or None."""
         keys = candidate.route.keys
         found = self._registry.block(keys)
         if found and self._goes_free(candidate, found):
@@ -109,7 +109,7 @@ class Candidates:
     # -- whether it makes sense to ask them -------------------------------------------------------------------------
 
     def outside(self, failed: Candidate, failure: Failure) -> list[Candidate]:
-        """The candidates that may yet answer, and for which a failure of another one does not hold."""
+        """Return the candidates that may answer, outside the scope of a failure."""
         able = [c for c in self.all if not (c.done or c.locked) or self._unlocks(failed, failure, c)]
         return [c for c in able if not self.holds_for(c, failed, failure) and not self.unfit(c)]
 
@@ -138,13 +138,13 @@ class Candidates:
                 candidate.done |= self.holds_for(candidate, failed, failure)
 
     def hold_back(self, failed: Candidate, failure: Failure, until: float) -> None:
-        """Nothing for which this failure holds is asked before a moment, unless every other route has failed."""
+        """Ask nothing in a failure's scope before a moment, unless the rest failed."""
         for candidate in self:
             if self.holds_for(candidate, failed, failure):
                 candidate.ready_at = max(candidate.ready_at, until)
 
     def unfit(self, candidate: Candidate) -> str | None:
-        """Why a candidate would fail for certain. The primary is what the user asked for: the filter spares it."""
+        """Return why a candidate would fail for certain; the filter spares the primary."""
         route, plan = candidate.route, self._plan
         if self._free_only and route.account in self._free_only and not route.hub.is_free(route.model):
             return "It costs money, and the account or key has too little."
@@ -160,7 +160,7 @@ class Candidates:
         return candidate.unfit
 
     def narrow(self, failed: Candidate, failure: Failure, evidence: Evidence) -> None:
-        """Some failures leave only some candidates worth asking: free ones, or those with a larger window."""
+        """Keep free models, or those with a larger window, after such a failure."""
         route = failed.route
         if failure.free_models_only:
             self._free_only.add(route.account)
@@ -187,7 +187,7 @@ _HEALTHY = (False, -1.0)
 
 
 def _reach(failure: Failure) -> Scope:
-    """How far a failure reaches: its scope, unless other models are asked all the same."""
+    """Return the scope of a failure, or a smaller one if others are asked."""
     if failure.scope is None:
         return Scope.MODEL if failure.ask_one_more else Scope.ENDPOINT
     # A larger window may do, or the user wished it.

@@ -1,4 +1,4 @@
-"""What to do after a failure: a pure function of the failure, the policy and what is left."""
+"""What to do after a failure, as a pure function."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _RETRIED_STATUSES = (408, 409, 429)
 
 
 def sdk_would_retry(evidence: Evidence) -> bool:
-    """Whether the SDK would send the same request again: a sole route gets no fewer tries than with the SDK."""
+    """Whether the SDK would send the request again, and so would a sole route."""
     told = evidence.headers.get("x-should-retry")
     if told in ("true", "false"):
         return told == "true"
@@ -112,7 +112,7 @@ def _helps(failure: Failure, policy: FailoverPolicy) -> bool:
 
 
 def _again(failure: Failure, policy: FailoverPolicy, left: Remaining, repeatable: bool) -> Decision | None:
-    """The same route once more, if that is allowed, makes sense and fits; None otherwise."""
+    """Return a retry if it is allowed and the wait fits, else None."""
     # A sole route is asked again whenever the SDK would, so that failover costs no answer.
     as_sdk = repeatable and left.sole and failure.fault not in LASTING and failure.retries != 0
     if failure.action is Recovery.NEXT and not failure.waits and not as_sdk:

@@ -1,4 +1,4 @@
-"""Drive one call over its routes: send, wait, and report. Sync and async differ only in the verb that waits."""
+"""Drive one call over its routes; sync and async differ in how they wait."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run_sync(plan: Plan, send: Callable[[Route, Limits], T]) -> tuple[T, Failove
 
 
 async def run_async(plan: Plan, send: Callable[[Route, Limits], Awaitable[T]]) -> tuple[T, FailoverRun]:
-    """`run_sync` for a send function that is awaited. Cancellation propagates and gives back what is held."""
+    """`run_sync`, awaiting. Cancellation propagates and gives the permit back."""
     run = FailoverRun(plan)
     while (step := run.next()) is not None:
         if isinstance(step, Sleep):

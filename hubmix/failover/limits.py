@@ -31,7 +31,7 @@ class Deadline:
     seconds: float = float("inf")
 
     def left(self, now: float) -> float:
-        """Seconds that are left, at least a millisecond: HTTP libraries take 0 for no limit."""
+        """Return the seconds left, at least 0.001: HTTP libraries take 0 for no limit."""
         return max(self.at - now, 0.001)
 
     def passed(self, now: float) -> bool:
@@ -48,7 +48,7 @@ class Deadline:
         return _WORDS[self.cause].format(seconds=self.seconds)
 
     def is_own(self, now: float) -> bool:
-        """Whether passing it says nothing about the hub: it was short, or this process noticed it late."""
+        """Whether the limit was the caller's own short one, or was noticed late."""
         short = self.seconds < _SHORT and self.cause in ("read_timeout", "first_token_timeout")
         return short or now - self.at > self.seconds / 10
 

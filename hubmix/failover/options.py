@@ -18,7 +18,7 @@ from hubmix.wire.trace import Attempt
 
 @runtime_checkable
 class Fallback(Protocol):
-    """A hub, for the call's own model there, or a model of a hub: what `fallbacks` takes next to model IDs."""
+    """A hub, or a model of a hub, as `fallbacks` takes it."""
 
     def fallback_for(self, model: str) -> tuple[RouteHub, str]:
         """Return the hub and the model to ask if a call for `model` has to go on."""
@@ -110,7 +110,7 @@ def read_fallbacks(given: Iterable[str | Fallback] | None) -> Fallbacks:
 
 
 def joined_body(own: Mapping[str, Any] | None, given: Any) -> Any:
-    """The `extra_body` of a model with that of a call over it; what is no dict is left for `CallOptions` to refuse."""
+    """Return a model's `extra_body` with that of a call merged over it."""
     if not given:
         return own
     return {**(own or {}), **given} if isinstance(given, Mapping) else given

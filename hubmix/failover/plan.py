@@ -100,7 +100,7 @@ class Plan:
     clock: Clock = SYSTEM_CLOCK
 
     def classify(self, route: Route, evidence: Evidence) -> Failure:
-        """What a failure means: by the table, then by the user's hook, which has the last word."""
+        """Classify by the table, then by the user's hook, which has the last word."""
         failure = over_route(classify(evidence, route.hub.own_error_types), evidence, route, self.payload)
         hook = self.policy.classify
         if hook is None:

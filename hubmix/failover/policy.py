@@ -83,7 +83,7 @@ class FailoverPolicy:
                 raise ConfigurationError(f"{name} must be a number, not {value!r}.")
 
     def retries(self, *, on_last: bool) -> int:
-        """How often the same model may be asked again, with another healthy one left or without."""
+        """Return how often the same route may be asked again."""
         if on_last and self.max_retries > 0:
             return max(self.max_retries, RETRIES_ON_LAST)
         return self.max_retries
@@ -105,7 +105,7 @@ def _sdk_backoff() -> Callable[[Any], float]:
 
 
 def _retry_state(attempt: int, elapsed: float = 0.0, wait: float = 0.0) -> Any:
-    """What tenacity's strategies are asked with. They read no clock, so that tests can bring their own."""
+    """Return the state that tenacity's strategies are called with."""
     from tenacity import RetryCallState
 
     state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]  # nothing is called

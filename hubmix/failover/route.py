@@ -13,15 +13,15 @@ from hubmix.wire.requirements import Requirements
 
 
 class RouteHub(Protocol):
-    """What failover asks of a hub. Nothing here waits or sends, except `discover_fallbacks`."""
+    """What failover asks of a hub. Only `discover_fallbacks` waits."""
 
     @property
     def timeout(self) -> float | None:
-        """Seconds for one attempt, if the call does not say otherwise; None for the default."""
+        """Seconds for one attempt unless the call says otherwise, or None."""
 
     @property
     def name(self) -> str:
-        """The host, with a port if it is not the scheme's own: how traces and errors name the hub."""
+        """The host, with a port if it is not the scheme's own, for traces and errors."""
 
     @property
     def base_urls(self) -> Sequence[str]:
@@ -36,7 +36,7 @@ class RouteHub(Protocol):
         """The circuit breakers of the hub and its key."""
 
     def missing_capability(self, model: str, requirements: Requirements) -> str | None:
-        """Return what the catalog says the model cannot do; None if it can or if that is unknown."""
+        """Return what the catalog says the model cannot do, or None."""
 
     def window(self, model: str) -> int | None:
         """Return the context window in tokens; None if it is unknown."""
@@ -51,7 +51,7 @@ class RouteHub(Protocol):
         """Return whether the hub's list has the model; None if no list is known."""
 
     def learn_models(self, timeout: float) -> None:
-        """Get the hub's list if none is known. Waits for at most `timeout` seconds; raises nothing."""
+        """Get the hub's list if none is known, within `timeout` seconds."""
 
     async def alearn_models(self, timeout: float) -> None:
         """`learn_models`, for asyncio."""
@@ -63,10 +63,10 @@ class RouteHub(Protocol):
         """Return model IDs that are spelt like an unknown one."""
 
     def discover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
-        """Return model IDs near this one. Waits for the catalog for at most `timeout` seconds."""
+        """Return model IDs near this one, once the list is there or time is up."""
 
     def remember_wrong_api(self, model: str | None, api: str) -> None:
-        """Remember that the hub refused an API for a model, or for every model if it is None."""
+        """Remember that the hub refused an API for a model (None: for every one)."""
 
     async def adiscover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
         """`discover_fallbacks`, for asyncio."""
@@ -111,7 +111,7 @@ class Route:
         return self.hub.breakers.keys(self.model, self.mirror)
 
     def shares(self, scope: Scope, other: Route) -> bool:
-        """Whether what is wrong within a scope of this route is wrong of the other route too."""
+        """Whether both routes are inside the same scope."""
         if scope is Scope.MODEL:
             return self.served == other.served
         if scope is Scope.ACCOUNT:

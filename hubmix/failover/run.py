@@ -1,4 +1,4 @@
-"""One call over its routes as a state machine: it says what to do next, and is told how that ended. It never waits.
+"""One call over its routes, as a state machine that never waits.
 
 `drivers.run_sync` and `drivers.run_async` drive it; they differ only in the verb that waits.
 """
@@ -150,7 +150,7 @@ class FailoverRun:
     # -- what came of it --------------------------------------------------------------------------------------------
 
     def succeeded(self, step: Send, value: Any) -> None:
-        """The attempt answered (a stream: began to)."""
+        """Record an answer, or the beginning of a stream."""
         plan = self.plan
         if plan.streaming:
             plan.breakers.committed(step.permit)
@@ -174,7 +174,7 @@ class FailoverRun:
         )
 
     def wants_more(self, error: AttemptFailed) -> float:
-        """Return the seconds that further models are worth after a failure; 0 if they would not help."""
+        """Return the seconds to spend on finding further models after a failure."""
         if not self._discover:
             return 0.0
         plan = self.plan
@@ -192,7 +192,7 @@ class FailoverRun:
         self._candidates.admit(models)
 
     def failed(self, step: Send, error: AttemptFailed) -> None:
-        """The attempt failed: record it, and decide what is next."""
+        """Record a failed attempt, and decide what is next."""
         evidence, candidate, plan = error.evidence, step.candidate, self.plan
         failure = plan.classify(step.route, evidence)
         plan.breakers.failed(step.permit, failure, evidence)
@@ -227,11 +227,11 @@ class FailoverRun:
         self._follow(candidate, failure, decision)
 
     def abandoned(self, step: Send) -> None:
-        """The attempt was cancelled, or broke for a reason that is no failure of the hub. Harmless after its end."""
+        """Give back the permit of an attempt that says nothing about the hub."""
         self.plan.breakers.released(step.permit)
 
     def wants_lists(self) -> list[tuple[RouteHub, float]]:
-        """Return the hubs whose list tells a mistyped model ID from one that nobody serves, and seconds for each."""
+        """Return the hubs to ask whether a model ID is mistyped, and seconds for each."""
         if self._kept is not None and self._fatal is None:
             return []
         left = _DISCOVERY if self._total is None else min(_DISCOVERY, self._total.left(self.plan.clock.monotonic()))
@@ -240,7 +240,7 @@ class FailoverRun:
         return [(hub, left) for hub in hubs.values()]
 
     def finish(self) -> Any:
-        """Return the last resort, an answer that is whole but empty; or raise the error of the call.
+        """Return an answer that is whole but empty, or raise the error of the call.
 
         Raises:
             HubmixError: the route's own error if one model at one hub was to be asked, or if the first failure ended
@@ -269,7 +269,7 @@ class FailoverRun:
     # -- the end of a stream ----------------------------------------------------------------------------------------
 
     def ended(self, *, incomplete: bool) -> None:
-        """The stream came to its end.
+        """Record the end of a stream.
 
         Text without a finish reason is passed on as it came, but it counts against its model: gateways end a cut stream
         in perfect order.
@@ -282,7 +282,7 @@ class FailoverRun:
         self.plan.breakers.failed(step.permit, self.plan.classify(step.route, evidence), evidence)
 
     def interrupted(self, error: AttemptFailed) -> HubmixError:
-        """The stream broke off after its first content: record it, and return the error of the call."""
+        """Record a stream that broke off, and return the error of the call."""
         step, last = self._step(), self.trace.attempts[-1]
         evidence = replace(error.evidence, phase="committed")
         failure = classify(evidence, step.route.hub.own_error_types)
@@ -324,7 +324,7 @@ class FailoverRun:
         )
 
     def _report_passed(self, chosen: Candidate, ranked: list[tuple[Candidate, OpenBreaker | None]]) -> None:
-        """Note the routes that come before the chosen one in the user's order and were not asked in their turn."""
+        """Note the routes before the chosen one that were not asked in their turn."""
         known = {id(candidate): breaker for candidate, breaker in ranked}
         for candidate in self._candidates:
             if candidate is chosen:
@@ -376,7 +376,7 @@ class FailoverRun:
         return call_error(failed, self.trace, self._note)
 
     def _find_typo(self, candidate: Candidate) -> None:
-        """Say so if the hub's list has no such model: then neither the hub nor a vendor is at fault."""
+        """Say so if the hub's list has no such model, and blame nobody else."""
         route, failure = candidate.route, candidate.failure
         if failure is None or not failure.suggests or failure.kind == failures.RETIRED.kind:
             return

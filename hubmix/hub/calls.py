@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Sent:
-    """The requests of one call: what is learned from their refusals, and what they were changed by."""
+    """The requests of one call, and what their refusals teach."""
 
     __slots__ = ("_amended",)
 
@@ -41,7 +41,7 @@ class Sent:
 
     @contextmanager
     def learning(self, hub: ConnectedHub, route: Route, request: Request) -> Iterator[None]:
-        """One request: if it was refused for something that can be sent differently, have it sent once more."""
+        """Have a request sent once more if what was refused can be sent differently."""
         try:
             yield
         except AttemptFailed as failed:
@@ -189,7 +189,7 @@ class Calls:
         self._complete(reply, run, charging, sent)
 
     def _options_at(self, hub: ConnectedHub, options: CallOptions) -> CallOptions:
-        """The options at one of the hubs of a call. Headers may hold a key: they go to the call's own hub alone."""
+        """Return the options for a hub; headers go to the call's own hub alone."""
         if hub is self._hub or not (options.headers or options.session):
             return options
         return replace(options, headers=None, session=None)
@@ -229,7 +229,7 @@ def _interrupted(failed: AttemptFailed, run: FailoverRun) -> HubmixError:
 
 
 def _count_unfinished(last: Delta, run: FailoverRun, charging: Charging) -> None:
-    """Count a stream that was left or cut off: hubs bill what they sent, and count it in the last piece."""
+    """Count a stream that was left or cut off, because hubs bill what they sent."""
     if last.final is None:
         spending.record(_hub_of(run.served).spending_key, run.served.model, None, None)
         charging.broke_off(run.served)

@@ -1,4 +1,4 @@
-"""One hub as the routes of a call see it, and the plan of a call: which routes, and within which limits.
+"""One hub as routes see it, and the plan of a call.
 
 Calls never wait for the catalog, except with `fallbacks="auto"` when the first model failed and no list is cached: then
 up to 3 s, once.
@@ -110,7 +110,7 @@ class ConnectedHub:
     # -- what the catalog knows -------------------------------------------------------------------------------------
 
     def missing_capability(self, model: str, requirements: Requirements) -> str | None:
-        """Return what the catalog says the model cannot do; None if it can or if that is unknown."""
+        """Return what the catalog says the model cannot do, or None."""
         info = self.known.find(model)
         if info is None:
             return None
@@ -159,7 +159,7 @@ class ConnectedHub:
             await self.catalog.awarm(timeout)
 
     def served(self, model: str, reply: Any) -> Served:
-        """Return which model answered and which is billed; warn once if the one that was asked is on its way out."""
+        """Return who answered and who is billed; warn once of a model that ends."""
         headers, info = reply.headers, self.known.find(model)
         if info is not None or headers:
             warn_of_the_end(self.name, model, info, headers)
@@ -192,7 +192,7 @@ class ConnectedHub:
     # -- the plan of a call -----------------------------------------------------------------------------------------
 
     def plan(self, api: Api[Any], payload: Payload, options: CallOptions, *, streaming: bool = False) -> Plan:
-        """Return the plan of a call. Raises `ConfigurationError` or `BadRequestError` if it cannot be sent at all."""
+        """Return the plan of a call, or raise if it cannot be sent at all."""
         if not self._has_key:  # once there is one, the clients hold it
             self.connection.require_key()
             self._has_key = True
@@ -219,7 +219,7 @@ class ConnectedHub:
         )
 
     def _price_of(self, payload: Payload, options: CallOptions) -> Callable[[Route], Decimal | None]:
-        """Return a function that says what the request can cost over a route, in USD, as far as is known."""
+        """Return a function: route to the most it can cost in USD, None if unknown."""
 
         def price(route: Route) -> Decimal | None:
             hub = route.hub if isinstance(route.hub, ConnectedHub) else self
@@ -230,7 +230,7 @@ class ConnectedHub:
         return price
 
     def candidates(self, model: str, options: CallOptions) -> list[str]:
-        """Return the models that a call would ask. Waits for the catalog if `fallbacks="auto"` needs it."""
+        """Return the models that a call would ask; "auto" may wait for the catalog."""
         if self._is_to_discover(model, options):
             self.catalog.find(model)
         return list(dict.fromkeys(name for _, name in self._targets(model, options)))
@@ -275,13 +275,13 @@ class ConnectedHub:
         return [APIS[name] for name in ordered]
 
     def remember_wrong_api(self, model: str | None, api: str) -> None:
-        """Remember that the hub refused an API for a model, or for every model if it is None."""
+        """Remember that the hub refused an API for a model (None: for every one)."""
         self.catalog.refused_apis.remember(api, model)
 
     # -- one request ------------------------------------------------------------------------------------------------
 
     def request(self, route: Route, payload: Payload, options: CallOptions, *, stream: bool = False) -> Request:
-        """Return the request for one route of a call. Headers of the call go to the hub of the call alone."""
+        """Return the request for one route of a call."""
         preset = self.connection.endpoint.preset
         model_id = self.known.id(route.model)
         body_options = BodyOptions(
@@ -306,7 +306,7 @@ class ConnectedHub:
             _log.warning("The API %r has no place for %s; left out.", api, ", ".join(sorted(dropped)))
 
     def learn(self, evidence: Evidence, route: Route, request: Request) -> Evidence:
-        """If what was refused can be sent differently, remember that and have the same route asked once more."""
+        """Remember how to send differently what was refused, if that is known."""
         key = (route.model, route.api.name)
         learned = learn(evidence, request.body, request.learned)
         if learned is None:
@@ -337,7 +337,7 @@ def _headers(options: CallOptions) -> Mapping[str, str] | None:
 
 
 def _of_one_model(targets: list[tuple[ConnectedHub, str]]) -> list[tuple[ConnectedHub, str]]:
-    """The targets without other models: their vectors do not mix. An ID of the same hub is passed over, as ever."""
+    """Leave out other models of the same hub, and refuse those of other hubs."""
     (own, model), *others = targets
     for hub, name in others:
         if hub is not own and name != model:

@@ -1,4 +1,4 @@
-"""The `fallbacks` of both frameworks' classes: model IDs, `hub.model(id)` and hubs; as data without any key."""
+"""The `fallbacks` of both frameworks' classes, and their form without keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hubmix.hub.registry import resolve_hub
 
 
 def loaded(given: Any) -> Any:
-    """Return fallbacks as a call takes them. What `dumped` made becomes hubs, with keys from the environment."""
+    """Return fallbacks as a call takes them, also from what `dumped` made."""
     if given is None:
         return None
     if isinstance(given, (list, tuple)):
@@ -30,7 +30,7 @@ def dumped(fallbacks: Iterable[Any] | str | None) -> Any:
 
 
 def only_hubs(fallbacks: Any, model: str | None) -> Any:
-    """Refuse fallbacks to another model, for vectors: those of two models cannot be compared."""
+    """Refuse other models for vectors, which cannot be compared."""
     for one in fallbacks or ():
         name = one.model if isinstance(one, HubModel) else one
         if isinstance(name, str) and (name != model or isinstance(one, str)):

@@ -24,7 +24,7 @@ _UNTIL = _Until()
 
 @contextmanager
 def reading_until(at: float) -> Iterator[None]:
-    """End every read of this thread over a `bounded` client by a moment (monotonic seconds)."""
+    """End each read of this thread over a `bounded` client by a moment."""
     before, _UNTIL.at = _UNTIL.at, at
     try:
         yield
@@ -34,7 +34,7 @@ def reading_until(at: float) -> Iterator[None]:
 
 @contextmanager
 def waiting_for(seconds: float) -> Iterator[None]:
-    """Leave what is awaited inside after so many seconds; what follows the block then runs."""
+    """Leave what is awaited inside after so many seconds."""
     with anyio.move_on_after(seconds):
         yield
 

@@ -1,7 +1,7 @@
 """Give back the connection of a stream that its reader dropped.
 
 Sync: garbage collection may run at any line of this thread, also inside the HTTP library's pool, whose lock is then
-held and is not reentrant: closing a response there waits for ever (seen with a stream in a reference cycle). So the
+held and is not reentrant: closing a response there never returns (seen with a stream in a reference cycle). So the
 closing is done by another thread, and waited for only as long as it can take where nothing is in its way.
 
 Async: a loop closes the generators that are dropped, in a task. The loops of nest_asyncio do not (a script that begins
@@ -87,12 +87,11 @@ Step = TypeVar("Step")
 
 
 class Owned(Generic[T]):
-    """A generator that is closed by the one that reads it, and not by the event loop as well.
+    """A generator that its reader closes, and not the event loop as well.
 
-    When a loop ends, asyncio closes all generators that it was told of, each in a task of its own. Where one reads
-    another, both then close the inner one, and Python logs "aclose(): asynchronous generator is already running" for
-    every pair, at the end of any program that left a stream early. So the loop is told of the outermost only. An inner
-    one that is dropped is still closed by the loop, as any generator is.
+    When a loop ends, asyncio closes all generators that it knows, each in a task of its own. If one reads another, both
+    then close the inner one, and Python logs "aclose(): asynchronous generator is already running" for every pair. So
+    the loop knows the outermost only. An inner one that is dropped is still closed by the loop, as any generator is.
 
     Args:
         generator: One that has not begun.
@@ -120,7 +119,7 @@ class Owned(Generic[T]):
 
 
 def _untold(begin: Callable[[], Step]) -> Step:
-    """Take the first step of a generator, in which Python would tell the loop of it."""
+    """Take the first step of a generator without telling the event loop."""
     tell = sys.get_asyncgen_hooks().firstiter
     sys.set_asyncgen_hooks(firstiter=None)
     try:

@@ -17,7 +17,7 @@ _FAR = float("inf")
 
 
 class Watch:
-    """One open stream under watch; ``deadline`` (monotonic seconds) is moved by its reader, rarely with a lock.
+    """One open stream under watch; its reader moves `deadline`.
 
     Args:
         wake: ends a blocked read.
@@ -47,7 +47,7 @@ class Watch:
             self.watchdog.hurry()
 
     def expire(self) -> None:
-        """End the blocked read; the reader sees ``expired`` and knows that it was not the hub that closed."""
+        """End the blocked read; the reader sees `expired`."""
         self.expired = True
         self._wake()
 
@@ -59,7 +59,7 @@ class Watchdog:
         self.begin()
 
     def begin(self) -> None:
-        """Watch nothing. A forked child does this first: the thread is not there, and the sockets are its parent's."""
+        """Watch nothing, as in a forked child, whose sockets are its parent's."""
         self._condition = threading.Condition()
         self._watches: set[Watch] = set()
         self._thread: threading.Thread | None = None
@@ -98,7 +98,7 @@ class Watchdog:
     def _run(self) -> None:
         with self._condition:
             while self._watches:
-                # Until the next wait begins, whoever moves a deadline asks for another look.
+                # Until the next wait begins, a moved deadline asks for another look.
                 self.wakes_at = _FAR
                 now = time.monotonic()
                 for watch in [w for w in tuple(self._watches) if w.deadline <= now]:
@@ -113,7 +113,7 @@ class Watchdog:
 
 
 def socket_shutdown(response: object) -> Callable[[], None] | None:
-    """How to end a blocked read of this response, or None where it has no socket of its own (a mock, HTTP/2)."""
+    """Return what ends a blocked read, or None without a socket (a mock, HTTP/2)."""
     extensions = getattr(response, "extensions", {})
     stream = extensions.get("network_stream")
     if stream is None or extensions.get("http_version") == b"HTTP/2":

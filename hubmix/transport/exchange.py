@@ -1,4 +1,4 @@
-"""One attempt over one route, as far as it does not wait; `exchange_sync` and `exchange_async` do the waiting.
+"""One attempt over one route, except the waiting.
 
 An attempt at a stream reads up to its commit point, the first delta with content; until then another route can still
 take over unseen. What it returns is the rest of the stream, still open.
@@ -35,7 +35,7 @@ class Request:
         url: where to.
         body: the JSON body.
         reading: reads the answers to it.
-        headers: those of this call, beside the client's own.
+        headers: those of this call, next to the client's own.
         amended: what was changed because the vendor had refused it before.
         learned: what was known of the vendor's refusals.
     """
@@ -50,7 +50,7 @@ class Request:
 
 @dataclass(slots=True)
 class Opened(Generic[Rest]):
-    """A stream whose route is settled: what came up to its first content, and the rest, still open.
+    """A stream whose route is settled, read up to its first content.
 
     `rest` has been started, so closing it always closes the connection.
     """
@@ -87,7 +87,7 @@ class Attempt:
         return http().Timeout(connect=connect, read=left, write=upload, pool=connect)
 
     def opening_failure(self, error: Exception, body: Any) -> Exception | None:
-        """What a failure before the head of the answer means; None if it is a fault of the program."""
+        """Return what a failure before the head means; None for a program's fault."""
         evidence = failure_evidence(error, "open")
         if evidence is None:
             return unsendable(error, body)
@@ -115,21 +115,21 @@ def late(evidence: Evidence, deadline: Deadline) -> Evidence:
 
 
 def request_options(request: Request, timeout: Any) -> dict[str, Any]:
-    """What the SDK's low-level `post` takes beside the body."""
+    """What the SDK's low-level `post` takes next to the body."""
     headers = {**_untold(), **request.headers} if request.headers else _untold()
     return {"timeout": timeout, "headers": headers}
 
 
 @lru_cache(maxsize=1)
 def _untold() -> dict[str, Any]:
-    """What the SDK would tell OpenAI of its retries and time limits; see `clients.py` for the rest of it."""
+    """Return the SDK's headers about retries and limits, which are left out."""
     from openai import Omit
 
     return {"x-stainless-retry-count": Omit(), "x-stainless-read-timeout": Omit()}
 
 
 def set_read_timeout(response: Any, seconds: float | None) -> None:
-    """Let the reads of a body wait for so long; the library's own limit is fixed for headers and body alike."""
+    """Let each read of a body wait for so many seconds."""
     timeouts = response.request.extensions.get("timeout")
     if isinstance(timeouts, dict):
         timeouts["read"] = seconds

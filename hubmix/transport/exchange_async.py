@@ -31,14 +31,14 @@ from hubmix.wire.api import Answered, Reading
 
 
 async def whole_async(client: Any, request: Request, limits: Limits, reading: Reading[Answered]) -> Answered:
-    """One attempt at a whole answer."""
+    """Send one attempt at a whole answer, and read it."""
     attempt = Attempt(limits, stream=False)
     answer = await _open(client, request, attempt)
     return read_body(await _read_bytes(answer, attempt), answer, reading)
 
 
 async def stream_async(client: Any, request: Request, limits: Limits, reading: Reading[Any]) -> Opened[Owned[Delta]]:
-    """One attempt at a stream: its first delta with content (or its end), and the rest."""
+    """Send one attempt at a stream, and read up to its first content."""
     attempt = Attempt(limits, stream=True)
     answer = await _open(client, request, attempt)
     state = StreamState(answer, reading, limits, attempt.deadline, monotonic)
@@ -143,7 +143,7 @@ async def _deltas(answer: Answer, state: StreamState, pieces: AsyncIterator[byte
 
 
 async def _next_piece(pieces: AsyncIterator[bytes], state: StreamState) -> bytes | None:
-    """The next bytes, None at the end; a silence that lasts beyond the deadline is a failure."""
+    """Return the next bytes, None at the end; a long silence is a failure."""
     with anyio.move_on_after(state.deadline.left(monotonic())) as scope:
         try:
             return await pieces.__anext__()

@@ -31,7 +31,7 @@ _PROMPT = 0.1  # seconds in which nearly every body is there once its head is; o
 
 
 def whole_sync(client: Any, request: Request, limits: Limits, reading: Reading[Answered]) -> Answered:
-    """One attempt at a whole answer."""
+    """Send one attempt at a whole answer, and read it."""
     attempt = Attempt(limits, stream=False)
     answer = _open(client, request, attempt)
     return read_body(read_bytes(answer, attempt), answer, reading)
@@ -40,7 +40,7 @@ def whole_sync(client: Any, request: Request, limits: Limits, reading: Reading[A
 def stream_sync(
     client: Any, request: Request, limits: Limits, reading: Reading[Any]
 ) -> Opened[Generator[Delta, None, None]]:
-    """One attempt at a stream: its first delta with content (or its end), and the rest."""
+    """Send one attempt at a stream, and read up to its first content."""
     attempt = Attempt(limits, stream=True)
     answer = _open(client, request, attempt)
     state = StreamState(answer, reading, limits, attempt.deadline, monotonic)
@@ -164,7 +164,7 @@ def _deltas(answer: Answer, state: StreamState, pieces: Iterator[bytes]) -> Gene
 
 
 def _drain(pieces: Any, watch: Watch | None) -> None:
-    """Read the end of the body, so that the connection goes back to the pool; not for long."""
+    """Read the end of the body, so that the connection can be used again."""
     if watch is None:
         return
     watch.deadline = monotonic() + DRAIN

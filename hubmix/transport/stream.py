@@ -1,4 +1,4 @@
-"""A streamed answer as it comes in: bytes to deltas, and the judgement of its end. No waiting is done here.
+"""Bytes of a streamed answer to deltas, and the judgement of its end.
 
 Sync and async streams share this; they differ only in how they wait for the next bytes.
 """
@@ -24,12 +24,12 @@ LARGEST = 100_000_000  # bytes of an answer, unpacked: a thousand vectors of 307
 
 
 def too_large(answer: Answer, phase: str = "body") -> Evidence:
-    """Evidence of an answer that would fill the memory, such as a packed one that unpacks a thousandfold."""
+    """Return evidence of an answer that would fill the memory."""
     return answer.evidence("undecodable", phase, f"The answer is larger than {LARGEST // 1_000_000} MB.")
 
 
 def read_body(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answered:
-    """Read a whole body, which can be a stream of events although none was asked for (QuantumNous/new-api#5230).
+    """Read a whole body, also one of events (QuantumNous/new-api#5230).
 
     Raises:
         AttemptFailed: it is no answer, or one that broke off.
@@ -93,7 +93,7 @@ class StreamState:
 
     @property
     def done(self) -> bool:
-        """True when the hub said ``[DONE]``, or when an event could not be read: nothing of use follows."""
+        """Whether nothing of use follows: `[DONE]` came, or an event is unreadable."""
         return self._events.done or self._failure is not None or self._reader.ended
 
     def take(self, piece: bytes) -> list[Delta]:
@@ -119,12 +119,12 @@ class StreamState:
         return deltas
 
     def passed_on(self) -> None:
-        """The caller comes back for more. The time he took is not the hub's: its silence begins now."""
+        """Start the silence anew: the time that the caller took is not the hub's."""
         if self.committed:
             self.deadline = self._limits.silence(self._clock())
 
     def raise_failure(self) -> None:
-        """Raise what went wrong in the bytes read last, once what came before it has been passed on."""
+        """Raise what went wrong in the bytes read last."""
         if self._failure is not None:
             raise self._failure
 
@@ -163,7 +163,7 @@ class StreamState:
         return self.silence() if evidence.cause == "read_timeout" else self._failed(evidence)
 
     def end(self) -> list[Delta]:
-        """Return the deltas of the last event, which the end of the bytes completes if no empty line does.
+        """Return the deltas of the last event, which the end of the bytes completes.
 
         What went wrong in it is raised by `raise_failure`, once the deltas have been passed on.
         """
@@ -172,11 +172,11 @@ class StreamState:
         return deltas
 
     def finish(self) -> list[Delta]:
-        """Return the last deltas once everything has been read; the very last carries the whole answer.
+        """Return the last deltas; the very last carries the whole answer.
 
         Raises:
             AttemptFailed: this is no end of an answer: nothing came, an open tool call, an empty answer, an error
-                beside the events. The evidence says which; `partial` holds what had arrived.
+                outside the events. The evidence says which; `partial` holds what had arrived.
         """
         self.raise_failure()
         if (body := self._events.bare_body) is not None:
@@ -219,7 +219,7 @@ def _read_value(data: Any, answer: Answer, reading: Reading[Answered]) -> Answer
 
 
 def _without_end(reply: Reply, answer: Answer, phase: str) -> Evidence:
-    """Evidence of an answer without an end: a finish reason is missing, or it names a failure."""
+    """Return evidence of an answer without an end, or with a failure for one."""
     if (word := reply.native_finish_reason or reply.finish_reason) is not None:
         words = f"The vendor ended the answer with the finish reason {word!r}."
         return answer.evidence("failed_finish", phase, words, finish_reason=word)

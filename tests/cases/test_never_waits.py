@@ -1,4 +1,4 @@
-"""No call waits for a breaker or is refused by one, in any way to ask. Cases 140, 141, 406, 504 and 512."""
+"""No breaker makes a call wait or refuses it. Cases 140, 141, 406, 504, 512."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_sole_model_survives_what_the_sdk_survives(way: Way, status: int) -> N
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_an_overloaded_hub_is_asked_for_the_same_model_with_longer_waits(way: Way, waits: list[float]) -> None:
+def test_an_overloaded_hub_is_asked_for_the_same_model(way: Way, waits: list[float]) -> None:
     overloaded = error(503, "system cpu overloaded", type="new_api_error", code="system_cpu_overloaded")
     with ScriptedHub(overloaded) as hub:
         with pytest.raises(errors.ServerError, match="hub itself is overloaded"):

@@ -1,4 +1,4 @@
-"""One call over two hubs, in every way to ask; nothing of the one reaches the other."""
+"""One call over two hubs; nothing of the one reaches the other."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_equal_routes_collapse(pair: Pair) -> None:
     assert (pair.first.models, pair.spare.models) == (["m"], ["m"])
 
 
-def test_a_spare_hub_without_a_key_is_told_before_anything_is_sent(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spare_hub_without_a_key_is_an_error_at_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HUBMIX_API_KEY", "AIHUBMIX_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     keyless = Hub(base_url="https://spare.example/v1")

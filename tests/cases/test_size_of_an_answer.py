@@ -1,4 +1,4 @@
-"""An answer that unpacks to more than memory is meant for ends in an error, in every way to ask. Case 503."""
+"""An answer that would fill the memory ends in an error. Case 503."""
 
 from __future__ import annotations
 

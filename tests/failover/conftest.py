@@ -1,4 +1,4 @@
-"""The embedded hub for all tests of a session, and time that passes only where somebody really waits for the hub."""
+"""The embedded hub for all tests of a session, and time that is skipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hubmix.failover.plan import Plan
 
 
 class SkippedTime:
-    """The monotonic clock, put forward by every wait of a walk; the waits are remembered."""
+    """The monotonic clock, put forward by every wait of a run."""
 
     def __init__(self) -> None:
         self.skipped = 0.0

@@ -88,7 +88,7 @@ class Late:
         return self.time.plan("a", discover=self, **details)
 
 
-def test_models_that_are_not_known_yet_are_asked_for_when_the_first_has_failed(walk: Walker, time: FakeTime) -> None:
+def test_further_models_are_looked_for_after_the_first_failure(walk: Walker, time: FakeTime) -> None:
     late = Late(time, "a", "b", "c")
     answer, trace = walk(late.plan(), script(a=DOWN, b=DOWN, c="hello"))
     assert (answer, late.asked) == ("hello", [3.0])
@@ -97,7 +97,7 @@ def test_models_that_are_not_known_yet_are_asked_for_when_the_first_has_failed(w
     assert [(attempt.latency_ms, attempt.waited_ms) for attempt in trace.attempts[:2]] == [(0.0, 0.0), (0.0, 1000.0)]
 
 
-def test_further_models_are_not_looked_for_where_they_would_not_help(walk: Walker, time: FakeTime) -> None:
+def test_further_models_are_not_looked_for_without_use(walk: Walker, time: FakeTime) -> None:
     late = Late(time, "a", "b")
     assert walk(late.plan(), script(a="hello"))[0] == "hello"
     with pytest.raises(HubmixError):
@@ -105,7 +105,7 @@ def test_further_models_are_not_looked_for_where_they_would_not_help(walk: Walke
     assert late.asked == []
 
 
-def test_further_models_may_take_half_of_what_is_left_of_the_time(walk: Walker, time: FakeTime) -> None:
+def test_further_models_may_take_half_of_the_time_left(walk: Walker, time: FakeTime) -> None:
     late = Late(time, "a", "b")
     assert walk(late.plan(total_timeout=4), script(a=DOWN, b="hello"))[0] == "hello"
     assert late.asked == [2.0]
@@ -116,7 +116,7 @@ def test_without_further_models_the_failure_stands(walk: Walker, time: FakeTime)
         walk(Late(time, "a").plan(), script(a=DOWN))
 
 
-def test_the_total_timeout_is_handed_to_every_attempt_and_ends_the_walk(walk: Walker, time: FakeTime) -> None:
+def test_the_total_timeout_holds_for_attempts_and_the_run(walk: Walker, time: FakeTime) -> None:
     play = script(a=DOWN, b=DOWN)
 
     def slow(route: Route, limits: Limits) -> str:
@@ -159,7 +159,7 @@ def test_open_breakers_go_to_the_back_the_soonest_to_close_first(walk: Walker, t
     assert outcomes(trace) == [("a", "skipped", "no_channel"), ("b", "ok", None)]
 
 
-def test_routes_whose_breakers_are_open_are_all_asked_before_a_call_fails(walk: Walker, time: FakeTime) -> None:
+def test_open_routes_are_all_asked_before_a_call_fails(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     for model in ("a", "b"):
         health.record(model, failures.NO_CHANNEL, DOWN)
@@ -182,9 +182,7 @@ def test_a_sole_route_is_asked_at_once_whatever_its_breakers_say(
     assert (answer, time.waits, outcomes(trace)) == ("hello", [], [("a", "ok", None)])
 
 
-def test_a_model_whose_streams_only_lack_their_finish_reason_is_asked_before_a_broken_one(
-    walk: Walker, time: FakeTime
-) -> None:
+def test_a_model_without_finish_reasons_precedes_a_broken_one(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     unfinished = Evidence("no_finish", "committed", 200)
     health.record("a", failures.RATE_MODEL, OOPS)
@@ -195,7 +193,7 @@ def test_a_model_whose_streams_only_lack_their_finish_reason_is_asked_before_a_b
     assert outcomes(trace) == [("a", "skipped", "rate_model"), ("b", "ok", None)]
 
 
-def test_a_model_that_is_asked_past_its_breaker_is_retried_like_any_other(walk: Walker, time: FakeTime) -> None:
+def test_a_model_past_its_breaker_is_retried_like_any_other(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     for model in "ababab":
         health.record(model, failures.INTERRUPTED, Evidence("no_finish", "committed", 200))
@@ -204,7 +202,7 @@ def test_a_model_that_is_asked_past_its_breaker_is_retried_like_any_other(walk: 
     assert (play.asked, time.waits) == (["a", "a"], [0.5])
 
 
-def test_a_free_model_that_is_asked_past_its_breaker_does_not_fill_the_account(walk: Walker, time: FakeTime) -> None:
+def test_a_free_model_past_its_breaker_leaves_the_account_open(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     for _ in range(3):
         health.record("free", failures.INTERRUPTED, Evidence("no_finish", "committed", 200))
@@ -228,9 +226,7 @@ def test_a_mistyped_model_has_no_time_to_come_back(walk: Walker, time: FakeTime)
     assert "Come back in 90 s." in str(both.value)
 
 
-def test_a_failure_of_a_request_that_began_before_the_breaker_opened_counts_for_nothing(
-    walk: Walker, time: FakeTime
-) -> None:
+def test_a_stale_failure_counts_for_nothing(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     stale = health.registry.enter(health.keys("a"))
     time.now += 1
@@ -266,7 +262,7 @@ def test_the_error_of_many_lists_every_attempt_and_what_to_do(walk: Walker, time
     assert back.attempts == error.attempts
 
 
-def test_a_failure_that_ends_the_call_after_others_lists_them_too(walk: Walker, time: FakeTime) -> None:
+def test_a_final_failure_lists_those_before_it(walk: Walker, time: FakeTime) -> None:
     with pytest.raises(AllModelsFailedError) as caught:
         walk(time.plan("a", "b", "c"), script(a=DOWN, b=BAD, c="never"))
     assert [type(e).__name__ for e in caught.value.exceptions] == ["ModelUnavailableError", "BadRequestError"]
@@ -280,7 +276,7 @@ def test_an_unknown_model_brings_suggestions(walk: Walker, time: FakeTime) -> No
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, RuntimeError])
-def test_what_is_no_failure_of_the_hub_propagates_and_gives_the_probe_back(
+def test_other_exceptions_propagate_and_give_the_probe_back(
     walk: Walker, time: FakeTime, stop: type[BaseException]
 ) -> None:
     health = time.health()
@@ -292,7 +288,7 @@ def test_what_is_no_failure_of_the_hub_propagates_and_gives_the_probe_back(
     assert time.waits == []
 
 
-def test_nobody_is_told_to_wait_where_a_model_may_be_asked_at_once(walk: Walker, time: FakeTime) -> None:
+def test_no_wait_is_advised_if_a_model_may_be_asked_at_once(walk: Walker, time: FakeTime) -> None:
     with pytest.raises(AllModelsFailedError) as caught:
         walk(time.plan("a", "b"), script(a=DOWN, b=Evidence("read_timeout", "open")))
     assert caught.value.retry_after is None
@@ -343,7 +339,7 @@ async def test_a_cancelled_wait_ends_the_run(time: FakeTime, monkeypatch: pytest
         await task
 
 
-def test_a_hundred_calls_send_one_probe_and_the_rest_to_the_fallback(time: FakeTime) -> None:
+def test_a_hundred_calls_send_one_probe(time: FakeTime) -> None:
     health = time.health()
     health.record("a", failures.NO_CHANNEL, DOWN)
     time.now += 60

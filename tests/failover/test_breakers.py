@@ -46,7 +46,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_three_counted_failures_in_a_row_open_and_a_success_between_them_does_not(bench: Bench) -> None:
+def test_three_counted_failures_in_a_row_open(bench: Bench) -> None:
     bench.fail()
     bench.fail()
     bench.registry.succeeded(bench.enter())
@@ -74,7 +74,7 @@ def test_some_failures_open_at_once(bench: Bench, failure: Failure, seconds: flo
     assert bench.open_for("b") == (seconds if failure.cooldown.target is Scope.ACCOUNT else 0)
 
 
-def test_a_longer_retry_after_wins_and_an_absurd_one_is_not_believed(bench: Bench) -> None:
+def test_a_longer_retry_after_wins_up_to_an_hour(bench: Bench) -> None:
     bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
     assert bench.open_for() == 30
     bench.fail(replace(failures.RATE_MODEL, retry_after=1e9), model="b")
@@ -94,7 +94,7 @@ def test_half_open_is_probed_by_one_and_its_success_closes(bench: Bench) -> None
     assert bench.hub.snapshot() == []
 
 
-def test_a_request_past_an_open_breaker_is_let_through_and_its_success_closes(bench: Bench) -> None:
+def test_a_success_past_an_open_breaker_closes_it(bench: Bench) -> None:
     bench.fail(failures.NO_CHANNEL)
     bench.time.now += 1
     past = bench.enter()
@@ -141,7 +141,7 @@ def test_a_cancelled_probe_gives_its_place_to_the_next(bench: Bench) -> None:
     assert bench.block()
 
 
-def test_a_probe_that_fails_for_another_reason_leaves_its_place_too(bench: Bench) -> None:
+def test_a_probe_that_fails_otherwise_leaves_its_place(bench: Bench) -> None:
     bench.fail(failures.NO_CHANNEL)
     bench.time.now += 60
     bench.fail(failures.BAD_REQUEST)
@@ -155,7 +155,7 @@ def test_a_new_deadline_never_shortens_an_older_one(bench: Bench) -> None:
     assert bench.open_for() == 290
 
 
-def test_what_is_only_counted_changes_nothing_of_a_breaker_that_is_open(bench: Bench) -> None:
+def test_a_counted_failure_changes_no_open_breaker(bench: Bench) -> None:
     unfinished = Evidence("no_finish", "committed", 200)
     bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
     for _ in range(4):  # streams that were under way when the hub said that the model is busy
@@ -187,7 +187,7 @@ def test_a_retry_after_lengthens_even_what_is_only_counted(bench: Bench) -> None
     assert (block.seconds, block.soft) == (30, False)
 
 
-def test_an_answer_to_a_request_sent_before_the_breaker_opened_does_not_close_it(bench: Bench) -> None:
+def test_an_answer_to_an_earlier_request_closes_no_breaker(bench: Bench) -> None:
     early = bench.enter()
     bench.time.now += 1
     bench.fail(replace(failures.RATE_MODEL, retry_after=30.0))
@@ -195,14 +195,14 @@ def test_an_answer_to_a_request_sent_before_the_breaker_opened_does_not_close_it
     assert bench.open_for() == 30
 
 
-def test_many_failures_of_one_moment_do_not_lengthen_the_cooldown_each(bench: Bench) -> None:
+def test_failures_of_one_moment_lengthen_the_cooldown_once(bench: Bench) -> None:
     early = [bench.enter() for _ in range(50)]
     for permit in early:
         bench.registry.failed(permit, failures.RATE_MODEL, SERVER_ERROR)
     assert bench.open_for() == 5
 
 
-def test_a_stream_that_commits_lets_others_in_but_is_forgiven_only_at_its_end(bench: Bench) -> None:
+def test_a_committed_stream_is_forgiven_only_at_its_end(bench: Bench) -> None:
     for _ in range(3):
         bench.fail()
     bench.time.now += 5
@@ -213,7 +213,7 @@ def test_a_stream_that_commits_lets_others_in_but_is_forgiven_only_at_its_end(be
     assert bench.open_for() == 10
 
 
-def test_streams_that_always_break_after_their_start_open_the_breaker(bench: Bench) -> None:
+def test_streams_that_always_break_open_the_breaker(bench: Bench) -> None:
     for _ in range(3):
         bench.registry.committed(bench.enter())
         bench.hub.record("a", failures.INTERRUPTED, Evidence("cut", "committed"))
@@ -248,7 +248,7 @@ def test_accounts_and_hubs_are_kept_apart(bench: Bench) -> None:
     assert [state.target for state in bench.hub.snapshot()] == ["account"]
 
 
-def test_the_snapshot_tells_what_is_wrong_and_since_when_it_may_be_asked_again(bench: Bench) -> None:
+def test_the_snapshot_tells_what_is_wrong_and_for_how_long(bench: Bench) -> None:
     bench.fail()
     bench.fail(failures.NO_CHANNEL, model="b")
     closed, opened = sorted(bench.hub.snapshot(), key=lambda state: state.model or "")
@@ -295,7 +295,7 @@ def test_a_full_registry_drops_the_oldest_closed_breaker_first() -> None:
     assert [state.model for state in hub.snapshot()] == ["x", "y", "z"]
 
 
-def test_a_registry_that_has_seen_a_hundred_thousand_models_is_bounded(bench: Bench) -> None:
+def test_a_registry_of_a_hundred_thousand_models_is_bounded(bench: Bench) -> None:
     permits = [Permit(bench.hub.keys(f"m{number}"), bench.time.now) for number in range(100_000)]
     started = time.process_time()
     for permit in permits:
@@ -305,7 +305,7 @@ def test_a_registry_that_has_seen_a_hundred_thousand_models_is_bounded(bench: Be
     assert each < 50e-6  # measured: 2 µs; a search for the oldest would take a hundred
 
 
-def test_a_request_that_began_before_the_breaker_opened_counts_for_nothing(bench: Bench) -> None:
+def test_an_earlier_request_counts_for_nothing(bench: Bench) -> None:
     stale = [bench.enter() for _ in range(10)]
     bench.time.now += 1
     for _ in range(3):
@@ -328,7 +328,7 @@ def test_what_this_process_caused_counts_for_nothing(bench: Bench) -> None:
     assert bench.enter().probes  # the next request is the probe
 
 
-def test_a_client_of_ones_own_closes_the_endpoint_for_itself_alone(bench: Bench) -> None:
+def test_an_own_client_closes_the_endpoint_for_itself_alone(bench: Bench) -> None:
     proxied = replace(bench.hub, way="own proxy")
     for _ in range(3):
         bench.registry.failed(bench.registry.enter(proxied.keys("a")), failures.CONNECT, REFUSED)

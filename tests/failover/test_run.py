@@ -1,4 +1,4 @@
-"""The walk over the candidates: who is asked, in which order, for which failure. Sync and async alike."""
+"""A run over the routes: which are asked, in which order, for which failure."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def test_a_healthy_call_is_one_request(walk: Walker, time: FakeTime) -> None:
     assert play.limits == [Limits(timeout=30)]
 
 
-def test_a_dead_first_model_costs_one_extra_request_and_none_while_its_breaker_is_open(
-    walk: Walker, time: FakeTime
-) -> None:
+def test_a_dead_first_model_costs_one_extra_request_once(walk: Walker, time: FakeTime) -> None:
     health = time.health()
     play = script(a=DOWN, b="hello")
     answer, trace = walk(time.plan("a", "b", health=health), play)
@@ -91,7 +89,7 @@ def test_a_dead_first_model_costs_one_extra_request_and_none_while_its_breaker_i
     assert play.asked == ["a"]
 
 
-def test_a_server_error_is_retried_once_and_then_the_next_is_asked(walk: Walker, time: FakeTime) -> None:
+def test_a_server_error_is_retried_once_then_the_next_asked(walk: Walker, time: FakeTime) -> None:
     play = script(a=OOPS, b="hello")
     assert walk(time.plan("a", "b"), play)[0] == "hello"
     assert play.asked == ["a", "a", "b"]
@@ -198,7 +196,7 @@ def test_a_free_model_may_go_on_with_an_empty_account(walk: Walker, time: FakeTi
     assert walk(time.plan("free", **details), play)[0] == "gratis"
 
 
-def test_the_users_own_rate_limit_is_waited_for_and_never_handed_on(walk: Walker, time: FakeTime) -> None:
+def test_an_account_limit_is_waited_for_and_never_handed_on(walk: Walker, time: FakeTime) -> None:
     play = script(a=[LIMITED, LIMITED, "hello"], b="never")
     assert walk(time.plan("a", "b"), play)[0] == "hello"
     assert play.asked == ["a"] * 3
@@ -209,7 +207,7 @@ def test_the_users_own_rate_limit_is_waited_for_and_never_handed_on(walk: Walker
     assert set(play.asked) == {"a"}
 
 
-def test_a_retry_after_is_honoured_and_one_that_is_too_long_is_not_waited_for(walk: Walker, time: FakeTime) -> None:
+def test_a_retry_after_is_honoured_unless_it_is_too_long(walk: Walker, time: FakeTime) -> None:
     play = script(a=[replace(LIMITED, headers={"retry-after": "17"}), "hello"])
     assert walk(time.plan("a"), play)[0] == "hello"
     assert time.waits == [17]
@@ -221,7 +219,7 @@ def test_a_retry_after_is_honoured_and_one_that_is_too_long_is_not_waited_for(wa
     assert time.waits == [17, 0.5, 1.0]
 
 
-def test_a_busy_model_hands_on_at_once_and_is_asked_again_when_all_are_busy(walk: Walker, time: FakeTime) -> None:
+def test_a_busy_model_hands_on_and_is_asked_again_at_the_end(walk: Walker, time: FakeTime) -> None:
     play = script(a=[BUSY, "a again"], b=BUSY)
     answer, trace = walk(time.plan("a", "b"), play)
     assert (answer, play.asked) == ("a again", ["a", "b", "a"])
@@ -257,7 +255,7 @@ def test_a_longer_context_goes_only_to_larger_or_unknown_windows(walk: Walker, t
     ]
 
 
-def test_a_longer_context_with_a_larger_window_that_is_not_to_be_had_lists_both(walk: Walker, time: FakeTime) -> None:
+def test_a_longer_context_whose_larger_model_is_down_lists_both(walk: Walker, time: FakeTime) -> None:
     play = script(a=TOO_LONG, large=DOWN)
     with pytest.raises(AllModelsFailedError, match="2 requests"):
         walk(time.plan("a", "large", health=(health := time.health())), play)
@@ -325,7 +323,7 @@ def test_an_unreachable_hub_is_retried_then_its_mirror_is_asked(walk: Walker, ti
     assert play.asked == ["a@https://mirror.example/v1"]
 
 
-def test_without_a_mirror_an_unreachable_hub_burns_no_other_model(walk: Walker, time: FakeTime) -> None:
+def test_an_unreachable_hub_without_mirror_burns_no_model(walk: Walker, time: FakeTime) -> None:
     play = script(a=REFUSED, b="never")
     with pytest.raises(HubConnectionError) as caught:
         walk(time.plan("a", "b"), play)
@@ -333,7 +331,7 @@ def test_without_a_mirror_an_unreachable_hub_burns_no_other_model(walk: Walker, 
     assert "base URL" in str(caught.value)
 
 
-def test_a_website_behind_every_model_is_told_as_a_wrong_base_url(walk: Walker, time: FakeTime) -> None:
+def test_a_website_behind_every_model_is_a_wrong_base_url(walk: Walker, time: FakeTime) -> None:
     play = script(a=WEBSITE, b=WEBSITE)
     with pytest.raises(EndpointError, match="/v1"):
         walk(time.plan("a", "b"), play)
@@ -345,7 +343,7 @@ def test_a_website_behind_every_model_is_told_as_a_wrong_base_url(walk: Walker, 
 # -- empty answers ----------------------------------------------------------------------------------------------------
 
 
-def test_an_empty_answer_is_returned_where_nothing_better_can_be_had(
+def test_an_empty_answer_is_returned_if_no_better_one_comes(
     walk: Walker, time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     play = script(a=EMPTY, b=DOWN)
@@ -383,9 +381,7 @@ def test_a_fallback_that_explicitly_cannot_is_passed_over(walk: Walker, time: Fa
     assert walk(time.plan("a", "plain", "b", policy=off, **details), play)[0] == "never"
 
 
-def test_the_primary_is_never_passed_over_and_a_filter_that_leaves_nobody_is_not_believed(
-    walk: Walker, time: FakeTime
-) -> None:
+def test_the_filter_spares_the_primary_and_never_leaves_nobody(walk: Walker, time: FakeTime) -> None:
     details: dict[str, Any] = {"requirements": Requirements(tools=True), "lacks": lacks_tools}
     assert walk(time.plan("plain1", "plain2", **details), script(plain1=DOWN, plain2="yes"))[0] == "yes"
 

@@ -1,4 +1,4 @@
-"""Whatever the faults: one answer or one error, every request told, every bound kept."""
+"""Any faults: one answer or one error, every request told, bounds kept."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ANYTHING = st.one_of(
 
 @dataclass
 class Call:
-    """One call of the property test, with everything that is to be held against each other."""
+    """One call of the property test, with everything that is compared."""
 
     sent: int
     made: list[Attempt]
@@ -117,7 +117,7 @@ def _hold_together(call: Call, models: int) -> None:
     streaming=st.booleans(),
     seed=st.integers(0, 5),
 )
-def test_whatever_comes_there_is_one_outcome_and_every_request_is_told(
+def test_any_faults_end_in_one_outcome_with_every_request(
     lines: list[Any],
     models: int,
     policy: FailoverPolicy,

@@ -1,4 +1,4 @@
-"""Routes of several hubs in one call: a failure rules out what is inside its scope, and nothing else."""
+"""Routes of several hubs: a failure rules out what is inside its scope."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def walk(request: pytest.FixtureRequest) -> Walker:
 
 
 class Hubs:
-    """Two or more hubs that share breakers and time; each answers by what is written for "model@hub"."""
+    """Hubs that share breakers and time; each answers as written for "model@hub"."""
 
     def __init__(self, time: FakeTime, *names: str) -> None:
         registry = BreakerRegistry(time.monotonic)
@@ -117,7 +117,7 @@ def test_the_next_route_is_outside_the_scope(walk: Walker, hubs: Hubs, evidence:
     assert hubs.asked == asked
 
 
-def test_an_accounts_rate_limit_waits_for_nothing_where_another_account_stands_ready(walk: Walker, hubs: Hubs) -> None:
+def test_an_account_limit_goes_to_another_account_at_once(walk: Walker, hubs: Hubs) -> None:
     answer, trace = hubs.run(walk, {"x@a": LIMITED, "x@b": "from b"}, "x@a", "x@b")
     assert (answer, hubs.time.waits, trace.switched) == ("from b", [], True)
     assert [(attempt.model, attempt.hub, attempt.api) for attempt in trace.attempts] == [
@@ -126,7 +126,7 @@ def test_an_accounts_rate_limit_waits_for_nothing_where_another_account_stands_r
     ]
 
 
-def test_a_busy_account_is_asked_again_when_the_others_have_failed(walk: Walker, hubs: Hubs) -> None:
+def test_a_busy_account_is_asked_again_after_the_others(walk: Walker, hubs: Hubs) -> None:
     answer, _ = hubs.run(walk, {"x@a": [LIMITED, "later"], "x@b": DOWN}, "x@a", "x@b")
     assert (answer, hubs.asked) == ("later", ["x@a", "x@b", "x@a"])
 

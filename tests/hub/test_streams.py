@@ -1,4 +1,4 @@
-"""Streams over real sockets: silence, abandonment, cancellation, and what is left behind."""
+"""Streams over sockets: silence, abandonment, cancellation, leftovers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAYLOAD = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me som
 NO_STREAM_OPTIONS = Fault.answer(
     400, {"error": {"message": "Unknown parameter: 'stream_options'.", "type": "invalid_request_error"}}
 )
-SHORT = 0.3  # seconds; long beside a loopback answer even on a busy machine, short beside a test
+SHORT = 0.3  # seconds; longer than a loopback answer even on a busy machine, short for a test
 
 
 def options(**policy: Any) -> CallOptions:
@@ -78,7 +78,7 @@ def test_a_silence_in_the_middle_is_ended(hub: Hub, server: EmbeddedHub, way: st
     started = time.monotonic()
     with pytest.raises(StreamInterruptedError) as interrupted:
         either(hub, way, PAYLOAD, options(idle_timeout=SHORT))
-    assert time.monotonic() - started < 60  # where nothing ended it, it would last for ever
+    assert time.monotonic() - started < 60  # without an end from here it would never return
     assert interrupted.value.partial.text
     assert not WATCHDOG._watches
 
@@ -101,7 +101,7 @@ def test_a_slow_middle_is_not_the_first_tokens_business(hub: Hub, server: Embedd
     assert either(hub, way, PAYLOAD, options(first_token_timeout=SHORT, idle_timeout=5.0)).finish_reason == "stop"
 
 
-def test_a_stream_without_any_limit_ends_after_the_default_timeout() -> None:
+def test_a_stream_without_limits_has_the_default_timeout() -> None:
     assert Limits().answer(7.0, stream=True).at == 607.0
     assert Limits(first_token=5.0).answer(7.0, stream=True).at == 12.0
     assert Limits(first_token=5.0).answer(7.0, stream=False).at == 607.0
@@ -163,7 +163,7 @@ def test_a_closed_stream_gives_everything_back(hub: Hub) -> None:
     assert connections(hub.pool.sync()) == (0, 0)
 
 
-def test_a_stream_read_to_its_end_leaves_its_connection_for_the_next_call(hub: Hub) -> None:
+def test_a_whole_stream_leaves_its_connection_for_the_next(hub: Hub) -> None:
     for _ in range(3):
         read(hub.stream_chat(PAYLOAD))
     assert connections(hub.pool.sync()) == (0, 1)
@@ -214,10 +214,8 @@ async def test_leaving_an_async_stream_closes_the_connection(hub: Hub) -> None:
     await hub.aclose()
 
 
-async def test_a_stream_left_in_a_loop_that_closes_no_generators_closes_its_connection(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As under nest_asyncio, whose loops tell Python of nobody who would close a dropped generator."""
+async def test_a_stream_left_under_nest_asyncio_is_closed(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loops of nest_asyncio close no dropped generator."""
     ignored: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", ignored.append)
     hooks = sys.get_asyncgen_hooks()
@@ -253,7 +251,7 @@ def test_stream_options_are_left_out_where_a_vendor_refuses_them(hub: Hub, serve
     assert ["stream_options" in (request.json or {}) for request in server.requests] == [True, False, False]
 
 
-async def test_streams_begun_together_all_leave_the_refused_stream_options_out(hub: Hub, server: EmbeddedHub) -> None:
+async def test_concurrent_streams_all_leave_refused_options_out(hub: Hub, server: EmbeddedHub) -> None:
     server.fault(MODEL, NO_STREAM_OPTIONS, times=3)
     replies = await asyncio.gather(*(aread(hub.astream_chat(PAYLOAD)) for _ in range(3)))
     assert [reply.finish_reason for reply in replies] == ["stop"] * 3
@@ -261,7 +259,7 @@ async def test_streams_begun_together_all_leave_the_refused_stream_options_out(h
 
 
 @WAYS
-def test_the_request_without_stream_options_counts_like_any_other(hub: Hub, server: EmbeddedHub, way: str) -> None:
+def test_a_request_without_stream_options_counts(hub: Hub, server: EmbeddedHub, way: str) -> None:
     server.fault(MODEL, NO_STREAM_OPTIONS)
     with pytest.raises(CapabilityError, match="stream_options"):
         either(hub, way, PAYLOAD, options(max_attempts=1))

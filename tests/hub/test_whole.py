@@ -1,4 +1,4 @@
-"""Whole answers that take too long: the time of an attempt is the time of all of it, however the bytes come."""
+"""Whole answers that take too long, however their bytes come."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CASES = [
 
 @pytest.fixture
 def dripping(status: str) -> Iterator[str]:
-    """A hub that sends the head of its answer or a part of it, and then a byte now and then without end."""
+    """A hub that sends a head or a part of it, then a byte now and then."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
@@ -84,7 +84,7 @@ def test_an_answer_that_comes_byte_by_byte_is_ended(dripping: str, stream: bool,
     started = time.monotonic()
     with Hub(base_url=dripping, api_key="sk-test") as hub, pytest.raises(HubTimeoutError) as caught:
         call(hub)
-    assert time.monotonic() - started < 60  # where nothing ended it, it would last for ever
+    assert time.monotonic() - started < 60  # without an end from here it would never return
     assert caught.value.scope.value == ("model" if limit == "timeout" else "request")
     assert not WATCHDOG._watches
 
@@ -101,6 +101,6 @@ def test_a_silence_in_a_body_has_only_the_time_that_is_left() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_unreachable_hub_is_noticed_before_the_time_of_the_attempt_is_over(stream: bool) -> None:
+def test_connecting_has_less_time_than_the_attempt(stream: bool) -> None:
     timeout = Attempt(Limits(timeout=5.0), stream=stream).http_timeout()
     assert timeout.connect < timeout.read == pytest.approx(5.0)

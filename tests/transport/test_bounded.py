@@ -73,7 +73,7 @@ def test_a_moment_holds_in_its_own_thread_alone(now: list[float]) -> None:
 
 
 def test_a_client_of_ours_goes_by_it() -> None:
-    """If this fails, httpx keeps its network backend elsewhere, and a dripping head outlasts every timeout."""
+    """If this fails, httpx keeps its network backend elsewhere."""
     with http().Client() as client:
         assert isinstance(bounded(client)._transport._pool._network_backend, module._Backend)
         assert bounded(client) is client

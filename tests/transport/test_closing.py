@@ -1,4 +1,4 @@
-"""A dropped stream gives its connection back, also where this thread holds the lock that closing needs."""
+"""A dropped stream gives its connection back, even if its thread holds the lock."""
 
 from __future__ import annotations
 

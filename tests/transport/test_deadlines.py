@@ -35,7 +35,7 @@ def test_a_silent_stream_is_woken_and_told_why() -> None:
     dog.remove(watch)
 
 
-def test_a_deadline_that_comes_nearer_while_the_thread_sleeps_is_kept() -> None:
+def test_a_deadline_that_comes_nearer_is_kept() -> None:
     dog = Watchdog()
     watch, woken = watched(dog, FAR)
     asleep(dog, watch)
@@ -63,7 +63,7 @@ def test_of_two_streams_only_the_silent_one_is_woken() -> None:
     dog.remove(calm)
 
 
-def test_the_thread_ends_with_the_last_stream_and_comes_back_with_the_next() -> None:
+def test_the_thread_ends_and_comes_back_with_the_streams() -> None:
     dog = Watchdog()
     for _ in range(2):
         watch, _ = watched(dog, FAR)
@@ -72,7 +72,7 @@ def test_the_thread_ends_with_the_last_stream_and_comes_back_with_the_next() -> 
         assert dog._thread is None
 
 
-def test_the_last_stream_to_end_does_not_wait_for_one_that_begins_just_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_stream_does_not_wait_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     dog = Watchdog()
     first, _ = watched(dog, FAR)
     asleep(dog, first)

@@ -1,4 +1,4 @@
-"""A hosted tool at work keeps a stream waiting for its first word; comments do not."""
+"""A hosted tool at work keeps a stream waiting; comments do not."""
 
 from __future__ import annotations
 
