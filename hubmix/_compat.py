@@ -15,7 +15,7 @@ from types import ModuleType
 
 @lru_cache(maxsize=1)
 def http() -> ModuleType:
-    """``httpx`` or ``httpx2``: clients, timeouts and exceptions of the two must not be mixed."""
+    """Return `httpx` or `httpx2`; clients and exceptions of the two must not be mixed."""
     return import_module("httpx2" if int(version("openai").split(".")[0]) >= 3 else "httpx")
 
 

@@ -1,4 +1,4 @@
-"""Tables for notebooks: escaped, in the notebook's own colours, and readable where styles are taken out.
+"""Tables for notebooks: escaped, and readable in any theme and without styles.
 
 Light and dark notebooks differ in the colour of their text, so nothing here has a colour or background of its own but
 the lines, which are grey enough for both. Viewers such as GitHub's drop every style: what a table says stands in its

@@ -1,4 +1,4 @@
-"""LangChain: every model of an OpenAI-compatible hub as a chat model, embeddings and reranker."""
+"""LangChain: every model of a hub as a chat model, embeddings and reranker."""
 
 from hubmix._compat import extra
 

@@ -1,4 +1,4 @@
-"""A message's standard content blocks: what `AIMessage.content_blocks` gives for an answer of this provider.
+"""A message's standard content blocks, for answers of this provider.
 
 LangChain's own translators lose something each: the one for OpenAI the reasoning, the fallback the refusal.
 """
@@ -26,7 +26,7 @@ Block = dict[str, Any]
 
 
 def translate_content(message: AIMessage) -> list[ContentBlock]:
-    """Reasoning, text with its citations, pictures, sound, refusal, then the valid tool calls.
+    """Reasoning, text with citations, media, refusal, then the valid tool calls.
 
     Args:
         message: An answer of this provider, whole.
@@ -64,7 +64,7 @@ def translate_chunk(chunk: AIMessageChunk) -> list[ContentBlock]:
 
 
 def _missing_calls(message: AIMessage, blocks: Sequence[Block]) -> list[Block]:
-    """The valid tool calls that have no block yet: those of the Responses API stand where the model made them."""
+    """The valid tool calls without a block; Responses places its own."""
     known = {block["id"] for block in blocks if block["type"] == "tool_call"}
     return [block for call_id, block in _call_blocks(message).items() if call_id not in known]
 
@@ -77,7 +77,7 @@ def _call_blocks(message: AIMessage) -> dict[Any, Block]:
 
 
 def _is_whole(message: AIMessage, items: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the message holds all that its items say: the last chunk of a stream holds only what came with it."""
+    """Whether the message holds all its items; a stream's last chunk does not."""
     said = message.content if isinstance(message.content, str) else str(message.text)
     thoughts = SEPARATOR.join(part for item in items for part in reasoning_parts(item))
     whole = "".join(text for item in items for text in output_texts(item))
@@ -142,7 +142,7 @@ def _citations(message: AIMessage) -> list[Block]:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return a list. A hub may put anything into these fields; the metadata keeps what cannot be read."""
+    """Return a list, whatever a hub put there; the metadata keeps the rest."""
     return value if isinstance(value, list) else []
 
 
@@ -158,7 +158,7 @@ def _annotation(note: Any) -> Block:
 
 
 def _chosen(source: dict[str, Any], **names: str) -> Block:
-    """Return the fields of the right type: whole numbers for places, text for the rest."""
+    """Return the fields of the right type: whole numbers for places, text else."""
     found = ((name, source.get(key), int if name.endswith("_index") else str) for name, key in names.items())
     return {name: value for name, value, kind in found if isinstance(value, kind)}
 
@@ -187,5 +187,5 @@ def _sound(audio: dict[str, Any]) -> Block:
 
 
 def register_blocks() -> None:
-    """Make this translator known to LangChain, for every message whose `model_provider` is this one. Idempotent."""
+    """Register this translator with LangChain for its `model_provider`. Idempotent."""
     register_translator(PROVIDER, translate_content, cast("Any", translate_chunk))

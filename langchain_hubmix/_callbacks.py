@@ -1,4 +1,4 @@
-"""Failed attempts as LangChain's `on_retry` event, so that tracers and callbacks see what the hub went through."""
+"""Failed attempts as LangChain's `on_retry` event, for tracers and callbacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class AttemptError(Exception):
-    """A failed attempt, as it is shown to callbacks; what the caller gets is the project's own exception."""
+    """A failed attempt, as callbacks see it."""
 
 
 def retry_state(attempt: Attempt, number: int) -> RetryCallState:

@@ -1,4 +1,4 @@
-"""Content blocks to the content parts of the OpenAI wire: pure, and never changing what the caller gave.
+"""Content blocks to content parts of the OpenAI wire. Pure.
 
 Every dialect that can stand in a LangChain history is read: OpenAI's own parts, LangChain's standard blocks of v0
 (`source_type`) and v1 (`url`, `base64`, `file_id`), Anthropic's (`source`), the Responses API's (`input_text`) and
@@ -43,7 +43,7 @@ _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav
 
 
 def part_of(block: str | Mapping[str, Any]) -> Part | None:
-    """One content part of the wire, or None for a block that does not belong into `content`.
+    """Return one content part, or None for a block that is not `content`.
 
     Args:
         block: a string or a content block of any dialect named above. A block of an unknown type passes as it is: the
@@ -159,7 +159,7 @@ def _input_file(block: Mapping[str, Any]) -> Part:
 
 
 def _plain_text(block: Mapping[str, Any]) -> Part:
-    """A text document: its words, with its title where it has one, since no wire has a part of its own for it."""
+    """Return a text document as its words, with its title if it has one."""
     source = block.get("source") if isinstance(block.get("source"), dict) else {}
     text = block.get("text") or (source or {}).get("data") or (source or {}).get("text")
     if text is None and block.get("source_type") == "text":
@@ -220,7 +220,7 @@ def _file_id_of(block: Mapping[str, Any]) -> str | None:
 
 
 def _filename_of(block: Mapping[str, Any], url: str) -> str:
-    """The name that the vendors ask of a file; where the block has none, one that says what it is."""
+    """Return the name that vendors ask of a file; one that says what it is, if none."""
     for held in (block, block.get("extras") or {}, block.get("metadata") or {}):
         if name := held.get("filename") or held.get("title") or held.get("name"):
             return str(name)

@@ -1,4 +1,4 @@
-"""LangChain messages to the OpenAI wire. Pure; the other direction is `_replies.py`.
+"""LangChain messages to the OpenAI wire. Pure.
 
 `to_wire` is written for long histories: plain text costs well under a microsecond a message, no pydantic model is
 dumped, and the caller's messages stay as they are.
@@ -166,7 +166,7 @@ def _named(message: Any, out: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
-    """Content parts; text alone becomes one string, which every backend behind a hub can read."""
+    """Return content parts; text alone becomes one string, which all backends read."""
     parts = [part for block in blocks if (part := part_of(block)) is not None]
     if all(part.get("type") == "text" and len(part) == 2 for part in parts):
         return "\n".join(part["text"] for part in parts)
@@ -174,7 +174,7 @@ def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
 
 
 def _without_tool_results(blocks: Sequence[Any], wire: list[dict[str, Any]]) -> Sequence[Any] | None:
-    """Send Anthropic's `tool_result` blocks ahead as tool messages; None where nothing else was said."""
+    """Send Anthropic's `tool_result` blocks ahead; None if nothing else was said."""
     if not any(isinstance(block, dict) and block.get("type") == "tool_result" for block in blocks):
         return blocks
     rest = []
@@ -194,7 +194,7 @@ def _without_tool_results(blocks: Sequence[Any], wire: list[dict[str, Any]]) -> 
 
 
 def _said(blocks: Sequence[Any], message: Any) -> str | list[dict[str, Any]]:
-    """What an assistant message said: its text blocks as one text. A hub's own pictures are not sent back."""
+    """What an assistant message said, as one text, without a hub's own pictures."""
     parts = []
     ours = message.response_metadata.get("model_provider") == PROVIDER
     for block in blocks:
@@ -209,7 +209,7 @@ def _said(blocks: Sequence[Any], message: Any) -> str | list[dict[str, Any]]:
 
 
 def _calls(message: Any, blocks: Sequence[Any]) -> list[dict[str, Any]]:
-    """The calls of an assistant message, those with broken arguments included: their answers stand in the history."""
+    """The calls of an assistant message, broken ones included: answers refer to them."""
     calls = message.tool_calls
     broken = message.invalid_tool_calls
     extras = message.additional_kwargs.get("tool_call_extras") or {}
@@ -234,7 +234,7 @@ def _call(call_id: str | None, name: str | None, arguments: str, extras: dict[st
 
 
 def _reasoning(message: Any, blocks: Sequence[Any]) -> dict[str, Any] | None:
-    """What the model thought and which route made it; signatures only if this provider brought them."""
+    """What the model thought, and which route made it."""
     extras, about = message.additional_kwargs, message.response_metadata
     ours = about.get("model_provider") == PROVIDER
     details = extras.get("reasoning_details") if ours else None

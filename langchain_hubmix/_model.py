@@ -1,4 +1,4 @@
-"""A chat model's fields, its requests, and what LangChain asks about it: parameters, profile, tokens, serialization."""
+"""A chat model's fields, requests, and what LangChain asks about it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _INTERNAL = frozenset({"stream", "ls_structured_output_format", "structured_outp
 
 
 class HubObject(HubFields):
-    """An object of LangChain that talks to a hub: its errors are LangChain's too, and it needs its key at once."""
+    """An object of LangChain that talks to a hub and needs its key at once."""
 
     needs_key: ClassVar[bool] = True
 
@@ -112,7 +112,7 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
         return params
 
     def _stop_of(self, stop: list[str] | None) -> list[str] | None:
-        """What a call stops at: LangChain hands over only what the call itself says, and shows that in traces."""
+        """What a call stops at; LangChain passes only what the call itself says."""
         if stop is None and self.stop is not None:
             return [self.stop] if isinstance(self.stop, str) else self.stop
         return stop
@@ -123,7 +123,7 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
         return profile_of(info) if info is not None else None
 
     def get_num_tokens(self, text: str) -> int:
-        """About how many tokens a text has: an estimate that needs neither a tokenizer nor the network."""
+        """Return about how many tokens a text has, without tokenizer or network."""
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))
         return count_tokens_approximately([text])
@@ -133,7 +133,7 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
         messages: Sequence[BaseMessage],
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
-        """About how many tokens messages and tools have: an estimate that needs neither a tokenizer nor the network."""
+        """Return about how many tokens messages and tools have, without a tokenizer."""
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(list(messages), tools)
         wire_tools = [wire_tool(tool, strict=None) for tool in tools or ()]
@@ -141,7 +141,7 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """Where a serialized model finds its key and its headers again, which it does not hold."""
+        """Where a serialized model finds its key and headers again."""
         return {"api_key": "HUBMIX_API_KEY", "default_headers": "HUBMIX_DEFAULT_HEADERS"}
 
     @property
@@ -205,7 +205,7 @@ def target_of(llm: ChatSettings, kwargs: Mapping[str, Any]) -> Any:
 
 
 def _tell_schema(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
-    """Write the schema into the system message, because JSON mode has no other place for it."""
+    """Write the schema into the system message: JSON mode has no other place for it."""
     text = in_words(schema)
     first = messages[0] if messages else {}
     content = first.get("content")

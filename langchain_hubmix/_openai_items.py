@@ -1,4 +1,4 @@
-"""Histories that `ChatOpenAI` made over the Responses API, as that API's items. Pure."""
+"""Histories that `ChatOpenAI` made over the Responses API, as items. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RAW = frozenset({"mcp_list_tools", "mcp_approval_request", "compaction", "progr
 
 
 def items_of_openai(message: Any) -> list[Item] | None:
-    """Return the items of an answer of `ChatOpenAI`, in any of its three output versions.
+    """Return the items of an answer of `ChatOpenAI`, in any output version.
 
     Args:
         message: an `AIMessage` of another class than this package's.
@@ -50,7 +50,7 @@ def _is_list(content: Any) -> bool:
 
 
 def _add(items: list[Item], block: Mapping[str, Any]) -> bool:
-    """Add a content block as an item, or to the item before it. False if it stands for none that is known."""
+    """Add a content block as an item or to the last one; False if it is unknown."""
     kind = str(block.get("type"))
     if kind == "non_standard" and isinstance(block.get("value"), Mapping):
         return _add(items, block["value"])
@@ -73,7 +73,7 @@ def _add(items: list[Item], block: Mapping[str, Any]) -> bool:
 
 
 def _add_reasoning(items: list[Item], block: Mapping[str, Any]) -> None:
-    """Add a reasoning item; the standard form has one block for each part of the summary."""
+    """Add a reasoning item; the standard form has one block for each summary part."""
     if "summary" in block:
         items.append({key: value for key, value in block.items() if key not in _ADDED_BY_LANGCHAIN})
         return

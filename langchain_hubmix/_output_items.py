@@ -48,7 +48,7 @@ def item_blocks(items: Sequence[Item], calls: Mapping[str, Block], annotate: Ann
 
 
 def server_blocks(item: Item) -> Iterator[Block]:
-    """Yield the call and the result of a tool that the server ran, or a non-standard block."""
+    """Yield the call and result of a server's tool, or a non-standard block."""
     kind, item_id = str(item.get("type")), item.get("id") or item.get("call_id")
     if kind == "custom_tool_call" and item_id:
         name, arguments, result = str(item.get("name")), {"input": item.get("input")}, None

@@ -1,4 +1,4 @@
-"""What LangChain asks of a model's abilities, from what the hub's catalog says of it. Pure."""
+"""What LangChain asks of a model's abilities, from the catalog. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub's answers to LangChain messages. Pure; the other direction is `_messages.py`."""
+"""The hub's answers to LangChain messages. Pure."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ def _beside(call: ToolCall) -> dict[str, Any]:
 
 
 def metadata(reply: Reply) -> dict[str, Any]:
-    """`response_metadata` of a whole answer, or of the one chunk that ends a stream: LangChain adds up what repeats."""
+    """`response_metadata` of a whole answer, or of a stream's last chunk.
+
+    LangChain adds up what repeats.
+    """
     found: dict[str, Any] = {
         "model_name": reply.served or reply.model,
         "model_requested": reply.model_requested,
@@ -135,7 +138,7 @@ def metadata(reply: Reply) -> dict[str, Any]:
 
 
 def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
-    """Token counts under LangChain's names. Whole numbers only: a float here stops LangChain's own counters."""
+    """Token counts under LangChain's names, as whole numbers for its counters."""
     if usage is None:
         return None
     counts: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The steps of a stream as LangChain chunks. Nearly every step is a piece of text, so that one must cost little."""
+"""The steps of a stream as LangChain chunks; a piece of text must cost little."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ChunkWriter:
         self._audio = False
 
     def write(self, delta: Delta) -> ChatGenerationChunk:
-        """One step of the stream as a chunk; the one that carries `final` ends the message."""
+        """Return one step as a chunk; the one that carries `final` ends the message."""
         if delta.final is not None:
             return self._last(delta.final)
         extras: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Structured output: what is asked of the model, and how its answer becomes the object that was asked for."""
+"""Structured output: what is asked, and how the answer becomes the object."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def schema_tool(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:
 
 
 def _bare(schema: Any) -> Any:
-    """A response format, or a JSON schema without a title, as one with a title; anything else as it is."""
+    """Return a response format or JSON schema with a title; anything else unchanged."""
     if not (described := described_schema(schema)):
         if isinstance(schema, dict) and schema.get("type") == "object" and not {"title", "name"} & schema.keys():
             return {"title": "answer", **schema}  # the wire needs a name, which nobody but the model sees
@@ -206,7 +206,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
 
 
 class _Streamed:
-    """What a parser has read of a stream; at its end the answer is judged as a whole one is."""
+    """What a parser has read of a stream; its end is judged as a whole answer."""
 
     def __init__(self, parser: StructuredParser) -> None:
         self._parser = parser
@@ -229,7 +229,7 @@ class _Streamed:
 
 
 class WithRaw(RunnableGenerator[Any, Any]):
-    """An answer beside the object in it (`raw`, `parsed`), or beside the reason for there being none (`parsing_error`).
+    """An answer (`raw`) with the object in it (`parsed`) or the `parsing_error`.
 
     A stream brings the answer's chunks as they come, then the other two.
 

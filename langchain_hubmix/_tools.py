@@ -1,4 +1,4 @@
-"""Tools, the choice among them and response formats, in the words of the OpenAI wire. Pure."""
+"""Tools, tool choice and response formats in the words of the wire. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, st
 
 
 def wire_tools(tools: Any) -> list[dict[str, Any]]:
-    """Return the `tools` of a body; a dict with a type is taken for one in the wire's form already.
+    """Return the `tools` of a body; a dict with a type is in the wire's form already.
 
     Raises:
         ConfigurationError: they are no list.
@@ -88,7 +88,7 @@ _NOTES = {"": " (cut short)", '"': " (cut short inside a string)", '""': " (cut 
 
 
 def cut_marker(arguments: str) -> str:
-    """What to append to broken arguments so that LangChain does not repair them into a call; "" where it would not.
+    """What to append so that LangChain does not repair broken arguments, or "".
 
     Args:
         arguments: The JSON text as far as it came.

@@ -1,4 +1,4 @@
-"""ChatHubmix: every chat model of an OpenAI-compatible hub as one LangChain chat model."""
+"""ChatHubmix: every chat model of a hub as one LangChain chat model."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ register_blocks()
 
 @documented
 class ChatHubmix(ChatSettings):
-    """A chat model served by an OpenAI-compatible hub: AIHubMix, AIHubAPI, any New API or one-api gateway.
+    """A chat model served by an OpenAI-compatible hub such as AIHubMix or New API.
 
     It asks the hub what its models can do, tries `fallbacks` inside one call when a model fails, and keeps everything
     that an answer brings: reasoning, citations, token details, log-probabilities, refusals.

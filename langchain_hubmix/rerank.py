@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @documented
 class HubmixRerank(RerankFields, HubObject, BaseDocumentCompressor):
-    """Documents in the order of their relevance to a query, judged by a rerank model of a hub.
+    """Documents in the order of their relevance, judged by a rerank model.
 
     The parameters are listed by `help()` and on the reference page.
 
@@ -75,7 +75,7 @@ class HubmixRerank(RerankFields, HubObject, BaseDocumentCompressor):
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
-        """The best documents, best first, as copies with `relevance_score` in their metadata.
+        """The best documents, best first, with `relevance_score` in their metadata.
 
         Args:
             documents: left as they are.

@@ -1,4 +1,4 @@
-"""Every model of an OpenAI-compatible hub for LlamaIndex: an LLM, embeddings and a reranker.
+"""Every model of a hub for LlamaIndex: an LLM, embeddings and a reranker.
 
 ```python
 from llama_index.core import Settings

@@ -16,7 +16,7 @@ dispatcher = get_dispatcher(__name__)
 
 
 class HubmixFailoverEvent(BaseEvent):
-    """A candidate failed or was skipped, and the call went on to a retry or to the next model.
+    """A candidate failed or was skipped, and the call went on.
 
     Args:
         requested: The model asked for.
@@ -59,7 +59,7 @@ class HubmixFailoverEvent(BaseEvent):
 
 
 def failover_reporter(requested: str) -> Callable[[Attempt], None]:
-    """What `CallOptions.on_attempt` calls: it sends the event under the span that made the call."""
+    """The `on_attempt` of a call: it sends the event under the call's span."""
     span_id = active_span_id.get()
 
     def report(attempt: Attempt) -> None:

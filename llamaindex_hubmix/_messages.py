@@ -1,4 +1,4 @@
-"""ChatMessage to the wire: pure, linear, and without a copy of what the caller owns.
+"""ChatMessage to the wire: pure, linear, without copies of the caller's data.
 
 A message is a plain string on the wire wherever all its blocks are text: many OpenAI-compatible vendors take nothing
 else for the roles system, assistant and tool. The other direction is `_replies.py`.
@@ -64,7 +64,7 @@ _PASSED = ("name", "prefix", "partial")
 
 
 class RemoteContent(Exception):  # noqa: N818  (not an error: the caller is asked to come again from a thread)
-    """Converting these messages means to download something, which must not happen on an event loop."""
+    """Converting these messages means a download, which must not block an event loop."""
 
 
 def to_wire(messages: Sequence[ChatMessage], *, download: bool = True) -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ def to_wire(messages: Sequence[ChatMessage], *, download: bool = True) -> list[d
 
 
 def _unanswered(message: ChatMessage, later: Sequence[ChatMessage]) -> set[Any]:
-    """Return the ids of calls that were not run and got no answer from a tool: vendors refuse such a history."""
+    """Return the ids of calls without an answer: vendors refuse such a history."""
     answered = {extras.get("tool_call_id", extras.get("call_id")) for extras in (m.additional_kwargs for m in later)}
     return {_plain(call).get("id") for call in message.additional_kwargs[INVALID_CALLS] or ()} - answered
 
@@ -153,7 +153,7 @@ def _tool_calls(message: ChatMessage, unanswered: Collection[Any]) -> list[dict[
 
 
 def _block_call(block: ToolCallBlock, number: int, legacy: Mapping[str, Any]) -> dict[str, Any]:
-    """The block, with what a vendor put beside the call and wants back: Gemini's thought signature, for one."""
+    """Return the block with what the vendor wants back, such as Gemini's signature."""
     if legacy.get("type") == "custom":
         return dict(legacy)
     call = _call(block.tool_call_id, number, block.tool_name, block.tool_kwargs)
@@ -161,7 +161,7 @@ def _block_call(block: ToolCallBlock, number: int, legacy: Mapping[str, Any]) ->
 
 
 def _legacy_call(call: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """One entry of ``additional_kwargs["tool_calls"]``: the wire's own form, or a flat one as older versions stored."""
+    """One entry of `additional_kwargs["tool_calls"]`, in the wire's or a flat form."""
     if call.get("type") == "custom":
         return dict(call)
     function = call.get("function") or call
@@ -228,7 +228,7 @@ _TEXT_KEYS = {"type", "text"}
 
 
 def _mark_for_cache(parts: list[Part], earlier: list[dict[str, Any]], block: CachePoint) -> None:
-    """Put the marker on what stands before it; at the head of a message that is the message before."""
+    """Put the marker on the block before it, or on the message before."""
     control = {"type": block.cache_control.type}
     if block.cache_control.ttl != "5m":  # the vendor's default, which older gateways do not know by name
         control["ttl"] = block.cache_control.ttl

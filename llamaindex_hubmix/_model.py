@@ -36,7 +36,7 @@ class HubComponent(HubFields, CallFields, BaseComponent):
 
     @model_serializer(mode="wrap")
     def custom_model_dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Return core's form without the key, and with the URL that calls go to, so that `from_dict` finds the hub."""
+        """Return core's form without the key and with the URL, for `from_dict`."""
         dumped = {**handler(self), "base_url": self.hub.base_url, "class_name": self.class_name()}
         dumped.pop("api_key", None)
         return dumped

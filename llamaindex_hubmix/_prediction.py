@@ -1,4 +1,4 @@
-"""Structured prediction for an LLM that can call functions: the verbs that core has, without the holes they have there.
+"""Structured prediction for an LLM that can call functions.
 
 In llama-index-core 0.14.25 the streamed programs leave `tool_choice` at ``auto`` (so a model may answer prose), the
 async one forgets `system_prompt`, the text one writes its parser into the caller's prompt, the model's own schema mode

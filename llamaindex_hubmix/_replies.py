@@ -44,7 +44,7 @@ def chat_response(reply: Reply, *, delta: str | None = None, single_call: bool =
 
 
 def completion_response(response: ChatResponse) -> CompletionResponse:
-    """The same answer for the `complete` verbs, which have no blocks: reasoning goes to ``reasoning_content``."""
+    """The answer for the `complete` verbs, with reasoning in `reasoning_content`."""
     extras = {**response.message.additional_kwargs, **response.additional_kwargs}
     if thoughts := [block.content for block in response.message.blocks if isinstance(block, ThinkingBlock)]:
         extras["reasoning_content"] = "".join(thought or "" for thought in thoughts)
@@ -58,8 +58,10 @@ def completion_response(response: ChatResponse) -> CompletionResponse:
 
 
 def legacy_call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
-    """A call as a plain dict in the wire's form, for ``additional_kwargs["tool_calls"]``: core's own streaming programs
-    look nowhere else."""
+    """Return a call in the wire's form, for `additional_kwargs["tool_calls"]`.
+
+    Core's own streaming programs look nowhere else.
+    """
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
@@ -141,7 +143,7 @@ def _citations(annotations: Any) -> list[CitationBlock]:
 
 
 def _citation(annotation: Any) -> CitationBlock | None:
-    """A citation of chat completions, which nest it, or of the Responses API, which does not."""
+    """A citation of chat completions (nested) or of the Responses API (flat)."""
     if not isinstance(annotation, dict):
         return None
     cited = annotation.get("url_citation", annotation)
@@ -187,8 +189,10 @@ def _image_block(image: Any) -> ImageBlock | None:
 
 
 def _raw(reply: Reply) -> dict[str, Any]:
-    """The answer as it came; `usage` always at the top, where TokenCountingHandler looks (Groq and Moonshot put it
-    elsewhere)."""
+    """The answer as it came, with `usage` at the top for TokenCountingHandler.
+
+    Groq and Moonshot put it elsewhere.
+    """
     raw = reply.raw
     if reply.usage is not None and not raw.get("usage"):
         return {**raw, "usage": dict(reply.usage.raw)}
@@ -241,7 +245,7 @@ def token_counts(usage: Usage) -> dict[str, Any]:
 
 
 def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:
-    """Per token the alternatives that were asked for, or the token itself where none were."""
+    """For each token the alternatives that were asked for, or the token itself."""
     content = logprobs.get("content") if logprobs else None
     if not isinstance(content, list) or not content:
         return None

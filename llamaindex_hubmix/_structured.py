@@ -19,7 +19,7 @@ from llamaindex_hubmix._messages import INVALID_CALLS
 def ask(
     method: Method, output_cls: type[BaseModel], messages: Sequence[ChatMessage]
 ) -> tuple[list[ChatMessage], dict[str, Any]]:
-    """The messages to send (the caller's are left as they are) and the parameters of the call."""
+    """The messages to send and the parameters of the call; the caller's stay as is."""
     if method == "json_schema":
         return list(messages), {"response_format": response_format(output_cls)}
     if method == "function_calling":

@@ -82,7 +82,7 @@ def _calls(message: ChatMessage) -> list[tuple[str, str, Any]]:
 
 
 def _legacy(call: Any) -> tuple[str, str, Any]:
-    """A call of ``additional_kwargs["tool_calls"]``: a dict, or an object of the OpenAI SDK."""
+    """A call of `additional_kwargs["tool_calls"]`: a dict, or the SDK's object."""
     if not isinstance(call, Mapping):
         call = call.model_dump()
     function = call.get("function") or call
@@ -100,7 +100,7 @@ def _arguments(arguments: Any) -> dict[str, Any]:
 
 
 def _not_run(call: Mapping[str, Any]) -> str:
-    """Return a name for a call that must not be executed; agents answer it with "Tool … not found"."""
+    """Return a name for a call that must not run; agents answer "Tool … not found"."""
     return f"{call['name'] or 'of a call without a name'} (the call was not executed: {call['error']})"
 
 
@@ -121,7 +121,7 @@ def _model(response: ChatResponse) -> str:
 
 
 def react_defaults(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """What core's ReAct agent needs and `predict_and_call` forgets to give it (a ValidationError in 0.14.25)."""
+    """What core's ReAct agent needs and `predict_and_call` does not give (0.14.25)."""
     from llama_index.core.agent.react.formatter import ReActChatFormatter
     from llama_index.core.agent.react.output_parser import ReActOutputParser
 

@@ -115,7 +115,7 @@ class HubmixEmbedding(EmbeddingFields, HubComponent, BaseEmbedding):
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
-        """The vectors of many texts, in their order, with at most `num_workers` requests at once.
+        """The vectors of many texts, in order, with at most `num_workers` at once.
 
         Core's own has no bound below two workers, and leaves the other requests running when one has failed.
 
@@ -164,7 +164,7 @@ class HubmixEmbedding(EmbeddingFields, HubComponent, BaseEmbedding):
 
 
 async def _stop(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs and wait for its end, so that a failure leaves neither a request nor a second error."""
+    """Cancel what still runs and wait for its end, leaving no request behind."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

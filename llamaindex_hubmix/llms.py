@@ -42,7 +42,7 @@ DEFAULT_CONTEXT_WINDOW = 128_000
 
 @documented
 class Hubmix(ChatFields, HubComponent, StructuredPrediction):
-    """A chat model of an OpenAI-compatible hub: AIHubMix, AIHubAPI, or any New API or one-api gateway.
+    """A chat model of an OpenAI-compatible hub such as AIHubMix or New API.
 
     The parameters are listed by `help()` and on the reference page.
 
@@ -102,7 +102,7 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
 
     @property
     def model_info(self) -> ModelInfo | None:
-        """What the hub's catalog says of the model (window, price, abilities), or None while it is not known.
+        """What the catalog says of the model, or None while it is not known.
 
         It is looked up in the cache: `llm.hub.models.get(llm.model)` asks the hub.
         """
@@ -110,7 +110,7 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Core reads it several times a call: a look-up in the catalog's cache, never a request."""
+        """Core reads it several times a call: a cached look-up, never a request."""
         info = self._known(self.model)
         tools = self.is_function_calling_model
         if tools is None:
@@ -171,7 +171,7 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
-        """`stream_chat`, asynchronous: `async for response in await llm.astream_chat(messages)`."""
+        """`stream_chat`, for asyncio: `async for response in await llm.astream_chat(…)`."""
         return await self._astream_chat(messages, kwargs)
 
     # --------------------------------------------------------------------------------------------- complete
@@ -277,7 +277,7 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
     ) -> list[ToolSelection]:
-        """The calls of a response that may be executed; of one that is still streaming, what is there of them.
+        """The calls of a response that may be executed, or those of it so far.
 
         Args:
             response: of `chat_with_tools` or one of its siblings.

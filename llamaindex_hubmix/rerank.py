@@ -24,7 +24,7 @@ dispatcher = get_dispatcher(__name__)
 
 @documented
 class HubmixRerank(RerankFields, HubComponent, BaseNodePostprocessor):
-    """Nodes in the order of their relevance to a query, judged by a rerank model of a hub.
+    """Nodes in the order of their relevance, judged by a rerank model.
 
     The parameters are listed by `help()` and on the reference page.
 

@@ -44,7 +44,7 @@ class Asker:
         self._hub = Hub(rate_limit=SharedRateLimit("180/min", redis=redis) if redis else None)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """A batch as Ray hands it over, a mapping of columns; errors are values, one bad row loses no other."""
+        """A batch as Ray passes it, a mapping of columns; errors are values."""
         questions = [str(text) for text in batch[self._column]]
         rows = self._hub.map(questions, model=self._model, fallbacks=self._fallbacks, concurrency=CONCURRENCY)
         costs = [row.cost.total if row.cost is not None else None for row in rows]

@@ -34,7 +34,7 @@ ADDED = "answer string, model string, cost double, error string"
 def ask(
     frames: Iterator[pandas.DataFrame], model: str = MODEL, fallbacks: tuple[str, ...] = FALLBACKS
 ) -> Iterator[pandas.DataFrame]:
-    """The batches of a partition, each with the columns of `ADDED`; errors are values, one bad row loses no other."""
+    """The batches of a partition, with the columns of `ADDED`; errors are values."""
     redis = os.environ.get("HUBMIX_REDIS")
     with Hub(rate_limit=SharedRateLimit("180/min", redis=redis) if redis else None) as hub:
         for frame in frames:

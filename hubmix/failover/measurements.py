@@ -86,7 +86,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which routes to ask in which order, and why the first is first; the reason goes into the trace."""
+    """An order of routes, and why the first is first."""
 
     ranks: list[int]
     reason: str | None = None

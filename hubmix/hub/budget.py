@@ -162,7 +162,7 @@ class Estimate:
 
 
 class Reservation:
-    """What one request holds in every budget that applies to it. Settling twice does nothing."""
+    """What one request holds in its budgets. Settling twice does nothing."""
 
     __slots__ = ("_entries", "_estimate")
 

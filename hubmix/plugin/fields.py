@@ -1,4 +1,4 @@
-"""The parameters of both frameworks' classes, each declared once: name, type, default, description.
+"""The parameters of both frameworks' classes, each declared once.
 
 The class that declares a parameter says where it goes: `ChatParameters` and its siblings in `hubmix.wire.parameters`
 into the body of a request, `CallFields` and `ChatCallFields` into the options of a call, `HubFields` to the hub. Type
@@ -57,7 +57,7 @@ _SHARED_BY_COPIES = (*_CLIENTS, "rate_limiter", "cache")
 
 
 class HubFields(BaseModel):
-    """Which hub an object talks to, and with which key. Nothing is sent until a call is made."""
+    """Which hub an object talks to, and with which key. Nothing is sent before a call."""
 
     # Resolving the hub says what is wrong with it better than validation does.
     hub_source: SkipValidation[Hub | str | None] = Field(
@@ -117,12 +117,15 @@ class HubFields(BaseModel):
             construct(self, super().__init__, args, kwargs)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Call the next class's hook, which pydantic skips for classes with private attributes."""
+        """Call the next class's hook, which pydantic skips with private attributes."""
         super().model_post_init(context)
 
     @property
     def hub(self) -> Hub:
-        """The hub that serves this object. It holds the HTTP clients and may be shared between objects."""
+        """The hub that serves this object.
+
+        It holds the HTTP clients and may be shared between objects.
+        """
         values = self.__dict__
         given = (values["hub_source"], values["organization"], *(values[name] for name in _CONNECTION))
         resolved = self._resolved  # read once: private attributes of pydantic are slow, and a call asks several times

@@ -1,4 +1,4 @@
-"""Parameters of other libraries' classes that have no counterpart here: what to do instead, and what is harmless."""
+"""Parameters of other libraries without a counterpart: what to do instead."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ CONVERSIONS: Mapping[str, tuple[str, Callable[[dict[str, Any], Any], None]]] = {
 
 
 def convert(values: dict[str, Any], known: frozenset[str] | set[str]) -> dict[str, Any]:
-    """Say what other libraries' parameters say with the parameters that there are here."""
+    """Translate other libraries' parameters into those that exist here."""
     for name in CONVERSIONS.keys() & values.keys():
         needed, say = CONVERSIONS[name]
         if needed in known:
@@ -124,7 +124,7 @@ def convert(values: dict[str, Any], known: frozenset[str] | set[str]) -> dict[st
 
 
 def read_seconds(value: Any) -> Any:
-    """Return a timeout as one number of seconds; of an HTTP library's timeout, its limit for reads.
+    """Return a timeout as seconds; of an HTTP library's timeout, its limit for reads.
 
     Raises:
         ConfigurationError: a tuple that is not (connect, read, …).

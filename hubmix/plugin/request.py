@@ -1,4 +1,4 @@
-"""One call of a chat model: its body and its options, from the model's fields and the call's own parameters. Pure."""
+"""One call of a chat model: its body and options, from fields and parameters."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def chat_request(
     streamed: bool = False,
     on_attempt: Callable[[Attempt], None] | None = None,
 ) -> ChatRequest:
-    """Merge a model's settings with those of one call, which win; None in a call takes a parameter out.
+    """Merge a model's settings with a call's, which win; None takes one out.
 
     Args:
         own: the model's fields.
@@ -119,7 +119,7 @@ def chat_request(
 
 
 def _is_empty(value: Any) -> bool:
-    """Whether a value says nothing. An empty list of stop sequences or tools is an error to some hubs."""
+    """Whether a value says nothing; an empty list is an error to some hubs."""
     return value is None or (isinstance(value, (str, list, tuple, dict)) and not value)
 
 
@@ -138,13 +138,13 @@ def _settle_tools(body: dict[str, Any]) -> None:
 
 
 def tool_name(tool: Mapping[str, Any]) -> str:
-    """Return the name of a tool as the wire has it; a vendor's built-in tool is named after its type."""
+    """Return a tool's name on the wire; a vendor's built-in tool has its type's."""
     held = tool.get(tool.get("type", ""))
     return str((held if isinstance(held, Mapping) else tool).get("name") or tool.get("type"))
 
 
 def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> Any:
-    """Return a choice among tools as the wire has it, or None if there is nothing to say.
+    """Return a choice among tools as the wire has it, or None.
 
     Args:
         choice: "auto", "none", "any", "required", True (as "required"), False or None (nothing), the name of a tool,
@@ -203,7 +203,7 @@ def _choose(name: str, call: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
 
 
 def plain_options(own: Mapping[str, Any]) -> CallOptions:
-    """Return the options of an object without parameters of a call: embeddings and rerankers."""
+    """Return the options of an object without parameters of a call."""
     return CallOptions(
         fallbacks=tuple(own["fallbacks"] or ()),
         policy=policy_of(own["failover"], own["max_retries"]),

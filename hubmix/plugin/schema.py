@@ -1,4 +1,4 @@
-"""JSON schemas of structured output: made from classes, references inlined, strict where they allow it. Pure."""
+"""JSON schemas of structured output: inlined, and strict where possible. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _NotStrictError(Exception):
 
 
 def class_schema(target: Any) -> Schema:
-    """Return the JSON schema of a pydantic class (version 2 or 1), a TypedDict or a dataclass.
+    """Return the JSON schema of a pydantic class, a TypedDict or a dataclass.
 
     Raises:
         ConfigurationError: it is no class that describes an object.
@@ -122,7 +122,7 @@ def strict_schema(schema: Mapping[str, Any], *, require_all: bool) -> Schema | N
 
 
 def closed(schema: Mapping[str, Any]) -> Schema:
-    """Return the schema with every object closed and every key required, whatever else it has.
+    """Return the schema with every object closed and every key required.
 
     This is for a caller who demands strict mode: the vendor then says what it cannot do.
     """

@@ -1,4 +1,4 @@
-"""Structured output, as far as it is the same in both frameworks: what is asked for. Pure."""
+"""Structured output, as far as both frameworks share it. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def default_description(name: str) -> str:
 
 
 def described_schema(schema: Any) -> dict[str, Any] | None:
-    """Return `name`, `schema`, `description` and `strict` of a response format, whole or its inner part, or None."""
+    """Return the parts of a response format, whole or its inner part, or None."""
     if isinstance(schema, Mapping):
         inner = schema.get("json_schema", schema)
         if isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping) and inner.get("name"):
@@ -78,7 +78,7 @@ def _format(
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """Return the instruction that tells a model the schema, for methods that have no other place for it."""
+    """Return the instruction that tells a model the schema in words."""
     return f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{json.dumps(schema)}"
 
 

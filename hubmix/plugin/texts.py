@@ -1,4 +1,4 @@
-"""Requests of embeddings and rerankers: checked texts, their batches, and the ranking. Pure."""
+"""Requests of embeddings and rerankers: texts, batches, ranking. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def checked(texts: Any) -> list[str]:
 
 
 def batches(texts: Sequence[str], *, most: int, max_chars: int) -> list[list[str]]:
-    """Return the texts in requests of at most `most` texts and `max_chars` characters; a longer text goes alone."""
+    """Return the texts in requests of at most `most` texts and `max_chars` characters.
+
+    A longer text goes alone.
+    """
     made: list[list[str]] = []
     size = 0
     for text in texts:
@@ -73,5 +76,5 @@ def rerank_payload(own: Mapping[str, Any], query: str, documents: Sequence[Any],
 
 
 def ranking(reply: RerankReply, top_n: int | None) -> list[tuple[int, float]]:
-    """Return position and score of the best documents, cut here too because some vendors ignore `top_n`."""
+    """Return position and score of the best documents; some vendors ignore `top_n`."""
     return [(result.index, result.score) for result in reply.results[:top_n]]

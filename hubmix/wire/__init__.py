@@ -1,4 +1,4 @@
-"""The reader: what a hub's answer can look like, and the one form in which it comes out.
+"""The reader: what an answer can look like, and the form in which it comes out.
 
 Pure: a decoded JSON value goes in, a value comes out, and nothing but :class:`AnswerError` is raised. Both frameworks
 read every answer through it.

@@ -1,4 +1,4 @@
-"""What an API of a hub is: a path, the body of a request, and the readers of its answers.
+"""What an API of a hub is: a path, a body, and readers of its answers.
 
 All functions are pure. `apis` has the rows. A new endpoint is one folder in `wire/` and one row there.
 """
@@ -40,7 +40,7 @@ class BodyOptions:
     hub: str | None = None
 
     def made(self, origin: Mapping[str, Any], api: str) -> bool:
-        """Whether this route made an earlier answer, so that it can read its signatures and encrypted reasoning.
+        """Whether this route made an earlier answer and can read its signatures.
 
         Args:
             origin: what the message says of model, hub and API; what it does not say is taken for this route's.
@@ -63,7 +63,10 @@ class StreamReader(Protocol):
         """Whether the API's own last event has arrived; `[DONE]` is seen by the transport."""
 
     def feed(self, chunk: Any) -> Delta | None:
-        """Read one chunk; None if it brings nothing to pass on. Raises `AnswerError` if it is an error."""
+        """Read one chunk; None if it brings nothing.
+
+        Raises `AnswerError` if it is an error.
+        """
 
     def partial(self) -> Reply:
         """Return what has arrived so far."""
@@ -121,7 +124,10 @@ class Reading(Generic[Answered]):
         return self.api.read(data, self.asked)
 
     def stream(self) -> StreamReader:
-        """Return a reader of chunks. Raises `ConfigurationError` if the API has no streams."""
+        """Return a reader of chunks.
+
+        Raises `ConfigurationError` if the API has no streams.
+        """
         if self.api.stream is None:
             raise ConfigurationError(f"The API {self.api.name!r} has no streams.")
         return self.api.stream(self.asked)

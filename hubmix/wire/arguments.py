@@ -1,4 +1,4 @@
-"""The arguments of a tool call: JSON text that arrives whole, in pieces, in snapshots, repeated or glued."""
+"""The arguments of a tool call: whole, in pieces, snapshots, repeated or glued."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LITERALS = ("true", "false", "null")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of one call: `args` parsed, or None and in `error` the reason why the call must not be executed."""
+    """One call's arguments: `args` parsed, or None and the reason in `error`."""
 
     text: str
     args: dict[str, Any] | None
@@ -25,7 +25,7 @@ class Arguments:
 
 
 class ArgumentsText:
-    """Collects the text of one call's arguments; `take` returns what can be passed on at once.
+    """Collects one call's arguments; `take` returns what can be passed on at once.
 
     Text is passed on while it belongs to the first object. What follows that object, an empty object, a value of
     another type and a possible snapshot wait for the end, because only the whole text says what they mean.
@@ -55,7 +55,7 @@ class ArgumentsText:
         return self._scanner.first_end is not None
 
     def take(self, piece: str) -> str:
-        """Add a piece and return the part of it, and of what waited, that can be passed on."""
+        """Add a piece and return what can be passed on of it and of what waited."""
         self.grew = piece.strip() not in (("",) if self.is_blank else ("", "{}"))
         if not piece:
             return ""
@@ -86,7 +86,7 @@ class ArgumentsText:
         return piece
 
     def _is_snapshot(self, piece: str) -> bool:
-        """True if the piece begins with all that came; whether it is one is decided by `read`."""
+        """True if the piece begins with all that came; `read` decides if it is a snapshot."""
         if not 0 < self._size <= len(piece):
             return False
         whole = "".join(self._snapshot)
@@ -94,7 +94,7 @@ class ArgumentsText:
         return piece.startswith(whole) and bool(whole.strip())
 
     def read(self) -> list[Arguments]:
-        """Return what the text means: the arguments of one call, or of several that were glued."""
+        """Return what the text means: the arguments of one call, or of several glued."""
         joined = "".join(self._joined)
         found = read_arguments(joined)
         if len(self._snapshot) == len(self._joined) or (len(found) == 1 and found[0].args is not None):
@@ -115,7 +115,7 @@ class ArgumentsText:
 
 
 class _Scanner:
-    """Follows brackets and quotes, to know where the first JSON value ends and whether one is open."""
+    """Follows brackets and quotes to see where the first JSON value ends."""
 
     __slots__ = ("_depth", "_escaped", "_in_string", "first_end", "length")
 
@@ -130,7 +130,7 @@ class _Scanner:
         return self._depth > 0 or self._in_string
 
     def take(self, piece: str) -> list[int]:
-        """Read the next piece and return where values end in it, counted from the beginning of the text."""
+        """Read the next piece and return where values end in it."""
         ends: list[int] = []
         at = 1 if self._escaped and piece else 0
         if at:
@@ -194,7 +194,7 @@ def _key(args: dict[str, Any] | None, text: str) -> str:
 
 
 def _plain(text: str, args: dict[str, Any] | None) -> str:
-    """Return the text of one JSON object: "{}" for none, and the inner text of one that was encoded twice."""
+    """Return the text of one JSON object: "{}" for nothing, double encoding undone."""
     if args is None:
         return text
     if not args and text.strip()[:1] != "{":
@@ -243,7 +243,7 @@ def _breaks_off(error: json.JSONDecodeError) -> bool:
 
 
 def arguments_text(value: Any) -> str:
-    """Return tool arguments as JSON text: they come as text, as an object (Ollama), empty or null."""
+    """Return tool arguments as JSON text, from text, an object (Ollama) or null."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)

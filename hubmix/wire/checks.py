@@ -1,4 +1,4 @@
-"""What cannot be sent: found before the request leaves, and told by the name it has in the request. Pure."""
+"""What cannot be sent, found before the request leaves and named. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hubmix.errors import ConfigurationError
 
 
 def check_chat(payload: Any) -> None:
-    """Refuse a chat payload of another shape, which the code that walks over it would stumble on.
+    """Refuse a chat payload of another shape.
 
     Raises:
         ConfigurationError: it is no mapping, its model no text, or its messages no list of mappings.
@@ -29,7 +29,7 @@ def check_chat(payload: Any) -> None:
 
 
 def check_headers(headers: Mapping[str, Any]) -> None:
-    """Refuse headers that HTTP has no place for; the library finds some of them only on an open connection.
+    """Refuse headers that HTTP cannot carry; the library finds some too late.
 
     Raises:
         ConfigurationError: it names the header, and never its value.
@@ -42,7 +42,7 @@ def check_headers(headers: Mapping[str, Any]) -> None:
 
 
 def unsendable(error: Exception, body: Any) -> ConfigurationError | None:
-    """The error that says which value kept a request from being written, or None if it was something else.
+    """Return the error that says which value could not be written, or None.
 
     Args:
         error: what the SDK or the JSON module raised before anything was sent.
@@ -62,7 +62,7 @@ def _fits_header(text: Any) -> bool:
 
 
 def why_not_json(value: Any, where: str = "", inside: tuple[int, ...] = ()) -> str | None:
-    """Where and why a value is not JSON, such as "temperature is nan, …", or None if it is."""
+    """Where and why a value is not JSON, such as "temperature is nan, …", or None."""
     if value is None or isinstance(value, (bool, int)):
         return None
     if isinstance(value, str):

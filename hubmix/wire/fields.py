@@ -1,4 +1,4 @@
-"""Readers of single fields: each takes what stands in the JSON, whatever its type, and gives one plain value."""
+"""Readers of single fields: any JSON value in, one plain value out."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _TEXT_PART = frozenset({"type", "text"})
 
 
 class Content(NamedTuple):
-    """The field `content`, apart by kind; `other` holds the parts that are none of these, as they came."""
+    """The field `content`, apart by kind; `other` holds the remaining parts."""
 
     text: str = ""
     thinking: str = ""
@@ -70,7 +70,7 @@ class Content(NamedTuple):
 
 
 def read_content(content: Any) -> Content:
-    """Return the content of a message apart by kind: a string, a list of parts, a JSON object or null."""
+    """Return a message's content apart by kind, from text, parts, an object or null."""
     if content is None:
         return Content()
     if isinstance(content, str):
@@ -129,7 +129,7 @@ def read_finish_reason(value: Any) -> tuple[str | None, str | None]:
 
 
 def names_failure(finish_reason: str | None) -> bool:
-    """Return True if the vendor's word says that it broke off, so that the answer has no end.
+    """Return True if the vendor's word says that it broke off.
 
     Example:
         >>> names_failure("network_error"), names_failure("stop")
@@ -140,7 +140,7 @@ def names_failure(finish_reason: str | None) -> bool:
 
 
 def _count(*values: Any) -> int | None:
-    """Return the first that is a number of tokens, also as text; -1, NaN and what no model could count are none."""
+    """Return the first number of tokens, also as text; absurd ones are none."""
     for value in values:
         if isinstance(value, str) and len(value) < 16 and value.isascii() and value.isdigit():
             value = int(value)
@@ -154,7 +154,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def read_usage(raw: Any) -> Usage | None:
-    """Return the token counts of any vendor's `usage` object, or None if there are none.
+    """Return the token counts of any vendor's `usage`, or None.
 
     Two shapes leave cached tokens out of the prompt count and are corrected here: Claude through AIHubMix
     (`claude_cache_tokens_details` is present) and Claude through New API of 2025 (more cached than prompt tokens).
@@ -213,7 +213,7 @@ def read_usage(raw: Any) -> Usage | None:
 
 
 def chunk_usage(chunk: Mapping[str, Any]) -> Usage | None:
-    """Return the usage of an answer or a chunk: its own, Groq's `x_groq.usage`, or inside a choice (Moonshot)."""
+    """Return the usage of an answer or a chunk, wherever a vendor puts it."""
     usage = read_usage(chunk.get("usage")) or read_usage(_mapping(chunk.get("x_groq")).get("usage"))
     choices = chunk.get("choices")
     if usage is None and isinstance(choices, list):

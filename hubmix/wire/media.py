@@ -1,4 +1,4 @@
-"""Bytes as parts of a message: images, PDFs, sound and text, known by their first bytes."""
+"""Bytes as parts of a message, known by their first bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kind_of(data: bytes) -> str:
 
 
 def media_part(data: bytes, *, name: str = "file", kind: str = "") -> dict[str, Any] | None:
-    """Bytes as a content part of a chat completion; None where they are of no kind that models take.
+    """Return bytes as a content part, or None for a kind that models do not take.
 
     Args:
         data: the content.

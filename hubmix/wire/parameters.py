@@ -1,4 +1,4 @@
-"""The parameters of a request: one declaration each, and the names that other classes use for them."""
+"""The parameters of a request, declared once, and their names elsewhere."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ _OF_THE_HUB = frozenset({"rate_limit", "aliases", "model_overrides", "catalog_re
 def normalize_names(
     values: Mapping[str, Any], known: Container[str], aliases: Mapping[str, str] = ALIASES
 ) -> dict[str, Any]:
-    """Return the same values under the names used here, `model_kwargs` and `additional_kwargs` opened.
+    """Return the values under the names used here, `model_kwargs` opened.
 
     Args:
         values: keyword arguments as a user wrote them.
@@ -178,7 +178,7 @@ def _open(
     known: Container[str],
     aliases: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Move the parameters that `held` holds into `result`; return the vendor's own ones."""
+    """Move the parameters in `held` into `result`; return the vendor's own."""
     if not isinstance(held, Mapping):
         raise ConfigurationError(f"{holder} is a dict of parameters, not {type(held).__name__}.")
     if held.get("extra_query"):
@@ -207,7 +207,7 @@ def reject_unknown(
     hints: Mapping[str, str] | None = None,
     into: str = "{}",
 ) -> None:
-    """Refuse an unknown parameter with a hint or the nearest name, so that no typo is swallowed.
+    """Refuse an unknown parameter with a hint or the nearest name.
 
     Args:
         given: the names the user wrote.

@@ -69,7 +69,7 @@ def requirements_of(payload: Mapping[str, Any]) -> Requirements:
 
 
 def estimate_tokens(payload: Mapping[str, Any]) -> int:
-    """Return about how many tokens the input of any request has: messages, texts to embed, documents to rank."""
+    """Return about how many tokens the input of any request has."""
     documents = payload.get("documents") or ()
     ranked = _size(documents) + _size(payload.get("query")) * len(documents)
     return requirements_of(payload).tokens + (_size(payload.get("input")) + ranked) // _BYTES_PER_TOKEN

@@ -1,4 +1,4 @@
-"""What happened on the way to an answer: every attempt, and every candidate that was passed over.
+"""What happened on the way to an answer: every attempt and skipped candidate.
 
 In a notebook a trace is a timeline: a row for each attempt, with a bar for when it waited and when it was asked.
 """
@@ -66,7 +66,7 @@ _ATTEMPT = tuple(item.name for item in fields(Attempt))
 
 @dataclass(slots=True)
 class Trace:
-    """The way of one call through its candidates. In a notebook it shows itself as a timeline.
+    """The way of one call through its candidates; a timeline in a notebook.
 
     Args:
         requested: the primary model ID.
@@ -110,8 +110,9 @@ class Trace:
 
     @classmethod
     def from_dict(cls, trace: Mapping[str, Any]) -> Trace:
-        """The trace whose `to_dict` this is: LangChain keeps it in ``response_metadata["failover"]``, LlamaIndex in
-        ``additional_kwargs["failover"]``. Fields that this version does not know are left out.
+        """Return the trace whose `to_dict` this is; unknown fields are left out.
+
+        LangChain keeps it in `response_metadata["failover"]`, LlamaIndex in `additional_kwargs["failover"]`.
         """
         attempts = [
             Attempt(**{name: _frozen(value) for name, value in attempt.items() if name in _ATTEMPT})
@@ -207,7 +208,7 @@ _BAR = '<code style="font-family:monospace;white-space:pre;background:transparen
 
 
 def timeline(trace: Trace) -> str:
-    """The trace as an HTML table. Bars are made of characters, which also viewers show that drop every style."""
+    """Return the trace as an HTML table, with bars made of characters."""
     ends = list(accumulate(_waited(attempt) + _took(attempt) for attempt in trace.attempts))
     whole = (ends[-1] if ends else 0.0) or 1.0
     several = len(trace.hubs) > 1
@@ -228,7 +229,7 @@ def timeline(trace: Trace) -> str:
 
 
 def _told(attempt: Attempt) -> str:
-    """The outcome, the reason and the facts. The request id is left to `Attempt.request_id`: it is as wide as a row."""
+    """The outcome, the reason and the facts; the request id is too wide for a row."""
     known = (attempt.kind, attempt.status and f"HTTP {attempt.status}", attempt.code and f"code {attempt.code}")
     facts = "" if attempt.outcome == "ok" else ", ".join(fact for fact in known if fact)
     said = _OUTCOME[attempt.outcome] + (f": {attempt.reason}" if attempt.reason else "")
@@ -236,7 +237,7 @@ def _told(attempt: Attempt) -> str:
 
 
 def _bar(attempt: Attempt, end: float, whole: float) -> Html:
-    """Empty up to where the attempt begins, light while it waits, full while it is asked."""
+    """A bar: empty before the attempt, light while it waits, full while it is asked."""
     if attempt.outcome == "skipped":
         return Html("")
     scale = _COLUMNS / whole

@@ -1,4 +1,4 @@
-"""What a hub's answer is once it has been read: plain values, free of either framework."""
+"""What an answer is once it has been read: plain values, no framework."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class ToolCall:
 
     @property
     def json(self) -> str:
-        """The arguments as the JSON text that deltas carry; the input of a custom tool is one of its values."""
+        """The arguments as the JSON text of deltas; a custom tool's input is one value."""
         return json.dumps(self.args, ensure_ascii=False) if self.kind == "custom" and self.args else self.arguments
 
 
@@ -147,7 +147,7 @@ class Reply:
 
     @property
     def has_output(self) -> bool:
-        """True if there is anything a caller could use: text, a call, a refusal, media or a hosted tool's item."""
+        """True if there is anything to use: text, a call, a refusal, media, a hosted item."""
         said = self.text or self.tool_calls or self.refusal or self.audio or self.images
         return bool(said) or any(item.get("type") not in ("message", "reasoning") for item in self.items)
 
@@ -169,7 +169,7 @@ class Reply:
         return self.incomplete and self.native_finish_reason in ("queued", "in_progress")
 
     def to_wire_message(self) -> dict[str, Any]:
-        """The assistant message of this answer as the OpenAI wire has it, for the next turn of a conversation."""
+        """Return this answer as an assistant message for the next turn."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text or None}
         if self.reasoning:
             message["reasoning_content"] = self.reasoning
@@ -210,7 +210,7 @@ class Delta:
 
     @property
     def has_content(self) -> bool:
-        """True when this step brings something the caller can see: the point where a stream commits to its model."""
+        """True when this step brings something visible: the stream commits to its model."""
         return bool(self.text or self.reasoning or self.tool_calls or self.refusal or self.audio)
 
 
@@ -231,7 +231,7 @@ def as_delta(reply: Reply) -> Delta:
 
 @dataclass(slots=True)
 class EmbeddingReply:
-    """Vectors in the order of the inputs, each a list of floats of the model's dimension."""
+    """Vectors in the order of the inputs, each a list of floats."""
 
     vectors: list[list[float]]
     usage: Usage | None = None
@@ -243,7 +243,7 @@ class EmbeddingReply:
 
 @dataclass(slots=True)
 class RankedDocument:
-    """One result of a rerank: the position of the document in the request, its relevance, the document if it came."""
+    """One result of a rerank: position, relevance, and the document if it came."""
 
     index: int
     score: float
@@ -288,8 +288,10 @@ class Cost:
     complete: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe. Amounts are floats, which every reader of JSON can plot and compare; `exact` is the total as
-        decimal text, for whoever adds up thousands of calls.
+        """Return JSON-safe values.
+
+        Amounts are floats, which every reader of JSON can plot. `exact` is the total as decimal text, for sums over
+        thousands of calls.
         """
         values: dict[str, Any] = {"model": self.model, "currency": self.currency, "complete": self.complete}
         values["total"] = None if self.total is None else float(self.total)

@@ -117,7 +117,7 @@ def _model(data: dict[str, Any]) -> str | None:
 
 
 def _read_usage(raw: Any) -> Usage | None:
-    """Nothing is generated here: a bare ``total_tokens`` (AIHubMix's rerank answers) is the input, and priced as it."""
+    """A bare `total_tokens` (AIHubMix's rerank answers) is the input, priced as such."""
     usage = read_usage(raw)
     if usage is None or usage.input_tokens:
         return usage

@@ -1,1 +1,1 @@
-"""Deviations of real hubs and vendors, one file a kind. See `tests/cases/ways.py` for the ways to ask."""
+"""Deviations of real hubs and vendors, one file a kind; see `ways.py`."""

@@ -1,4 +1,4 @@
-"""What starts `ChatOpenAI` or `OpenAILike` starts ours: cases 063, 150, 408, 419 and their neighbours."""
+"""What starts the plain clients starts ours: cases 063, 150, 408, 419."""
 
 from __future__ import annotations
 

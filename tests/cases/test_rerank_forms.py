@@ -1,4 +1,4 @@
-"""Rerank endpoints in other forms: those that require `top_n`, those that answer a bare list. Cases 120 and 121."""
+"""Rerank endpoints in other forms: required `top_n`, bare lists (cases 120, 121)."""
 
 from __future__ import annotations
 

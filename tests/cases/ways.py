@@ -1,4 +1,4 @@
-"""Ask a scripted hub in every way: both frameworks, sync and async, whole and streamed; agents; vectors; rerank."""
+"""Ask a scripted hub in every way: frameworks, modes, agents, vectors, rerank."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, in any order: one whole answer or one error with every attempt; and nothing left behind."""
+"""Whatever fails, in any order: one whole answer or one error; no leftovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fallbacks that, by the catalog's explicit word, cannot do what a request needs are passed over."""
+"""Fallbacks that by the catalog's word cannot do a request are passed over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order by measurement: what is learned from calls, and how soon a change is noticed."""
+"""The order by measurement: what is learned, and how soon a change shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`prefer=`: only the order of the user's routes changes, and mirrors stay behind their route."""
+"""`prefer=`: only the order of the user's routes changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of the failure table on real sockets: in both frameworks, sync and async, whole and streamed."""
+"""Every row of the failure table on real sockets, in every mode."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ CASES = [pytest.param(row, way, id=f"{name}-{way}") for name, row in ROWS.items(
 
 
 def check_chain(error: BaseException) -> None:
-    """No error of the SDK hangs on ours: it would hold the request, and with it the key."""
+    """No error of the SDK hangs on ours: it would hold the request and its key."""
     chain: BaseException | None = error
     while chain is not None:
         assert not hasattr(chain, "request")

@@ -1,4 +1,4 @@
-"""Where a call goes on to depends on the other models too: their windows, their prices, what they say."""
+"""Where a call goes on to depends on the other models' windows and prices."""
 
 from __future__ import annotations
 

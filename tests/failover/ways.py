@@ -1,4 +1,4 @@
-"""The ways to ask: both frameworks, sync and async, whole and streamed, behind one verb."""
+"""The ways to ask, behind one verb: frameworks, sync, async, streamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUESTION = "The sky is blue because of Rayleigh scattering. Why is the sky blue?
 
 @dataclass(slots=True)
 class Said:
-    """What came out: the text, the trace, and whether the stream ended without a finish reason."""
+    """What came out: text, trace, and whether the stream lacked its end."""
 
     text: str = ""
     trace: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""One embedded hub for these tests, cleared before each, and a watch over what a test leaves behind."""
+"""One embedded hub for these tests, and a watch over what they leave behind."""
 
 from __future__ import annotations
 

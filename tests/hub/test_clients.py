@@ -1,4 +1,4 @@
-"""The SDK's clients: one for each loop, none that outlives it, none that crosses a fork; and what they send."""
+"""The SDK's clients: one a loop, none that outlives it or crosses a fork."""
 
 from __future__ import annotations
 

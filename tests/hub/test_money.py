@@ -1,4 +1,4 @@
-"""What hangs on the catalog beside a call: cost, spending, balance, the limit on requests. And a catalog that fails."""
+"""What depends on the catalog: cost, spending, balance, limits, failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be sent is told by its name, as an error of the project, and nothing reaches the hub."""
+"""What cannot be sent is named in an error, and nothing reaches the hub."""
 
 from __future__ import annotations
 

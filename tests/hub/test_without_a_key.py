@@ -1,4 +1,4 @@
-"""A hub without a key: its public list of models can be read, and nothing is sent that needs one."""
+"""A hub without a key: its public list can be read, nothing else is sent."""
 
 from __future__ import annotations
 

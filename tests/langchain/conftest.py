@@ -1,4 +1,4 @@
-"""One embedded hub for all tests of a session; each test sees its own requests only."""
+"""One embedded hub for the session; each test sees its own requests only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server(_server: EmbeddedHub) -> EmbeddedHub:
 
 @pytest.fixture
 def chat(server: EmbeddedHub) -> Callable[..., ChatHubmix]:
-    """Makes a chat model of the embedded hub: `chat(model="embedded/think", temperature=0)`."""
+    """Makes a chat model of the embedded hub: `chat(model="embedded/think")`."""
 
     def make(model: str = "embedded/extract", **fields: Any) -> ChatHubmix:
         return ChatHubmix(model=model, base_url=server.base_url, api_key=server.api_key, **fields)

@@ -248,7 +248,7 @@ def test_a_strict_thinking_model_gets_its_reasoning_back(dialect: Any, streamed:
 @pytest.mark.parametrize("dialect", ["new-api", "aihubmix"])
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_strict_thinking_model_goes_on_for_three_steps(dialect: Any, streamed: bool) -> None:
-    """One question, three calls one after the other: each step sends the reasoning of all those before it."""
+    """One question, three calls in turn: each step sends all earlier reasoning."""
     with EmbeddedHub(dialect) as server:
         hub = Hub("aihubmix" if dialect == "aihubmix" else None, base_url=server.base_url, api_key=server.api_key)
         llm = ChatHubmix(model=THINK, hub=hub, streaming=streamed, parallel_tool_calls=False)

@@ -1,4 +1,4 @@
-"""Calls and streams against the embedded hub: sync and async do the same, and what LangChain offers works."""
+"""Calls and streams on the embedded hub: sync and async do the same."""
 
 from __future__ import annotations
 

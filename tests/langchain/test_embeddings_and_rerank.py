@@ -1,4 +1,4 @@
-"""Vectors and ranks: order, batches, bounds, empty input, and nothing of the caller's changed."""
+"""Vectors and ranks: order, batches, bounds, empty input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers to messages, whole and streamed: what stands where, once, and what survives merging."""
+"""Answers to messages, whole and streamed, and what survives merging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model on its way elsewhere: serialized, pickled, copied, traced. Its key stays where it is."""
+"""A model serialized, pickled, copied, traced; its key stays where it is."""
 
 from __future__ import annotations
 

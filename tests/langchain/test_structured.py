@@ -1,4 +1,4 @@
-"""Structured output: every kind of schema, every method, and one clear error where a model does not follow."""
+"""Structured output: every schema and method, and one clear error."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def one(message: BaseMessage) -> dict[str, Any]:
 
 
 def part(block: Any) -> Any:
-    """What becomes of one block between two words; text around it keeps the content a list."""
+    """What becomes of one block between two words."""
     content = one(HumanMessage([block, {"type": "text", "text": "and", "cache_control": MARKER}]))["content"]
     return content[0] if len(content) == 2 else None
 

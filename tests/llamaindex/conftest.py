@@ -1,4 +1,4 @@
-"""An embedded hub for every test, and the proof that no test leaves anything running."""
+"""An embedded hub for every test, and the proof that nothing stays running."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHARED = ("asyncio_", "ThreadPoolExecutor")
 
 @pytest.fixture(scope="session", autouse=True)
 def encodings_of_core(clean_environment: None) -> Iterator[None]:
-    """A pickled SentenceSplitter brings a tiktoken encoding that a worker process would download; core ships the file.
+    """Use the tiktoken encoding that core ships; a worker would download it.
 
     Its pool waits for ever for a worker whose download failed.
     """
@@ -104,7 +104,7 @@ def _left(before: set[threading.Thread]) -> list[str]:
 
 @pytest.fixture(autouse=True)
 async def no_task_left() -> Any:
-    """Fail a test that leaves a task; the closing of connections that just lost their owner may take a moment."""
+    """Fail a test that leaves a task; closing connections may take a moment."""
     yield
     deadline = time.monotonic() + _PATIENCE
     while (left := asyncio.all_tasks() - {asyncio.current_task()}) and time.monotonic() < deadline:

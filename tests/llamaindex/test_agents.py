@@ -121,7 +121,7 @@ async def test_a_strict_thinking_model_completes_three_steps(
 
 
 async def test_the_same_in_the_dialect_of_aihubmix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the reasoning comes as an object with a signature, and must come back unchanged."""
+    """There reasoning is an object with a signature, and must come back unchanged."""
     with EmbeddedHub("aihubmix") as hub:
         for streaming in (True, False):
             llm = Hubmix("embedded/think-strict", base_url=hub.base_url, api_key=hub.api_key)

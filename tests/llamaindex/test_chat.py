@@ -1,4 +1,4 @@
-"""The eight verbs against the embedded hub: what is sent, what comes back, and that sync and async agree."""
+"""The eight verbs on the embedded hub: sync and async agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HubmixEmbedding: batches, order, bounds, cache, and what a failure leaves behind."""
+"""HubmixEmbedding: batches, order, bounds, cache, and failures."""
 
 from __future__ import annotations
 

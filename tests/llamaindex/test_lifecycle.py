@@ -1,4 +1,4 @@
-"""Copies, pickles, worker processes, event loops, threads, and streams that nobody reads to the end."""
+"""Copies, pickles, workers, loops, threads, and streams left unread."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ _HARD_LIMIT = 150.0
 
 
 def within_limit(work: Callable[[], Any]) -> Any:
-    """Run `work` in a thread and give up after a while: a lost exception of a worker would hang the pool for ever."""
+    """Run `work` in a thread and give up after a while: a pool may hang."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="within_limit")
     try:
         return pool.submit(work).result(timeout=_HARD_LIMIT)
@@ -135,7 +135,7 @@ def within_limit(work: Callable[[], Any]) -> Any:
 
 @pytest.fixture
 def warm_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LlamaIndex starts its workers with "spawn"; a warm process saves the imports and pickles the same things."""
+    """LlamaIndex's workers, forked warm: the same pickles without the imports."""
     monkeypatch.setattr("llama_index.core.ingestion.pipeline.multiprocessing.get_context", lambda method: warm())
 
 
@@ -231,7 +231,7 @@ def long_answer(make: Make) -> Hubmix:
 
 
 def test_abandoned_streams_do_not_lock_up(long_answer: Hubmix) -> None:
-    """Garbage collection in the thread that holds the connection pool's lock is what locks others up."""
+    """Garbage collection in the thread that holds the pool's lock locks others up."""
     threshold = gc.get_threshold()
     gc.set_threshold(20, 2, 2)
     try:
@@ -264,7 +264,7 @@ async def test_abandoned_asynchronous_streams_leave_nothing(long_answer: Hubmix)
 @pytest.mark.parametrize("verb", ["astream_chat", "astream_complete"])
 @pytest.mark.parametrize("held", [False, True], ids=["dropped", "held"])
 def test_a_loop_that_ends_with_a_stream_half_read_closes_it_once(long_answer: Hubmix, verb: str, held: bool) -> None:
-    """asyncio then closes all generators it knows at once, and logs each that another is closing already."""
+    """asyncio closes all generators it knows at once, and logs double closing."""
     failed: list[str] = []
 
     def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ class Told(BaseModel):
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "text"])
 async def test_a_streamed_query_with_an_output_class(index: VectorStoreIndex, make: Make, method: Any) -> None:
-    """Core shows of such a stream the field `answer` and nothing else, whatever the model."""
+    """Core shows of such a stream the field `answer` and nothing else."""
     llm, asked = make(structured_output_method=method), "How hot? answer: 1085"
     engine = index.as_query_engine(llm=llm, output_cls=Told, streaming=True, similarity_top_k=1)
     assert "1085" in list(engine.query(asked).response_gen)[-1]

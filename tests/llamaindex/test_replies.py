@@ -1,4 +1,4 @@
-"""A reply to ChatResponse: everything the hub's reader found, where LlamaIndex looks for it."""
+"""A reply to ChatResponse: everything where LlamaIndex looks for it."""
 
 from __future__ import annotations
 

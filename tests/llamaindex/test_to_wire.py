@@ -1,4 +1,4 @@
-"""ChatMessage to the wire: every block, every role, and nothing that is not meant for a hub."""
+"""ChatMessage to the wire: every block and role, nothing internal."""
 
 from __future__ import annotations
 

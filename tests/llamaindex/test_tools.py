@@ -1,4 +1,4 @@
-"""Tools: what is sent for every form of choice, and that only whole calls are executed."""
+"""Tools: every form of choice, and only whole calls are executed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader, row by row: what a hub may send, and the one form in which it comes out."""
+"""The reader, row by row: what a hub may send, and what comes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One value at a time of a good answer is replaced by something that no one would send, until someone does."""
+"""One value at a time of a good answer is replaced by nonsense."""
 
 from __future__ import annotations
 

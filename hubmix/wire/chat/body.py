@@ -1,4 +1,4 @@
-"""The chat payload as one route takes it. Costs almost nothing if nothing has to change.
+"""The chat payload as one route takes it. Costs little if nothing changes.
 
 The message converters make the same payload for every model. Two things depend on the route: the field in which the
 reasoning of earlier turns goes back, and signatures and cache markers, which mean something only to one model.
@@ -62,7 +62,7 @@ def _shape_message(message: Any, options: BodyOptions, changed: bool) -> Any:
 
 
 def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], options: BodyOptions) -> None:
-    """Give reasoning back: signatures only to the route that made them, the plain text to any."""
+    """Give reasoning back: signatures only to their route, plain text to any."""
     text, details = reasoning.get("text"), reasoning.get("details")
     own = options.made(reasoning, "chat") and kept_blocks(details) is None
     if details and own and options.reasoning_replay != "reasoning_content":

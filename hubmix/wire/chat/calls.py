@@ -1,4 +1,4 @@
-"""Tool calls, however they are told: one call is one id, one name and one text of arguments."""
+"""Tool calls, however they are told: one call is one id, name and arguments."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Calls:
         return ToolCallDelta(call.index, call.id, name, piece)
 
     def fill(self, entries: list[Any], answer_id: str | None) -> list[ToolCallDelta]:
-        """Read the calls of a whole message behind its pieces: they only add what is missing."""
+        """Read the calls of a whole message behind its pieces; they fill gaps only."""
         deltas: list[ToolCallDelta | None] = []
         known = [(call.name, call.args or call.arguments) for call in self.read(answer_id)]
         for position, raw in enumerate(entry for entry in entries if isinstance(entry, dict)):
@@ -192,7 +192,7 @@ class _Call:
         return bool(self._free_text) if self.kind == "custom" else not self.arguments.is_blank
 
     def needs(self, piece: str) -> bool:
-        """Return True inside an object, if the piece does not begin one: it fits nowhere else."""
+        """Return True inside an object, if the piece does not begin one."""
         return self.arguments.is_open and piece.lstrip()[:1] not in ("", "{", '"')
 
     def goes_on_with(self, call_id: str | None, name: str, piece: str) -> bool:
@@ -205,7 +205,10 @@ class _Call:
         return not other_id and (name == self.name or not self.name or not self.has_arguments)
 
     def add_name(self, name: str) -> bool:
-        """Add a piece of the name and return whether it is new: vendors send it in pieces, or whole on every piece."""
+        """Add a piece of the name and return whether it is new.
+
+        Vendors send names in pieces, or whole on every piece.
+        """
         if not name or name == self.name:
             return False
         self.name = name if name.startswith(self.name) else self.name + name
@@ -234,7 +237,7 @@ class _Call:
 
 
 class _Settled(NamedTuple):
-    """A call as it is read, and the one that it arrived as: `number` counts the objects glued into that one."""
+    """A call as read, and as it arrived; `number` counts the objects glued into that."""
 
     made: ToolCall
     call: _Call
@@ -245,7 +248,7 @@ class _Settled(NamedTuple):
 
 
 def _together(found: list[tuple[_Call, list[Arguments]]]) -> list[tuple[_Call, list[Arguments]]]:
-    """Give arguments that came without id and name to the one call that lacks them, if both make an object."""
+    """Give arguments without id and name to the one call that lacks them."""
     lost = [call for call, _ in found if not call.name and call.kind == "function" and call.has_arguments]
     named = [call for call, _ in found if call.name and call.kind == "function"]
     lacking = [call for call in named if not call.has_arguments] or [c for c in named if c.arguments.is_open]
@@ -260,14 +263,16 @@ def _together(found: list[tuple[_Call, list[Arguments]]]) -> list[tuple[_Call, l
 def make_call(
     index: int, call_id: Any, name: str, text: str, kind: str, answer_id: str | None, extra: dict[str, Any]
 ) -> ToolCall:
-    """Return a checked call: its arguments parsed, or the reason why it must not be executed."""
+    """Return a checked call: arguments parsed, or the reason not to run it."""
     args, error = check_arguments(text) if name else (None, "the call has no name")
     identifier = str(call_id) if call_id else made_up_id(answer_id, index, name)
     return ToolCall(index, identifier, name, text if text.strip() else "{}", args, error, kind, extra)
 
 
 def never_began(call: ToolCall) -> None:
-    """Mark a call as broken: the answer was cut before its arguments, as DeepSeek and Mistral do it (recorded).
+    """Mark a call as broken: the answer was cut before its arguments.
+
+    DeepSeek and Mistral do that (recorded).
 
     Elsewhere "" is how a call without arguments is written.
     """
@@ -276,7 +281,7 @@ def never_began(call: ToolCall) -> None:
 
 
 def made_up_id(answer_id: str | None, index: int, name: str) -> str:
-    """Return an id for a call that came without one: stable for one answer, different between answers."""
+    """Return an id for a call without one: stable for one answer, unique elsewhere."""
     if not answer_id:
         return f"call_{uuid.uuid4().hex[:24]}"
     return "call_" + hashlib.sha256(f"{answer_id}:{index}:{name}".encode(errors="replace")).hexdigest()[:24]

@@ -13,7 +13,7 @@ _NEAR = 16  # details of one index that are compared with a piece
 
 
 def details_text(details: Any) -> str:
-    """Return the readable text inside `reasoning_details`, for vendors that send it nowhere else."""
+    """Return the readable text inside `reasoning_details`, if it is nowhere else."""
     if isinstance(details, dict):
         details = [details]
     if not isinstance(details, list):
@@ -63,7 +63,7 @@ class Growing:
 
 
 class _Detail:
-    """One detail in pieces; `joined` names the keys whose texts are joined even if they are equal."""
+    """One detail in pieces; `joined` names keys whose texts are always joined."""
 
     __slots__ = ("_joins_all", "_texts", "values")
 
@@ -94,7 +94,7 @@ class _Detail:
         return growing.add(value)
 
     def same(self, piece: Mapping[str, Any]) -> bool:
-        """Return True unless the index, type or id of the piece says that it is another detail."""
+        """Return True unless index, type or id tell of another detail."""
         for key in ("index", "type", "id"):
             mine, its = self.get(key), piece.get(key)
             if mine is not None and its is not None and mine != its:
@@ -110,7 +110,7 @@ class _Detail:
 
 
 class Details:
-    """Joins the streamed pieces of `reasoning_details`: a list (OpenRouter) or an object (AIHubMix).
+    """Joins the streamed pieces of `reasoning_details`, a list or an object.
 
     Pieces of one detail share their index, or follow each other with one type. A type or an id that differs starts a
     new detail: OpenRouter sends readable and encrypted reasoning under one index. In AIHubMix's object every text but

@@ -1,4 +1,4 @@
-"""What one choice says: collected from whole messages and from pieces, each thing once."""
+"""What one choice says, collected from messages and pieces, each thing once."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class Message:
             out.reasoning += text
 
     def _reason(self, message: Mapping[str, Any], thinking: str, out: Delta) -> None:
-        """Pass the reasoning on once: several fields may carry the same text, and the first with words is read."""
+        """Pass the reasoning on once; of several fields the first with words is read."""
         details = message.get("reasoning_details")
         said: dict[str, Any] = {name: message.get(name) for name in REASONING_FIELDS}
         said["content"] = thinking
@@ -220,7 +220,10 @@ class Message:
         self._think(text, out)
 
     def _unheard(self, worded: Mapping[str, str]) -> str:
-        """Return what another field says that was not said yet: it repeats the reasoning a chunk later, or goes on."""
+        """Return what another field says that was not said yet.
+
+        It repeats the reasoning a chunk later, or goes on.
+        """
         for name, text in worded.items():
             if len(self.reasoning) > 1:
                 self.reasoning[:] = ["".join(self.reasoning)]
@@ -295,7 +298,10 @@ class Message:
 
     @property
     def _cut(self) -> Cut | None:
-        """Which calls may have ended before their arguments: the last at a token limit, any without an end."""
+        """Which calls may have ended before their arguments.
+
+        At a token limit the last one; without an end any.
+        """
         finish = self.reply.finish_reason
         word = self.reply.native_finish_reason or finish
         if self._streamed and (finish is None or names_failure(word)):
@@ -303,7 +309,7 @@ class Message:
         return "last" if finish == "length" else None
 
     def close(self) -> Delta | None:
-        """Return what has been read and not passed on: the parts of calls whose meaning only the end tells."""
+        """Return what was read and not passed on: calls whose meaning the end tells."""
         calls: list[ToolCallDelta] = self.calls.close(self.reply.id, cut=self._cut)
         return Delta(tool_calls=calls) if calls else None
 
@@ -324,7 +330,7 @@ class Message:
 
 
 def read_envelope(reply: Reply, data: Mapping[str, Any]) -> None:
-    """Fill in id, model, created, fingerprint and tier; AIHubMix and small servers leave any of them out."""
+    """Fill in id, model, created, fingerprint and tier, any of which may be missing."""
     for name in _ENVELOPE_TEXTS:
         value = data.get(name)
         if isinstance(value, str) and value and getattr(reply, name) is None:

@@ -54,7 +54,7 @@ def _choice_index(choice: Mapping[str, Any]) -> int:
 
 
 def check_answer(data: Any) -> list[Any]:
-    """Return the `choices` of an answer, or raise `AnswerError` that says what came in its place."""
+    """Return the `choices` of an answer, or raise `AnswerError`."""
     if not isinstance(data, dict):
         raise AnswerError("undecodable", f"The answer is a JSON {type(data).__name__}, not a chat completion.", data)
     choices = data.get("choices")
@@ -66,7 +66,7 @@ def check_answer(data: Any) -> list[Any]:
 
 
 def _read_choices(choices: list[dict[str, Any]], data: Mapping[str, Any], tools: Any) -> Reply:
-    """Read the choices of one answer. Those behind the first bring what it lacks (Copilot splits Claude's so)."""
+    """Read the choices of one answer; later ones add what the first lacks (Copilot)."""
     message = Message(streamed=False, only_tool=only_tool(tools))
     message.read_envelope(data)
     for number, choice in enumerate(choices):

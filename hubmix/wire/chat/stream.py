@@ -1,4 +1,4 @@
-"""A streamed answer: fed chunk by chunk, it gives deltas to pass on and, at the end, the whole `Reply`."""
+"""A streamed answer: chunks in, deltas and at the end the whole `Reply` out."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class StreamReader:
         return self._read(chunk)
 
     def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any]) -> bool:
-        """Return True for a chunk with text alone. Nearly all are, so this decides what a stream costs."""
+        """Return True for a chunk with text alone, as nearly all are."""
         delta = choice["delta"]
         if chunk.get("usage") or choice.get("finish_reason") or choice.get("logprobs") or self._reply.finish_reason:
             return False
@@ -94,10 +94,11 @@ class StreamReader:
         index = choice.get("index") or 0
         if not self._several:
             delta = choice.get("delta")
-            if isinstance(delta, dict) and delta.get("role") and (self._message.calls or not delta.get("tool_calls")):
+            if isinstance(delta, dict) and delta.get("role"):
                 if self._own_index is None:
                     self._own_index = index
-                self._several = index != self._own_index
+                elif self._message.calls or not delta.get("tool_calls"):
+                    self._several = index != self._own_index
         return self._several and index != self._own_index
 
     def _read(self, chunk: Any) -> Delta | None:
@@ -119,7 +120,7 @@ class StreamReader:
         return out if out.has_content or out.logprobs or out.reasoning_details else None
 
     def close(self) -> Delta | None:
-        """Return what was held back until the end, such as a possible repetition of a call; None if nothing was."""
+        """Return what was held back until the end, or None."""
         return self._message.close()
 
     def partial(self) -> Reply:
