@@ -186,7 +186,7 @@ Tool Args: {"properties": {"city": {"title": "City", "type": "string"}}, "requir
 ```
 Thought: I need to use a tool to help me answer the question.
 Action: tool name (one of get_weather) if using a tool.
-Action Input: the input to the tool
+Action Input: the input to the tool, in a JSON format
 ```
 """
 

@@ -88,13 +88,14 @@ def _text(model: EmbeddedModel, request: ChatRequest, conversation: Conversation
     if wanted and wanted["type"] == "json_schema":
         made = fill(wanted["json_schema"]["schema"], extract.split_context(source)[0] or source)
         return json.dumps(made, ensure_ascii=False)
+    step = templates.react(request.messages)  # its prompt holds schemas of tools, not of the answer
     in_system = templates.schema_in(conversation.system)
     written = templates.schema_in(source) or (in_system and (in_system[0], source))
     written = written or (templates.keys_in(source) if wanted else None)
-    if written:
+    if written and not step:
         return json.dumps(fill(*written), ensure_ascii=False)
     prose = extract.from_results(results) if results else templates.condensed(conversation.user)
-    prose = templates.react(request.messages) or prose or extract.answer(conversation)
+    prose = step or prose or extract.answer(conversation)
     return json.dumps({"answer": prose}, ensure_ascii=False) if wanted else prose
 
 
