@@ -268,6 +268,16 @@ def test_several_choices_are_not_mixed() -> None:
     assert streamed(*words, END, n=2).text == "Not much"
 
 
+def test_calls_of_two_choices_are_not_mixed() -> None:
+    """Two choices were asked for in a field that the reader does not see; each begins with a role (recorded)."""
+    pieces = [("c1", PARIS[:5], 0), ("c2", OSLO[:5], 1), (None, PARIS[5:], 0), (None, OSLO[5:], 1)]
+    chunks = [
+        chunk({"role": "assistant" if id else None, "tool_calls": [call(0, id, id and "f", text)]}, index=index)
+        for id, text, index in pieces
+    ]
+    assert two_calls(*chunks) == [("f", PARIS)]
+
+
 def test_the_same_call_twice_is_one_call() -> None:
     assert two_calls(
         chunk({"tool_calls": [call(None, "a", "f", "")]}), chunk({"tool_calls": [call(None, "a", "f", "{}")]})

@@ -1,4 +1,4 @@
-"""A streamed answer: chunks in, deltas and at the end the whole `Reply` out."""
+"""A streamed answer: fed chunk by chunk, it gives deltas to pass on and, at the end, the whole `Reply`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class StreamReader:
         return self._read(chunk)
 
     def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any]) -> bool:
-        """Return True for a chunk with text alone, as nearly all are."""
+        """Return True for a chunk with text alone. Nearly all are, so this decides what a stream costs."""
         delta = choice["delta"]
         if chunk.get("usage") or choice.get("finish_reason") or choice.get("logprobs") or self._reply.finish_reason:
             return False
@@ -97,8 +97,8 @@ class StreamReader:
             if isinstance(delta, dict) and delta.get("role"):
                 if self._own_index is None:
                     self._own_index = index
-                elif self._message.calls or not delta.get("tool_calls"):
-                    self._several = index != self._own_index
+                first_call = bool(delta.get("tool_calls")) and not self._message.calls
+                self._several = index != self._own_index and not first_call
         return self._several and index != self._own_index
 
     def _read(self, chunk: Any) -> Delta | None:
@@ -120,7 +120,7 @@ class StreamReader:
         return out if out.has_content or out.logprobs or out.reasoning_details else None
 
     def close(self) -> Delta | None:
-        """Return what was held back until the end, or None."""
+        """Return what was held back until the end, such as a possible repetition of a call; None if nothing was."""
         return self._message.close()
 
     def partial(self) -> Reply:
