@@ -47,6 +47,7 @@ class Message:
         "_audio",
         "_audio_parts",
         "_images",
+        "_in_pieces",
         "_logprobs",
         "_notes",
         "_other",
@@ -81,6 +82,7 @@ class Message:
         self._logprobs: dict[str, Any] = {}
         self._notes: set[str] = set()  # annotations, as text
         self._other: list[Any] = []  # parts of the content of no known kind
+        self._in_pieces = False  # the text arrived in more than one piece
         self._went_on = False  # words were repeated behind the finish reason
         self.has_deltas = False  # a piece of the answer has arrived
 
@@ -142,6 +144,7 @@ class Message:
         """
         delta, message = _mapping(choice.get("delta")), _mapping(choice.get("message"))
         finish, native = read_finish_reason(choice.get("finish_reason"))
+        self._in_pieces = self._in_pieces or len(self.text) > 1  # they may be joined from here on
         grew = False
         if delta:
             self.has_deltas = True
@@ -173,7 +176,7 @@ class Message:
         content = read_content(message.get("content"))
         refusal = message.get("refusal")
         text = content.text
-        if is_last and len(self.text) > 1 and _repeats(text, self.text) and len(text) == len(self.text[0]):
+        if is_last and self._in_pieces and _repeats(text, self.text) and len(text) == len(self.text[0]):
             text = ""  # the whole text once more, on the piece that ends it
         self._say(text, refusal if isinstance(refusal, str) and refusal else content.refusal, out)
         self._reason(message, content.thinking, out)
