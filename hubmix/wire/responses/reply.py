@@ -16,6 +16,7 @@ Item = dict[str, Any]
 
 SEPARATOR = "\n\n"  # between two parts of the reasoning
 FAILED = frozenset({"failed", "cancelled"})
+PENDING = frozenset({"queued", "in_progress"})
 _DONE = frozenset({None, "completed", "complete"})
 _ENVELOPE = frozenset({"id", "object", "created_at", "model", "output", "usage", "status", "error", "service_tier"})
 # What a server repeats of the request or of its own answer.
@@ -103,6 +104,8 @@ def check_response(data: Any) -> list[Item]:
     output = data.get("output")
     if isinstance(output, list):
         return [item for item in output if isinstance(item, dict)]
+    if data.get("status") in PENDING:  # one-hub leaves an empty output out
+        return []
     if data.get("success") is False or any(data.get(name) for name in ("message", "detail", "code")):
         raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
     raise AnswerError("no_choices", "The answer has no output.", data)

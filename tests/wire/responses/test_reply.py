@@ -159,6 +159,10 @@ def test_answer_that_has_not_come_is_incomplete(status: str) -> None:
     assert (reply.incomplete, reply.finish_reason, reply.native_finish_reason) == (True, None, status or None)
 
 
+def test_answer_in_the_background_needs_no_output() -> None:
+    assert read_response({"id": "resp_1", "status": "queued"}).is_pending
+
+
 @pytest.mark.parametrize(
     ("data", "cause", "words"),
     [
