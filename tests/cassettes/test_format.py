@@ -191,7 +191,7 @@ def test_gateway_recordings_are_those_that_were_made():
         str(path.relative_to(ROOT / "gateway").as_posix()): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in GATEWAY
     }
-    assert len(actual) == 765
+    assert len(actual) == 536
     assert actual == expected
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 from urllib.parse import urlsplit
 
 from hubmix import Hub
@@ -12,7 +11,7 @@ from hubmix.transport.get import Fetched
 from tests.cassettes.format import Interaction, load
 from tests.gateway.table import Case
 
-PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001, "one-hub": 3004, "portkey": 3005}
+PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001, "one-hub": 3004}
 
 
 @cache
@@ -22,14 +21,7 @@ def recorded(case: Case) -> tuple[Interaction, ...]:
 
 
 def request_id(came: Interaction) -> str | None:
-    """Return the gateway's ID of the request, or the vendor's."""
-    values = (came.response_headers.get(name) for name in ("x-oneapi-request-id", "x-request-id"))
-    return next((value[0] for value in values if value), None)
-
-
-def scope_of(failed: Any) -> str:
-    """Return whom a failure or an error concerns."""
-    return failed.scope.value if failed.scope is not None else "unknown"
+    return (came.response_headers.get("x-oneapi-request-id") or [None])[0]
 
 
 def hub_for(case: Case) -> Hub:

@@ -18,7 +18,6 @@ from hubmix.transport.answer import Answer, UnreadableBodyError, decode
 from hubmix.transport.evidence import status_evidence
 from hubmix.wire import AnswerError, read_reply
 from tests.cassettes.format import Interaction, load
-from tests.gateway.pages import scope_of
 from tests.gateway.table import KINDS, Case, Expected, table
 
 CASES = list(table().values())
@@ -64,7 +63,7 @@ def test_every_error_status_is_classified_as_expected(case):
         evidence = evidence_of(interaction)
         failure = classify(evidence)
         kind = KINDS[step.fails]
-        assert (failure.kind, scope_of(failure)) == (step.fails, kind.scope)
+        assert (failure.kind, failure.scope.value) == (step.fails, kind.scope)
         error = to_exception(failure, evidence, model="gpt-4o-mini", base_url="http://127.0.0.1:3002/v1")
         assert type(error).__name__.startswith(kind.exception)
         assert error.status == interaction.status
@@ -83,6 +82,6 @@ def test_what_our_classes_never_ask_for_is_read_all_the_same(case):
         assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.total_tokens) == step.usage[:3]
     elif step.fails:
         failure = classify(evidence)
-        assert (failure.kind, scope_of(failure)) == (step.fails, KINDS[step.fails].scope)
+        assert (failure.kind, failure.scope.value) == (step.fails, KINDS[step.fails].scope)
     else:
         assert step.says in interaction.response_body.decode()
