@@ -15,6 +15,8 @@ pytestmark = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.REASON)
 ENDS_EARLY = {"6b8100111bb2", "3776942c88dd"}
 # Portkey passes a line on that is no JSON: an error here, passed over by the oracle.
 GARBLED = {"f7b8fce8a195"}
+# one-hub leaves the empty output of a queued answer out: read as one that has not come, not as an error.
+QUEUED = {"f0caad8001e0"}
 # OpenRouter puts the reasoning behind its message, where no server takes it back.
 REASONING_BEHIND = {"474cc6df2b31", "37d56fdcc643"}
 
@@ -37,11 +39,13 @@ def test_nothing_is_lost(file: str, pieces: int, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("REPLAY_CHUNK", str(pieces))
     tool, exchanges = load(file)
     stats, detail = tool.run("pure", adapter, exchanges)
+    answered = ids(detail, "error swallowed")
     ours = ids(detail, "finish reason lost", "exception")
+    assert answered <= QUEUED
     assert ours <= ENDS_EARLY | GARBLED
     assert not detail, {problem: rows[:5] for problem, rows in detail.items()}
     assert stats["lossless"] + len(ours) == stats["n ok"] > 100
-    assert stats["error raised"] == stats["n error"] > 0
+    assert stats["error raised"] + len(answered) == stats["n error"] > 0
     assert stats["incomplete noticed"] == stats["n incomplete"] > 0
 
 
