@@ -54,11 +54,6 @@ class Cooldown:
         """It opens nothing by itself; three in a row do."""
         return self.target is not None and self.seconds == 0
 
-    @property
-    def fixed(self) -> bool:
-        """It opens for a set time: what is wrong will not mend itself in seconds."""
-        return self.seconds > 0 and not self.growing
-
     def describe(self) -> str:
         """The cooldown in a few words, for the table in the docs."""
         if self.target is None:
@@ -91,7 +86,6 @@ class Evidence:
             `date` are read.
         request_id: the hub's request id.
         empty_body: the answer had no body at all.
-        open_tool_call: a stream ended inside a tool call.
         finish_reason: the standard finish reason of an empty answer or of one that was broken off.
         body: the decoded body of the error without keys; text if it was no JSON.
         amendment: how the next request is changed (`hubmix.failover.amendments`).
@@ -109,7 +103,6 @@ class Evidence:
     headers: Mapping[str, str] = field(default_factory=dict)
     request_id: str | None = None
     empty_body: bool = False
-    open_tool_call: bool = False
     finish_reason: str | None = None
     body: Any = field(default=None, repr=False)
     amendment: str = ""
@@ -141,7 +134,6 @@ class Failure:
         ask_one_more: nobody knows what the refusal means: the next route is asked once.
         other_api: the same model may answer over another API.
         least_wait: the shortest wait before a retry, in seconds; it doubles like the backoff.
-        mid_stream: part of the answer had reached the caller.
         error: the exception that a caller gets.
     """
 
@@ -165,7 +157,6 @@ class Failure:
     ask_one_more: bool = False
     other_api: bool = False
     least_wait: float = 0.0
-    mid_stream: bool = False
     error: type[HubmixError] = HubmixError
 
 

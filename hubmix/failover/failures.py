@@ -118,7 +118,6 @@ OUT_OF_TIME = Failure(
     "total_timeout ran out while the model {model} was still answering.",
     "What arrived is in `.partial`. Allow a longer total_timeout, or ask for less.",
     error=StreamInterruptedError,
-    mid_stream=True,
 )
 
 # -- the model, and the vendor behind the hub ----------------------------------------------------------------------
@@ -311,7 +310,6 @@ INTERRUPTED = _of_model(
     "The stream of the model {model} broke off after part of the answer had been delivered.",
     "What arrived is in `.partial`; a stream is never restarted half-way. Ask again for a whole answer.",
     error=StreamInterruptedError,
-    mid_stream=True,
 )
 
 BROKEN_OFF = _of_model(
@@ -322,15 +320,6 @@ BROKEN_OFF = _of_model(
     "The vendor of the model {model} broke the answer off and said so in its finish reason.",
     "Ask again, or use another model; what arrived is in `.partial`.",
     error=StreamInterruptedError,
-)
-UNSTEADY = _of_model(
-    "server",
-    Recovery.RETRY,
-    COUNTED,
-    Fault.HUB,
-    "The last streams of the model {model} broke off before their end.",
-    "Try again later, or use another model.",
-    error=ServerError,
 )
 
 # -- the key and the account ---------------------------------------------------------------------------------------

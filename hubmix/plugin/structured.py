@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from hubmix.errors import ConfigurationError
 from hubmix.plugin.schema import class_schema, closed, inlined, name_of, strict_schema, untitled, wire_name
 
 Method = Literal["json_schema", "function_calling", "json_mode", "text"]
@@ -80,9 +79,3 @@ def _format(
 def in_words(schema: Mapping[str, Any]) -> str:
     """Return the instruction that tells a model the schema in words."""
     return f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{json.dumps(schema)}"
-
-
-def check_method(method: str, known: tuple[str, ...]) -> None:
-    """Refuse the name of a method that does not exist."""
-    if method not in known:
-        raise ConfigurationError(f"method {method!r} is not one of {', '.join(map(repr, known))}.")

@@ -40,10 +40,6 @@ class Answer:
             response, response.status_code, headers.get("content-type", "").lower(), find_request_id(headers), headers
         )
 
-    @property
-    def is_event_stream(self) -> bool:
-        return "event-stream" in self.content_type
-
     def evidence(self, cause: str, phase: str, message: str = "", **more: Any) -> Evidence:
         """Evidence that carries what the head of this answer said."""
         return Evidence(

@@ -224,7 +224,7 @@ def _without_end(reply: Reply, answer: Answer, phase: str) -> Evidence:
         words = f"The vendor ended the answer with the finish reason {word!r}."
         return answer.evidence("failed_finish", phase, words, finish_reason=word)
     words = "The stream ended without a finish reason."
-    return answer.evidence("no_finish", phase, words, open_tool_call=bool(reply.tool_calls))
+    return answer.evidence("no_finish", phase, words)
 
 
 def judge(reply: Reply, answer: Answer, phase: str) -> Reply:

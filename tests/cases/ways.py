@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -224,12 +223,6 @@ def run_agent(framework: str, hub: ScriptedHub, *tools: Any, **settings: Any) ->
     if framework == "langchain":
         return str(run_langchain_agent(hub, *tools, **settings)[-1].text)
     return run_llamaindex_agent(hub, *tools, **settings)
-
-
-def tool_results(request_body: dict[str, Any]) -> list[str]:
-    """Return what the tools of an agent's request gave."""
-    texts = [message["content"] for message in request_body["messages"] if message["role"] == "tool"]
-    return [text if isinstance(text, str) else json.dumps(text) for text in texts]
 
 
 # --------------------------------------------------------------------------------------------------- vectors and rerank

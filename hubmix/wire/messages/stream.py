@@ -97,11 +97,6 @@ class StreamReader:
         """Whether the last event has arrived."""
         return bool(self._end.get("stopped")) and self.finish_reason is not None
 
-    @property
-    def has_open_call(self) -> bool:
-        """True while a tool call has begun and the stop reason has not come."""
-        return bool(self._calls) and self.finish_reason is None
-
     def feed(self, event: Any) -> Delta | None:
         """Read one event; None if it brings nothing to pass on.
 
