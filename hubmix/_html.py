@@ -7,10 +7,15 @@ text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape
+from typing import TypeVar, overload
+
+from typing_extensions import Self
 
 from hubmix._text import visible
+
+T = TypeVar("T")
 
 _PLAIN = "color:inherit;background:transparent"
 _TABLE = f"border-collapse:collapse;margin:0;width:auto;font-size:90%;{_PLAIN}"
@@ -21,6 +26,28 @@ class Html(str):
     """Text that is HTML already; any other is escaped."""
 
     __slots__ = ()
+
+
+class Records(Sequence[T]):
+    """Rows of one kind in their order, read only; a subclass says how they are shown."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Iterable[T]) -> None:
+        self._rows = tuple(rows)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> T | Self:
+        return type(self)(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._rows)
 
 
 def table(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from hubmix._compat import extra
-from hubmix._html import table
+from hubmix._html import Records, table
 from hubmix._text import plain
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Row:
         }
 
 
-class Rows(Sequence[Row]):
+class Rows(Records[Row]):
     """The rows of a map, in the order of the inputs.
 
     Example:
@@ -88,10 +88,10 @@ class Rows(Sequence[Row]):
         ```
     """
 
-    __slots__ = ("_rows",)
+    __slots__ = ()
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self._rows = tuple(rows)
+        super().__init__(rows)
 
     @property
     def texts(self) -> list[str | None]:
@@ -119,19 +119,6 @@ class Rows(Sequence[Row]):
         pandas = extra("pandas", "to_pandas()", "notebook")
         columns = list(Row(0, None).to_dict())
         return pandas.DataFrame([row.to_dict() for row in self._rows], columns=columns)
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Rows: ...
-    def __getitem__(self, index: int | slice) -> Row | Rows:
-        return Rows(self._rows[index]) if isinstance(index, slice) else self._rows[index]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows)
 
     def __eq__(self, other: object) -> bool:
         return self._rows == other._rows if isinstance(other, Rows) else NotImplemented

@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hubmix._compat import extra
-from hubmix._html import table
-from hubmix._text import one_line, plain
+from hubmix._html import Records, table
+from hubmix._text import in_columns, one_line, plain
 from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.wire import Reply
@@ -128,36 +128,18 @@ class Compared:
 _COLUMNS = ("model", "answer", "first_token_s", "tokens_per_s", "cost", "error")
 
 
-class Comparison(Sequence[Compared]):
+class Comparison(Records[Compared]):
     """The answers, prompt by prompt, in the order of the models."""
-
-    def __init__(self, rows: Sequence[Compared]) -> None:
-        self._rows = tuple(rows)
-        self._several = len({row.prompt for row in rows}) > 1
-
-    @overload
-    def __getitem__(self, index: int) -> Compared: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Comparison: ...
-
-    def __getitem__(self, index: int | slice) -> Compared | Comparison:
-        return Comparison(self._rows[index]) if isinstance(index, slice) else self._rows[index]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Compared]:
-        return iter(self._rows)
 
     def to_pandas(self) -> Any:
         """A data frame with the columns of the table.
 
         `prompt` comes first if there are several prompts."""
-        prompts = [{"prompt": row.prompt} if self._several else {} for row in self._rows]
+        several = len({row.prompt for row in self._rows}) > 1
+        prompts = [{"prompt": row.prompt} if several else {} for row in self._rows]
         rows = [{**prompt, **row.to_dict()} for prompt, row in zip(prompts, self._rows, strict=True)]
         return extra("pandas", "to_pandas()", "notebook").DataFrame(
-            rows, columns=[*(["prompt"] if self._several else []), *_COLUMNS]
+            rows, columns=[*(["prompt"] if several else []), *_COLUMNS]
         )
 
     def plot(self) -> Any:
@@ -173,10 +155,7 @@ class Comparison(Sequence[Compared]):
         return axes
 
     def __repr__(self) -> str:
-        rows = [_COLUMNS, *(row.cells() for row in self._rows)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join(lines)
+        return in_columns([_COLUMNS, *(row.cells() for row in self._rows)])
 
     def _repr_html_(self) -> str:
         return table(_COLUMNS, [row.cells() for row in self._rows], numeric={2, 3, 4})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import overload
 
-from hubmix._html import table
-from hubmix._text import plain
+from hubmix._html import Records, table
+from hubmix._text import in_columns, plain
 from hubmix.failover.measurements import MEASUREMENTS, Measured, RouteKey
 
 _COLUMNS = ("model", "api", "streamed", "calls", "failures", "first_content_s", "tokens_per_s", "cost")
@@ -52,31 +51,11 @@ class RouteStats:
         )
 
 
-class HubStats(Sequence[RouteStats]):
+class HubStats(Records[RouteStats]):
     """The routes of a hub that this process has asked. A table in a notebook."""
 
-    def __init__(self, rows: Sequence[RouteStats]) -> None:
-        self._rows = tuple(rows)
-
-    @overload
-    def __getitem__(self, index: int) -> RouteStats: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> HubStats: ...
-
-    def __getitem__(self, index: int | slice) -> RouteStats | HubStats:
-        return HubStats(self._rows[index]) if isinstance(index, slice) else self._rows[index]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[RouteStats]:
-        return iter(self._rows)
-
     def __repr__(self) -> str:
-        rows = [_COLUMNS, *(row.cells() for row in self._rows)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return in_columns([_COLUMNS, *(row.cells() for row in self._rows)])
 
     def _repr_html_(self) -> str:
         return table(_COLUMNS, [row.cells() for row in self._rows], numeric=range(3, len(_COLUMNS)))
