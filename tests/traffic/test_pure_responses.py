@@ -76,7 +76,7 @@ def test_every_answer_fits_a_strict_server_as_history(file: str) -> None:
 
 @pytest.mark.parametrize("file", ["responses", "gateway_responses"])
 def test_deltas_add_up_to_the_whole_answer(file: str) -> None:
-    from tests.traffic import pure_responses
+    from tests.traffic.pure_responses import streamed
 
     tool, exchanges = load(file)
     seen = 0
@@ -84,12 +84,12 @@ def test_deltas_add_up_to_the_whole_answer(file: str) -> None:
         truth = tool.oracle(exchange)
         if not exchange["is_stream"] or truth["error"] or truth["incomplete"] or exchange["id"] in GARBLED:
             continue
-        reply, said = pure_responses._streamed(exchange)
+        reply, said = streamed(exchange)
         calls = [
             json.dumps({"__arg1": call.arguments}) if call.kind == "custom" else call.arguments
             for call in reply.tool_calls
         ]
-        assert {**said, "calls": [text or "{}" for text in json.loads(said["calls"])]} == {
+        assert {**said, "calls": [text or "{}" for text in said["calls"]]} == {
             "text": reply.text,
             "reasoning": reply.reasoning,
             "refusal": reply.refusal,
