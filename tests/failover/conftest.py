@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
+from time import monotonic
 
 import pytest
 from tenacity import wait_exponential
@@ -13,6 +13,8 @@ from hubmix import Hub
 from hubmix.embedded import EmbeddedHub
 from hubmix.failover.breakers import REGISTRY
 from hubmix.failover.plan import Plan
+from tests.support.failover_scripts import WALKERS, Walker
+from tests.support.fake_time import FakeTime
 
 
 class SkippedTime:
@@ -23,7 +25,7 @@ class SkippedTime:
         self.waits: list[float] = []
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.skipped
+        return monotonic() + self.skipped
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -31,6 +33,16 @@ class SkippedTime:
 
     async def async_sleep(self, seconds: float) -> None:
         self.sleep(seconds)
+
+
+@pytest.fixture(params=["sync", "async"])
+def walk(request: pytest.FixtureRequest) -> Walker:
+    return WALKERS[request.param]
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture(autouse=True)

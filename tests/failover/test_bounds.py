@@ -34,24 +34,12 @@ from tests.support.failover_scripts import (
     FILTERED,
     LIMITED,
     OOPS,
-    WALKERS,
     Walker,
     outcomes,
     said,
     script,
 )
 from tests.support.fake_time import FakeTime
-
-
-@pytest.fixture(params=["sync", "async"])
-def walk(request: pytest.FixtureRequest) -> Walker:
-    return WALKERS[request.param]
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
 
 # -- bounds -----------------------------------------------------------------------------------------------------------
 

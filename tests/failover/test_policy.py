@@ -18,22 +18,10 @@ from hubmix.failover.policy import FailoverPolicy, _retry_state, _sdk_backoff, r
 from hubmix.wire.trace import Attempt, Trace
 from tests.support.failover_scripts import (
     DOWN,
-    WALKERS,
     Walker,
     script,
 )
 from tests.support.fake_time import FakeTime
-
-
-@pytest.fixture(params=["sync", "async"])
-def walk(request: pytest.FixtureRequest) -> Walker:
-    return WALKERS[request.param]
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
 
 # -- the decision by itself -------------------------------------------------------------------------------------------
 

@@ -37,7 +37,6 @@ from tests.support.failover_scripts import (
     OOPS,
     REFUSED,
     TOO_LONG,
-    WALKERS,
     WEBSITE,
     WRONG_KEY,
     Walker,
@@ -46,17 +45,6 @@ from tests.support.failover_scripts import (
     script,
 )
 from tests.support.fake_time import FakeTime
-
-
-@pytest.fixture(params=["sync", "async"])
-def walk(request: pytest.FixtureRequest) -> Walker:
-    return WALKERS[request.param]
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
 
 # -- the common ways --------------------------------------------------------------------------------------------------
 

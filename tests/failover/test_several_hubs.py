@@ -40,11 +40,6 @@ OVERLOADED = said(503, "system cpu overloaded", type="new_api_error", code="syst
 NO_PATH = said(404, "Invalid URL (POST /v1/chat/completions)", type="invalid_request_error")
 
 
-@pytest.fixture(params=["sync", "async"])
-def walk(request: pytest.FixtureRequest) -> Walker:
-    return WALKERS[request.param]
-
-
 class Hubs:
     """Hubs that share breakers and time; each answers as written for "model@hub"."""
 

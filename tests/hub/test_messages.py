@@ -35,16 +35,9 @@ def running() -> Iterator[EmbeddedHub]:
 
 
 @pytest.fixture
-def server(running: EmbeddedHub) -> EmbeddedHub:
-    running.clear()
-    return running
-
-
-@pytest.fixture
-def hub(server: EmbeddedHub) -> Iterator[Hub]:
-    with Hub(base_url=server.base_url, api_key=server.api_key) as made:
-        made.models.refresh()
-        yield made
+def hub(hub: Hub) -> Hub:
+    hub.models.refresh()
+    return hub
 
 
 def get_weather(city: str) -> str:
