@@ -206,9 +206,8 @@ class Calls:
         run.trace.served = served.model
         run.trace.substituted = route.model if served.substituted else None
         if isinstance(reply, Reply):
-            if (
-                cost is not None and reply.items and reply.used_hosted_tools
-            ):  # no list has the prices of searches and containers
+            # No list has the prices of searches and containers.
+            if cost is not None and reply.items and reply.used_hosted_tools:
                 cost = replace(cost, complete=False)
             reply.trace, reply.served, reply.cost = run.trace, served.model, cost
             reply.hub, reply.api = hub.name, route.api.name
