@@ -70,7 +70,8 @@ async def test_a_function_agent_calls_its_tool(make: Make, server: EmbeddedHub, 
 async def test_parallel_calls(make: Make, server: EmbeddedHub, streaming: bool) -> None:
     agent = FunctionAgent(tools=[weather], llm=make(), streaming=streaming)
     answer, _ = await run(agent, ASK_TWICE)
-    assert [call.tool_kwargs["city"] for call in answer.tool_calls] == ["Paris", "London"]
+    # The agent runs both at once and lists each as it ends.
+    assert {call.tool_kwargs["city"] for call in answer.tool_calls} == {"Paris", "London"}
     assert len(chats(server)) == 2
     assert [m["role"] for m in chats(server)[1]["messages"]] == ["user", "assistant", "tool", "tool"]
 
