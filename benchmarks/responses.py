@@ -1,4 +1,4 @@
-"""CPU time of calls and streams over the Responses API, against the peers that speak it."""
+"""CPU time of calls and streams over the Responses API, against its other clients."""
 
 from __future__ import annotations
 

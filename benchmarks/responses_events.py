@@ -1,4 +1,4 @@
-"""The answers of the Responses API that the loopback server sends, in the events and the order of OpenAI's."""
+"""Responses API answers of the loopback server, with OpenAI's events and order."""
 
 from __future__ import annotations
 

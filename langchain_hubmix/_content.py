@@ -72,7 +72,7 @@ def part_of(block: str | Mapping[str, Any]) -> Part | None:
 
 
 def _passed(block: Mapping[str, Any]) -> Part:
-    """As it came, but for what LangChain adds to find a block again in a stream."""
+    """Return the block without the keys that LangChain adds to merge streamed blocks."""
     return {key: value for key, value in block.items() if key not in ("index", "id", "extras")}
 
 

@@ -28,15 +28,15 @@ _dumps = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
-    """The messages of a chat completion, as plain dicts.
+    """Return the messages of a chat completion as plain dicts.
 
     Args:
         messages: A history as LangChain keeps it, from whichever provider its messages came. It is not changed.
 
     Returns:
-        One dict a message, but for a human message with Anthropic's `tool_result` blocks, which becomes one `tool`
-        message a result. What an assistant message knows of its reasoning stands under `hubmix_reasoning`, for the
-        hub to send back in the way it takes it.
+        One dict per message. A human message with Anthropic's `tool_result` blocks becomes one `tool` message per
+        result. The reasoning of an assistant message is under `hubmix_reasoning`: it is sent in the form that the hub
+        accepts.
 
     Raises:
         ConfigurationError: A message or content block that cannot be sent.
@@ -66,7 +66,10 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
 def _answer_invalid(
     broken: list[Any], message: BaseMessage, messages: Sequence[BaseMessage], wire: list[dict[str, Any]]
 ) -> None:
-    """Answer the invalid calls that no tool message answers: vendors refuse a history with an open call."""
+    """Answer the invalid calls that no tool message answers.
+
+    Vendors refuse a history with an open call.
+    """
     answered = {getattr(message, "tool_call_id", None) for message in messages}
     extras = message.additional_kwargs.get("tool_call_extras") or {}
     for call in broken:

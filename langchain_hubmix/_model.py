@@ -54,7 +54,7 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
     streaming: bool = Field(default=False, description="Whether `invoke` streams too.")
 
     def model_post_init(self, context: Any, /) -> None:
-        """Record this package's version for tracing, beside LangChain's own."""
+        """Record this package's version for tracing, next to LangChain's own."""
         super().model_post_init(context)
         self._add_version("hubmix", __version__)
 

@@ -41,7 +41,7 @@ def items_of_openai(message: Any) -> list[Item] | None:
 
 
 def is_item(kind: Any) -> bool:
-    """Whether a content block is an item of the Responses API, which has no place in chat completions."""
+    """Return True for the type of an item that only the Responses API has."""
     return isinstance(kind, str) and (kind.endswith(("_call", "_output")) or kind in _RAW)
 
 

@@ -46,7 +46,7 @@ def from_reply(reply: Reply, target: Any = None) -> AIMessage:
 
 
 def generation_info(reply: Reply) -> dict[str, Any]:
-    """What callbacks look for beside the message."""
+    """Return what callbacks read besides the message."""
     found = {"finish_reason": reply.finish_reason, "logprobs": reply.logprobs}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -68,7 +68,7 @@ def chat_result(reply: Reply, target: Any = None) -> ChatResult:
 
 
 def message_extras(reply: Reply, target: Any = None) -> dict[str, Any]:
-    """What stands in `additional_kwargs` of a whole message."""
+    """Return the `additional_kwargs` of a whole message."""
     extras: dict[str, Any] = {}
     if reply.reasoning:
         extras["reasoning_content"] = reply.reasoning
@@ -81,7 +81,10 @@ def message_extras(reply: Reply, target: Any = None) -> dict[str, Any]:
 
 
 def closing_extras(reply: Reply, target: Any = None) -> dict[str, Any]:
-    """Return the part of it that a stream brings at its end, because pieces of it would not merge."""
+    """Return the part of `additional_kwargs` that a stream carries in its last chunk.
+
+    Pieces of it would not merge.
+    """
     extras: dict[str, Any] = {}
     if target is not None and (parsed := parsed_of(target, reply.text)) is not None:
         extras["parsed"] = parsed
@@ -91,14 +94,14 @@ def closing_extras(reply: Reply, target: Any = None) -> dict[str, Any]:
         extras["reasoning_details"] = reply.reasoning_details
     if reply.images:
         extras["images"] = reply.images
-    beside = {call.id: extra for call in reply.tool_calls if (extra := _beside(call))}
-    if beside:
-        extras["tool_call_extras"] = beside
+    call_extras = {call.id: extra for call in reply.tool_calls if (extra := _call_extra(call))}
+    if call_extras:
+        extras["tool_call_extras"] = call_extras
     return extras
 
 
-def _beside(call: ToolCall) -> dict[str, Any]:
-    """What a vendor wants back with a call, such as Gemini's thought signature."""
+def _call_extra(call: ToolCall) -> dict[str, Any]:
+    """Return what a vendor needs back with a call, such as Gemini's thought signature."""
     return {**call.extra, "custom": call.arguments} if call.kind == "custom" else call.extra
 
 

@@ -62,7 +62,10 @@ class ChunkWriter:
         ]
 
     def held(self, reply: Reply) -> ChatGenerationChunk:
-        """Return the end of an answer that a second one follows: its calls stay invalid, the rest is held back."""
+        """Return the end of an answer that a second answer follows.
+
+        Its calls stay invalid; the rest is held back.
+        """
         self._held = reply
         metadata_ = {"model_provider": PROVIDER}
         message = AIMessageChunk(content="", response_metadata=metadata_, tool_call_chunks=self._broken(reply))

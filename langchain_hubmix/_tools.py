@@ -24,7 +24,7 @@ def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, st
         strict: whether the vendor shall hold the arguments to the schema; None says nothing about it.
 
     Returns:
-        A new dict. A prompt-cache marker (`cache_control`) stays beside it, where Claude's cache looks for it.
+        A new dict. A prompt-cache marker (`cache_control`) stays at the top level, where Claude's cache looks for it.
     """
     if isinstance(tool, dict):
         kind = tool.get("type")

@@ -317,7 +317,7 @@ class ChatHubmix(ChatSettings):
         return llm | (WithRaw(parser) if include_raw else parser)
 
     def _method_of(self, model: str) -> Method:
-        """Return ChatOpenAI's default, unless the catalog says that the model does not have it."""
+        """Return ChatOpenAI's default unless the catalog says that the model lacks it."""
         info = self.catalog.cached.find(model)
         return "function_calling" if info is not None and info.structured_output is False else "json_schema"
 

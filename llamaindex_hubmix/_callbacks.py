@@ -1,4 +1,4 @@
-"""What Hubmix tells LlamaIndex's instrumentation beside core's own events."""
+"""Events for LlamaIndex's instrumentation, in addition to core's own."""
 
 from __future__ import annotations
 

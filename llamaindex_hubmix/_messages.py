@@ -43,7 +43,7 @@ ORIGIN = "origin"
 
 REASONING_DETAILS = "reasoning_details"
 REASONING_MODEL = "model"
-"""Keys of `ThinkingBlock.additional_information`: what the hub gave beside the text, and the model that said it."""
+"""Keys of `ThinkingBlock.additional_information`: what the hub sent with the text, and the model that wrote it."""
 
 _ROLES = {
     MessageRole.SYSTEM: "system",

@@ -95,7 +95,7 @@ def _blocks(reply: Reply, calls: list[ToolCall]) -> list[ContentBlock]:
     if reply.reasoning or reply.reasoning_details:
         blocks.append(_thinking(reply))
     text = reply.text or str((reply.audio or {}).get("transcript") or "")
-    # Always there, so that `content` is "" and not None beside a tool call, streamed or not.
+    # Always there, so that `content` is "" and not None if the answer is a tool call, streamed or not.
     blocks.append(TextBlock(text=text))
     blocks.extend(_citations(reply.citations.get("annotations")))
     if reply.audio and (sound := _audio_block(reply.audio)) is not None:

@@ -41,7 +41,10 @@ class ResponseStream:
         self._legacy: list[dict[str, Any]] = []
 
     def read(self, delta: Delta) -> ChatResponse:
-        """Return the response for one step; the last one is complete, with usage, finish reason and trace."""
+        """Return the response for one delta.
+
+        The last response is complete, with usage, finish reason and trace.
+        """
         if delta.final is not None:
             return chat_response(delta.final, delta="", single_call=self._single_call)
         extras: dict[str, Any] = {}

@@ -63,7 +63,11 @@ def read_object(method: Method, output_cls: type[Model], response: ChatResponse)
 
 
 def _first_valid(output_cls: type[Model], text: str) -> Model:
-    """Return the first object of a text that the class accepts, else raise the error of the first one."""
+    """Return the first object of a text that the class accepts.
+
+    Raises:
+        ValidationError: the class accepts none; the error is that of the first object.
+    """
     found = list(objects_in(text))
     for candidate in found:
         try:

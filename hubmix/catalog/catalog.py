@@ -95,7 +95,7 @@ class ModelCatalog:
         return CachedModels(self._cache)
 
     def apis_of(self, model: str) -> tuple[frozenset[str], frozenset[str], bool]:
-        """Return a model's listed APIs, its refused ones, and whether Messages leads the list."""
+        """Return a model's listed APIs, its refused ones, and if Messages comes first."""
         info = self._cache.cached().find(model)
         refused = self.refused_apis.of(model)
         return (frozenset(), refused, False) if info is None else (info.apis, refused, info.lists_messages_first)

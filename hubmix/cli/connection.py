@@ -79,7 +79,10 @@ def connect(context: typer.Context, hub: str | None, base_url: str | None) -> Hu
 
 
 def fallbacks_of(given: list[str] | None) -> Fallbacks:
-    """Return the fallbacks as a call takes them; `aihubapi/gpt-4o-mini` names a model of another known hub."""
+    """Return the `fallbacks` of a call from the values of `--fallback`.
+
+    `aihubapi/gpt-4o-mini` names a model of another known hub.
+    """
     if given and "auto" in given:
         if len(given) > 1:
             raise ConfigurationError("--fallback auto stands alone: the catalog chooses the models.")

@@ -1,4 +1,4 @@
-"""The IETF's `RateLimit` and `RateLimit-Policy` fields: what a hub says of the limit on a key. Pure.
+"""Read the IETF's `RateLimit` and `RateLimit-Policy` fields. Pure.
 
 Source: draft-ietf-httpapi-ratelimit-headers, of which hubs send several versions.
 """

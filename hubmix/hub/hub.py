@@ -272,7 +272,7 @@ class Hub:
         return HubModel(self, model)
 
     def fallback_for(self, model: str) -> tuple[ConnectedHub, str]:
-        """Return the hub and the model to ask if a call for `model` has to go on to this hub."""
+        """Return the hub and model to ask when a call for `model` fails over to this hub."""
         return self._connected, model
 
     def candidates(self, model: str, options: CallOptions = DEFAULT_OPTIONS) -> list[str]:

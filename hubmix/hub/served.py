@@ -1,4 +1,4 @@
-"""Which model answered, which one is billed, and whether a model is on its way out. Pure, but for the warning."""
+"""Find which model answered and which is billed, and warn of models that retire."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def served_model(
     *,
     bills_served: bool,
 ) -> Served:
-    """Return who answered, from the headers, then the body's `model`, as far as the catalog knows them.
+    """Return the model that answered, from the headers, then the body's `model`.
+
+    A name that the catalog does not know is not used.
 
     A body that names an unknown model names a version of the one asked for ("gpt-4o-2024-08-06"), unless the hub's
     router was asked.

@@ -1,4 +1,4 @@
-"""The JSON object in an answer's text, among thoughts, prose and code fences. Pure."""
+"""Find the JSON object in an answer's text: past reasoning, prose, fences. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def spoken(text: str) -> str:
-    """Return a text without its thoughts, also those whose beginning or end is missing."""
+    """Return a text without its reasoning, even if one of its tags is missing."""
     kept: list[str] = []
     end, inside = 0, False
     for tag in _TAG.finditer(text):
@@ -35,9 +35,9 @@ def spoken(text: str) -> str:
 
 
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a text in their order, first those outside the thoughts.
+    """Yield the JSON objects of a text in order, first those outside the reasoning.
 
-    Objects inside of objects are not yielded. What broke off is not repaired: half an object is not the one asked for.
+    Objects inside of objects are not yielded. Objects that are cut off are neither repaired nor yielded.
     """
     outside = spoken(text)
     yield from _scan(outside)

@@ -76,8 +76,8 @@ def _inline(node: Any, root: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
         return {key: _inline(value, root, inside) for key, value in node.items() if key not in ("$defs", "definitions")}
     if reference in inside:
         raise RecursionError
-    beside = {key: value for key, value in node.items() if key != "$ref"}
-    return _inline({**_target(reference, root), **beside}, root, (*inside, reference))
+    siblings = {key: value for key, value in node.items() if key != "$ref"}
+    return _inline({**_target(reference, root), **siblings}, root, (*inside, reference))
 
 
 def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:

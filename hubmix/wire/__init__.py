@@ -1,7 +1,7 @@
 """The reader: what an answer can look like, and the form in which it comes out.
 
-Pure: a decoded JSON value goes in, a value comes out, and nothing but :class:`AnswerError` is raised. Both frameworks
-read every answer through it.
+Pure: a decoded JSON value goes in, a value comes out, and only `AnswerError` is raised. Both frameworks read every
+answer through it.
 """
 
 from hubmix.wire.chat.reply import read_reply

@@ -37,7 +37,11 @@ class ApiChoice:
 
 
 def choose_apis(wanted: str, payload: Payload, *, alone: bool) -> ApiChoice:
-    """Return how a call can be said; the errors are those of `able_apis` and `check_server_state`."""
+    """Return the APIs that can carry a call.
+
+    Raises:
+        ConfigurationError: as `able_apis` and `check_server_state` raise it.
+    """
     check_server_state(payload, alone=alone)
     return ApiChoice(able_apis(wanted, payload), bool(server_state(payload)))
 

@@ -160,7 +160,7 @@ def read_arguments(text: str) -> list[Arguments]:
 
     Returns:
         One entry for a call, even a broken one. More if several complete objects follow each other: an object that
-        repeats an earlier one, or an empty one beside others, is no further call. What follows the last object is a
+        repeats an earlier one, or an empty one among others, is no further call. What follows the last object is a
         call of its own if it begins with a brace, and otherwise makes the last one invalid.
 
     Example:

@@ -162,7 +162,7 @@ def read_usage(raw: Any) -> Usage | None:
     """
     if not isinstance(raw, dict):
         return None
-    # New API of 2026 sends `input_tokens: 0` beside the real `prompt_tokens`: the OpenAI name wins.
+    # New API of 2026 sends `input_tokens: 0` with the real `prompt_tokens`: the OpenAI name wins.
     prompt = _count(raw.get("prompt_tokens"), raw.get("input_tokens"))
     completion = _count(raw.get("completion_tokens"), raw.get("output_tokens"))
     total = _count(raw.get("total_tokens"))
@@ -195,10 +195,10 @@ def read_usage(raw: Any) -> Usage | None:
         prompt += apart
     completion = completion if completion is not None else max((total or 0) - prompt, 0)
     reasoning = _count(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
-    # xAI and Gemini's bridges count reasoning beside the completion; it is billed as output all the same.
-    beside = (total or 0) - prompt - completion
-    if beside > 0 or (reasoning or 0) > completion:
-        completion += reasoning or beside
+    # xAI and Gemini's bridges leave reasoning out of the completion, and bill it as output.
+    uncounted = (total or 0) - prompt - completion
+    if uncounted > 0 or (reasoning or 0) > completion:
+        completion += reasoning or uncounted
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,

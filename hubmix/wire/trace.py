@@ -89,7 +89,7 @@ class Trace:
 
     @property
     def switched(self) -> bool:
-        """Whether another model than the requested one answered, or another hub than the first."""
+        """True if a model other than the requested one, or a second hub, answered."""
         if self.served is None:
             return False
         hubs = [attempt.hub for attempt in self.attempts]
@@ -145,7 +145,9 @@ def _frozen(value: Any) -> Any:
 
 
 def trace(value: Any) -> Trace:
-    """Return the trace of an answer or an error of either framework, to be printed or shown in a notebook.
+    """Return the trace of an answer or an error of either framework.
+
+    Print it, or show it in a notebook, where it is drawn as a timeline.
 
     Args:
         value: a message, a response, a `Reply`, an exception, the state of an agent (its last answer counts), or what

@@ -73,8 +73,8 @@ class ToolCall:
     """A tool call of a whole answer.
 
     ``args`` holds the parsed arguments, or None when the call must not be executed; ``error`` then says why.
-    ``extra`` holds what the vendor put beside the call and wants back with it (Gemini's thought signature sits in
-    ``extra_content``).
+    `extra` holds fields that the vendor sent with the call and needs back (Gemini's thought signature is in
+    `extra_content`).
     """
 
     index: int
@@ -94,7 +94,10 @@ class ToolCall:
 
 @dataclass(slots=True)
 class ToolCallDelta:
-    """A piece of a tool call. `id` comes with the first piece only; a later one may hold more of the name."""
+    """A piece of a tool call.
+
+    Only the first piece has the `id`. A later piece may continue the name.
+    """
 
     index: int
     id: str | None
@@ -165,7 +168,7 @@ class Reply:
 
     @property
     def is_pending(self) -> bool:
-        """True if the server works on the answer in the background, so that there is nothing yet."""
+        """True if the server still works on the answer in the background."""
         return self.incomplete and self.native_finish_reason in ("queued", "in_progress")
 
     def to_wire_message(self) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Message:
     # -------------------------------------------------------------------------------------------- around the message
 
     def read_envelope(self, data: Mapping[str, Any]) -> None:
-        """Read what stands beside the choices."""
+        """Read the fields of a chunk or answer other than its choices."""
         read_envelope(self.reply, data)
         self._keep_usage(chunk_usage(data))
         self._keep_citations(data)
@@ -149,7 +149,7 @@ class Message:
         if delta:
             self.has_deltas = True
             grew = self._read_message(delta, out, is_last=bool(finish))
-        if message and (finish or not grew):  # Perplexity puts the message so far beside every delta
+        if message and (finish or not grew):  # Perplexity repeats the message so far with every delta
             grew = self._read_whole(message, out) or grew
         if grew:
             self.reply.finish_reason = self.reply.native_finish_reason = None

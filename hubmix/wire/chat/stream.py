@@ -1,4 +1,4 @@
-"""A streamed answer: fed chunk by chunk, it gives deltas to pass on and, at the end, the whole `Reply`."""
+"""Read a stream chunk by chunk: a delta from each, the whole `Reply` at the end."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ class StreamReader:
         return self._read(chunk)
 
     def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any]) -> bool:
-        """Return True for a chunk with text alone. Nearly all are, so this decides what a stream costs."""
+        """Return True for a chunk with text alone.
+
+        Nearly all chunks are, so this decides what a stream costs.
+        """
         delta = choice["delta"]
         if chunk.get("usage") or choice.get("finish_reason") or choice.get("logprobs") or self._reply.finish_reason:
             return False
@@ -120,7 +123,10 @@ class StreamReader:
         return out if out.has_content or out.logprobs or out.reasoning_details else None
 
     def close(self) -> Delta | None:
-        """Return what was held back until the end, such as a possible repetition of a call; None if nothing was."""
+        """Return the delta that was held back until the end, or None.
+
+        A call that may repeat an earlier one is held back, for example.
+        """
         return self._message.close()
 
     def partial(self) -> Reply:

@@ -90,7 +90,7 @@ def _completed(item: Item) -> Item:
 
 
 def bound_marks(items: Any) -> str:
-    """Return marks of the items that mean something to one account only, for `without_bound`."""
+    """Return marks of the items that one account alone can read, for `without_bound`."""
     return " ".join(mark for item in _dicts(items) if (mark := _mark(item)))
 
 
