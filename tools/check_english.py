@@ -26,25 +26,15 @@ PHRASES = re.compile(
 )
 # Generated pages repeat what the code says; this file has to name the phrases.
 EXCLUDED = {"tools/check_english.py", "docs/benchmarks.md"}
-ALLOWED = ROOT / "tools" / "english_allowed.txt"
 
 
 def main(arguments: list[str]) -> int:
-    update = "--update" in arguments
-    named = [ROOT / name for name in arguments if not name.startswith("-")]
-    wrong = {name: found for name in sorted(set(files(named))) if (found := findings(name))}
-    allowed = set(ALLOWED.read_text("utf-8").split()) if ALLOWED.exists() else set()
-    if update:
-        kept = sorted(allowed & wrong.keys()) if allowed else sorted(wrong)
-        ALLOWED.write_text("".join(f"{name}\n" for name in kept), "utf-8")
-        return 0
-    shown = wrong if named else {name: found for name, found in wrong.items() if name not in allowed}
-    for name, found in shown.items():
-        for line, text in found:
+    wrong = 0
+    for name in sorted(set(files([ROOT / name for name in arguments]))):
+        for line, text in findings(name):
             print(f"{name}:{line}: {text}")
-    if not named and allowed:
-        print(f"english: {len(allowed & wrong.keys())} files are still to be rewritten (tools/english_allowed.txt)")
-    return 1 if shown else 0
+            wrong += 1
+    return 1 if wrong else 0
 
 
 def files(named: list[Path]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One call is one id, name and text of arguments, in whatever pieces and however often it is told."""
+"""One call has one id, name and arguments text, in any pieces and any repetition."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ TOLD: dict[str, tuple[Answer, list[Any]]] = {
 @pytest.mark.parametrize("way", SYNC, ids=str)
 @pytest.mark.parametrize("told", TOLD)
 def test_call_is_read_however_it_is_told(told: str, way: Way, serve: Serve) -> None:
-    """The framing that came decides, so each is read in whole and streamed calls alike."""
+    """The answer's framing decides, so whole and streamed calls read each alike."""
     answer, expected = TOLD[told]
     found = way.ask(serve(answer))
     assert (found.calls, found.invalid) == (expected, [])
@@ -99,7 +99,7 @@ NAMELESS = streamed(BEGUN, piece(0, arguments=TEA), piece(1, arguments=JAM))
 
 @pytest.mark.parametrize("framework", ["langchain", "llamaindex"])
 def test_call_without_a_name_is_of_the_only_tool(framework: str, serve: Serve) -> None:
-    """A re-chunker drops id and name of the second of two calls (BerriAI/litellm#39796)."""
+    """A re-chunker drops id and name of the second call (BerriAI/litellm#39796)."""
     tool, ran = order_tool()
     hub = serve(lambda asked: whole_or_stream("done", stream=asked.stream) if asked.after_tools else NAMELESS)
     assert run_agent(framework, hub, tool) == "done"
@@ -127,7 +127,7 @@ def test_agent_hears_of_an_invalid_call_and_goes_on(serve: Serve) -> None:
 @pytest.mark.parametrize("way", SYNC, ids=str)
 @pytest.mark.parametrize("written", ["line one\nline\ttwo", "a\u0001b", "\r\n"])
 def test_control_characters_in_arguments_are_read(written: str, way: Way, serve: Serve) -> None:
-    """Gemini, Kimi and llama.cpp write raw newlines into JSON strings (MoonshotAI/kimi-cli#1580)."""
+    """Gemini, Kimi, llama.cpp write raw newlines there (MoonshotAI/kimi-cli#1580)."""
     text = f'{{"item": "{written}"}}'
     found = way.ask(serve(streamed(BEGUN, piece(0, arguments=text)) if way.stream else whole(order(text))))
     assert (found.calls, found.invalid) == ([("order", {"item": written})], [])

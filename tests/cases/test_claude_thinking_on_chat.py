@@ -1,4 +1,4 @@
-"""Kind: Claude with thinking behind a gateway whose chat completions carry no signatures."""
+"""Kind: Claude with thinking behind a gateway whose chat API has no signatures."""
 
 from __future__ import annotations
 

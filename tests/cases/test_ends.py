@@ -1,4 +1,4 @@
-"""Where an answer ends: a finish reason that names an end, and that no later content follows."""
+"""An answer ends with a finish reason that names an end and comes last."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def half(finish_reason: str, *, stream: bool, text: str = "The capital of") -> A
 @pytest.mark.parametrize("way", SYNC, ids=str)
 @pytest.mark.parametrize("word", FAILURES)
 def test_named_failure_is_no_end(word: str, way: Way, serve: Serve) -> None:
-    """A vendor says in the finish reason that it broke off (NousResearch/hermes-agent#92161)."""
+    """A finish reason can name a failure (NousResearch/hermes-agent#92161)."""
     with pytest.raises(StreamInterruptedError) as caught:
         way.ask(serve(half(word, stream=way.stream)))
     assert caught.value.partial.text == "The capital of"
@@ -52,7 +52,7 @@ def test_named_failure_before_a_word_asks_the_fallback(word: str, way: Way, serv
 @pytest.mark.parametrize("way", STREAMS, ids=str)
 @pytest.mark.parametrize("early", [["stop", None], ["stop", "stop"], [None, "tool_calls"]])
 def test_reason_before_content_is_taken_back(early: list[Any], way: Way, serve: Serve) -> None:
-    """Bridges put "stop" on the first chunk or on every thought (su-kaka/gcli2api#403)."""
+    """Bridges put "stop" on the first or every chunk (su-kaka/gcli2api#403)."""
     pieces = [chunk(early[0], role="assistant", content=""), chunk(early[1], reasoning_content="hm")]
     found = way.ask(serve(events(*pieces, chunk(content="half an ans"), chunk("length"), usage_event())))
     assert (found.text, found.reasoning, found.finish_reason) == ("half an ans", "hm", "length")
@@ -85,7 +85,7 @@ def test_first_of_several_reasons_counts(reasons: list[str], way: Way, serve: Se
 @pytest.mark.parametrize("way", STREAMS, ids=str)
 @pytest.mark.parametrize("done", [True, False])
 def test_no_reason_is_noticed_with_and_without_done(done: bool, way: Way, serve: Serve) -> None:
-    """`[DONE]` alone proves little: gateways add it to a cut stream. Without it nothing speaks for an end."""
+    """`[DONE]` alone does not prove an end: gateways add it to a cut stream."""
     hub = serve(events(chunk(content="half"), done=done))
     if done:
         assert way.ask(hub).incomplete

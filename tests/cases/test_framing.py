@@ -46,7 +46,7 @@ FRAMINGS = {
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_answer_is_read_in_the_framing_that_came(framing: str, way: Way, serve: Serve) -> None:
-    """Gateways stream what was asked for whole (QuantumNous/new-api#5230), and the other way round."""
+    """Gateways stream a whole answer, and the reverse (QuantumNous/new-api#5230)."""
     found = way.ask(serve(FRAMINGS[framing]))
     assert (found.text, found.finish_reason, found.incomplete) == ("hello", "stop", False)
     if way.stream:

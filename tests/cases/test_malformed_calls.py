@@ -1,4 +1,7 @@
-"""Agents survive a malformed call: the model hears of it and corrects itself; nothing half runs. Case 190 and kin."""
+"""Agents survive a malformed call: the model reads the error and corrects itself.
+
+No tool runs with incomplete arguments. Case 190 and similar ones.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several turns over the Responses API, against a server that refuses what OpenAI's refuses."""
+"""Several turns over the Responses API; the server refuses what OpenAI's refuses."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_v1_content_goes_back_exactly(serve: Serve) -> None:
 
 
 def test_trimmed_history_sends_no_thought_without_its_follower(serve: Serve) -> None:
-    """A caller that takes the calls out of an answer takes the thoughts before them out too."""
+    """Reasoning is left out with the calls that followed it."""
     hub = serve(strict(lambda request: first_step(request) if request.number == 0 else [message("Fine.", 5)]))
     llm = chat_hubmix(hub, api="responses")
     first = llm.invoke("go")

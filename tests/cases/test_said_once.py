@@ -1,4 +1,4 @@
-"""What was said once is read once: a whole message behind its pieces, snapshots, repetitions."""
+"""Repeated content is read once: whole messages after pieces, and snapshots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Serve = Callable[..., ScriptedHub]
 
 
 def summary(finish_reason: str | None = "stop", **message: Any) -> dict[str, Any]:
-    """Return the frame with which MiniMax ends a stream: everything once more, under `message`."""
+    """Return the last frame of a MiniMax stream, which repeats all under `message`."""
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
     return {"id": "chatcmpl-1", "object": "chat.completion", "choices": [choice], "usage": usage(3, 2)}
 
@@ -65,7 +65,7 @@ def details(text: str, **more: Any) -> dict[str, Any]:
     ids=["snapshots", "increments", "repeated"],
 )
 def test_reasoning_details_are_joined_or_snapshots(texts: list[str], way: Way, serve: Serve) -> None:
-    """The two endpoints of MiniMax differ (lidge-jun/opencodex#3132, nyxandro/osinara#8)."""
+    """MiniMax's endpoints differ (lidge-jun/opencodex#3132, nyxandro/osinara#8)."""
     found = way.ask(serve(events(*map(details, texts), chunk(content="Hi"), chunk("stop"))))
     assert (found.text, found.reasoning) == ("Hi", "The user asks.")
 
@@ -74,7 +74,7 @@ def test_reasoning_details_are_joined_or_snapshots(texts: list[str], way: Way, s
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        # xAI counts reasoning beside the completion (langchain-ai/langchain#39634).
+        # xAI does not count reasoning in the completion (langchain-ai/langchain#39634).
         ({"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 331, "reasoning_tokens": 317}, (12, 319, 331)),
         # Gemini's bridges name no reasoning, and bill it.
         ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 57}, (5, 52, 57)),

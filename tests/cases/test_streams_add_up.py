@@ -1,4 +1,4 @@
-"""A stream, added up, equals the whole answer: chunks, events of both versions, and LlamaIndex's deltas."""
+"""A stream adds up to the whole answer: chunks, both event versions, and deltas."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def without_places(blocks: Any) -> list[dict[str, Any]]:
 
 
 def parts(message: Any) -> dict[str, Any]:
-    """Return what two messages of one answer share; the ids of the answers and the traces differ."""
+    """Return what two messages of one answer share: all but ids and traces."""
     told = message.response_metadata
     return {
         "blocks": without_places(message.content_blocks),

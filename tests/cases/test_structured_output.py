@@ -1,4 +1,4 @@
-"""Structured output as ChatOpenAI gives it: cases 100, 160, 170, 180, 181, 511, 513 and their neighbours."""
+"""Structured output as ChatOpenAI gives it: cases 100, 160-181, 511, 513."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_strict_may_be_switched_off() -> None:
     ],
     ids=["unknown", "has it", "lacks it"],
 )
-def test_function_calling_is_used_only_if_schemas_are_known_to_be_missing(facts: Any, sent: str) -> None:
+def test_function_calling_is_used_only_if_schemas_are_missing(facts: Any, sent: str) -> None:
     def script(request: Request) -> Any:
         calls = {"tool_calls": [tool_call("City", OBJECT)]}
         return completion(None, "tool_calls", **calls) if "tools" in request.body else completion(OBJECT)

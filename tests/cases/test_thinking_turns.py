@@ -1,4 +1,4 @@
-"""An agent of a thinking Claude survives its second turn on hubs whose chat API cannot carry signatures."""
+"""Agents with a thinking Claude survive turn two without signatures on chat."""
 
 from __future__ import annotations
 

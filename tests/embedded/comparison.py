@@ -1,4 +1,4 @@
-"""A gateway's recorded exchange and the embedded hub's answer to the same request, compared by their shapes."""
+"""Compare the shapes of a gateway's recorded answer and the embedded hub's."""
 
 from __future__ import annotations
 

@@ -102,9 +102,7 @@ def test_one_whole_answer_or_one_error_with_every_attempt(
 
 
 @pytest.mark.slow
-async def test_a_thousand_streams_with_faults_all_end_and_leave_nothing_behind(
-    server: EmbeddedHub, whole: dict[str, str]
-) -> None:
+async def test_thousand_streams_with_faults_end_and_leave_nothing(server: EmbeddedHub, whole: dict[str, str]) -> None:
     dice = random.Random(7)
     hub = Hub(base_url=server.base_url, api_key=server.api_key)
     calls = 1000
@@ -137,9 +135,7 @@ async def test_a_thousand_streams_with_faults_all_end_and_leave_nothing_behind(
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
-async def test_a_probe_of_a_half_open_breaker_is_one_request_of_a_hundred_calls(
-    server: EmbeddedHub, hub: Hub, skipped_time
-) -> None:
+async def test_half_open_breaker_lets_one_of_a_hundred_calls_probe(server: EmbeddedHub, hub: Hub, skipped_time) -> None:
     server.fault(FIRST, "model_unknown")
     way = next(way for way in EVERY if str(way) == "langchain-async-whole")
     await way.ask(hub, FIRST, SECOND)
@@ -156,9 +152,7 @@ async def test_a_probe_of_a_half_open_breaker_is_one_request_of_a_hundred_calls(
     assert (served.count(FIRST), served.count(SECOND)) == (1, 99)
 
 
-async def test_a_cancelled_stream_closes_its_connection_and_leaves_the_breakers_alone(
-    server: EmbeddedHub, hub: Hub
-) -> None:
+async def test_cancelled_stream_closes_connection_and_spares_breakers(server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, Fault.stall(3))
     payload = {"model": FIRST, "messages": [{"role": "user", "content": QUESTION}]}
     began = asyncio.Event()

@@ -66,7 +66,7 @@ def asked(reply: Reply) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_a_fallback_that_cannot_do_it_is_passed_over_with_the_reason(name: str, ask: Any) -> None:
+def test_incapable_fallback_is_skipped_with_the_reason(name: str, ask: Any) -> None:
     need, lack, word = NEEDS[name]
     reply = ask(need, {SECOND: lack})
     assert told(reply) == [(FIRST, "error"), (SECOND, "skipped"), (THIRD, "ok")]
@@ -81,7 +81,7 @@ def test_what_is_not_known_is_tried(name: str, ask: Any) -> None:
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_where_nobody_can_or_the_user_says_so_the_catalog_is_not_believed(name: str, ask: Any) -> None:
+def test_catalog_is_ignored_if_no_model_can_or_the_user_says_so(name: str, ask: Any) -> None:
     need, lack, _ = NEEDS[name]
     assert SECOND in asked(ask(need, {SECOND: lack, THIRD: lack}))
     assert SECOND in asked(ask(need, {SECOND: lack}, capability_filter=False))

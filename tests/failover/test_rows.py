@@ -240,7 +240,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "cut as the hubs end it"])
-async def test_a_stream_that_breaks_after_its_start_is_never_begun_again(
+async def test_stream_that_breaks_after_its_start_is_not_restarted(
     name: str, way: Way, server: EmbeddedHub, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A busy machine notices a silence late, which does not count against the model: here it is always punctual.
@@ -273,9 +273,7 @@ async def test_the_end_of_the_callers_time_is_no_fault_of_the_model(way: Way, se
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
-async def test_stream_options_are_left_out_where_the_vendor_refuses_them(
-    way: Way, server: EmbeddedHub, hub: Hub
-) -> None:
+async def test_stream_options_are_left_out_if_the_vendor_refuses_them(way: Way, server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, said(400, "Unrecognized: stream_options", param="stream_options"), times=1)
     answer = await way.ask(hub, FIRST, SECOND)
     assert answer.asked == [(FIRST, "amended"), (FIRST, None)]
@@ -283,9 +281,7 @@ async def test_stream_options_are_left_out_where_the_vendor_refuses_them(
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
-async def test_a_broken_stream_of_the_second_model_tells_of_the_first_too(
-    way: Way, server: EmbeddedHub, hub: Hub
-) -> None:
+async def test_broken_stream_of_second_model_reports_the_first_too(way: Way, server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, "model_unknown")
     server.fault(SECOND, Fault.cut(4, polite=False))
     with pytest.raises(errors.StreamInterruptedError) as caught:
@@ -314,9 +310,7 @@ async def test_a_text_without_a_finish_reason_is_whole_but_marked(
 
 
 @pytest.mark.parametrize("way", STREAMS, ids=str)
-async def test_a_model_that_never_sends_finish_reasons_is_still_asked_where_there_is_no_other(
-    way: Way, server: EmbeddedHub, hub: Hub
-) -> None:
+async def test_only_model_without_finish_reasons_is_still_asked(way: Way, server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, "no_finish_reason", times=None)
     for _ in range(5):
         answer = await way.ask(hub, FIRST)
@@ -389,7 +383,7 @@ async def test_a_full_pool_of_the_caller_is_no_fault_of_the_hub(
 
 
 @pytest.mark.parametrize("way", EVERY, ids=str)
-async def test_an_empty_account_at_a_base_url_that_is_no_hub_is_the_callers_own(
+async def test_empty_account_at_a_url_that_is_no_hub_is_the_callers(
     way: Way, server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hubmix.presets.CUSTOM", replace(CUSTOM, own_error_types=frozenset()))
@@ -410,7 +404,7 @@ async def test_an_empty_answer_of_the_only_model_is_returned(way: Way, server: E
 
 @pytest.mark.parametrize("way", EVERY, ids=str)
 @pytest.mark.parametrize("finish_reason", ["length", "content_filter"])
-async def test_an_answer_without_room_or_leave_to_speak_is_returned_at_once(
+async def test_empty_answer_by_length_or_filter_is_returned_at_once(
     finish_reason: str, way: Way, server: EmbeddedHub, hub: Hub, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.fault(FIRST, silent(finish_reason, stream=way.stream))

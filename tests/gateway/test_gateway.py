@@ -133,7 +133,10 @@ def elsewhere(case: Case, stream: bool) -> Case:
 
 
 def another_hub_helps(step: Expected) -> bool:
-    """Whether a second hub is asked: for all but what the request itself caused, and what was half answered."""
+    """Return True if a second hub is asked.
+
+    It is not asked if the request itself is at fault or part of an answer arrived.
+    """
     kind = step.kind
     return kind is not None and step.fails != "interrupted" and (kind.scope != "request" or kind.action != "fail")
 

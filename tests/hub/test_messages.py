@@ -1,4 +1,4 @@
-"""Claude over `/v1/messages`: tool loops with thinking, histories across APIs, choice by the hub's list."""
+"""Claude over `/v1/messages`: tool loops, histories across APIs, the hub's list."""
 
 from __future__ import annotations
 

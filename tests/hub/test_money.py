@@ -220,9 +220,7 @@ def test_auto_asks_for_the_list_when_the_first_model_has_failed(way: str) -> Non
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_auto_waits_for_a_slow_list_only_after_a_failure_a_moment_and_once(
-    monkeypatch: pytest.MonkeyPatch, way: str
-) -> None:
+def test_auto_waits_for_a_slow_list_briefly_once_after_a_failure(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     auto = CallOptions(fallbacks="auto", policy=FailoverPolicy(max_retries=0))
     with EmbeddedHub() as server, Hub(base_url=server.base_url, api_key=server.api_key) as hub:
         for path in LISTS:

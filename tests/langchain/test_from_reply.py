@@ -62,8 +62,8 @@ def merged(chunks: list[ChatGenerationChunk]) -> AIMessageChunk:
     return message
 
 
-def call(arguments: str, **beside: Any) -> dict[str, Any]:
-    return {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}, **beside}
+def call(arguments: str, **extra: Any) -> dict[str, Any]:
+    return {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}, **extra}
 
 
 RICH = {
@@ -343,11 +343,11 @@ def test_a_custom_tool_call_is_kept_and_goes_back_as_one() -> None:
 
 
 def test_gemini_s_signature_beside_a_call_comes_back() -> None:
-    beside = {"extra_content": {"google": {"thought_signature": "sig"}}}
-    whole = from_reply(answer({"content": None, "tool_calls": [call("{}", **beside)]}, "tool_calls"))
-    streamed = merged(stream({"tool_calls": [call("{}", **beside)]}, finish="tool_calls"))
+    extra = {"extra_content": {"google": {"thought_signature": "sig"}}}
+    whole = from_reply(answer({"content": None, "tool_calls": [call("{}", **extra)]}, "tool_calls"))
+    streamed = merged(stream({"tool_calls": [call("{}", **extra)]}, finish="tool_calls"))
     for message in (whole, streamed):
-        assert to_wire([message])[0]["tool_calls"][0]["extra_content"] == beside["extra_content"]
+        assert to_wire([message])[0]["tool_calls"][0]["extra_content"] == extra["extra_content"]
 
 
 def test_reasoning_details_survive_the_way_round_exactly() -> None:
@@ -381,7 +381,7 @@ def test_a_stream_without_an_end_says_so() -> None:
     assert chunks[-1].message.response_metadata["incomplete"] is True
 
 
-def test_pieces_are_what_pydantic_would_have_made_and_share_nothing() -> None:
+def test_pieces_equal_those_of_pydantic_and_share_nothing() -> None:
     write = ChunkWriter().write
     first, second = write(Delta(text="a")), write(Delta(text="b", reasoning="Hm"))
     metadata = {"model_provider": "hubmix"}

@@ -61,8 +61,8 @@ def test_token_ids_may_be_numbers() -> None:
 def test_a_call_says_it_better() -> None:
     assert body(llm(**EVERY), **{name: None for name in EVERY if name != "stop"}) == {"model": "m", "stop": ["x"]}
     assert body(llm(temperature=1, model="m"), temperature=0, model="other") == {"model": "other", "temperature": 0}
-    beside = {"metadata": {"a": "b"}, "modalities": ["text"], "prediction": {"type": "content", "content": "x"}}
-    assert body(llm(), **beside) == {"model": "m", **beside}
+    others = {"metadata": {"a": "b"}, "modalities": ["text"], "prediction": {"type": "content", "content": "x"}}
+    assert body(llm(), **others) == {"model": "m", **others}
 
 
 def test_stop_sequences_have_an_order() -> None:
@@ -122,7 +122,7 @@ def test_two_values_for_one_parameter_are_refused() -> None:
         ChatHubmix(model="a", model_name="b", base_url=URL, api_key=KEY)
 
 
-def test_what_chat_openai_hands_on_to_the_sdk_gets_where_the_sdk_would_put_it() -> None:
+def test_parameters_of_the_sdk_are_sent_where_the_sdk_puts_them() -> None:
     given = {"extra_body": {"top_k": 3}, "min_p": 0.1, "extra_headers": {"X-A": "1"}, "timeout": 7}
     model = ChatHubmix(model="m", base_url=URL, api_key=KEY, model_kwargs=given)
     assert model.extra_body == {"min_p": 0.1, "top_k": 3}

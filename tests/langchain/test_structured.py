@@ -90,7 +90,7 @@ def test_what_is_asked(server: EmbeddedHub, chat: Chat, strict: bool | None) -> 
     assert not {"tools", "tool_choice", "ls_structured_output_format"} & body.keys()
 
 
-def test_json_mode_tells_the_schema_and_leaves_the_messages_alone(server: EmbeddedHub, chat: Chat) -> None:
+def test_json_mode_sends_the_schema_and_keeps_the_messages(server: EmbeddedHub, chat: Chat) -> None:
     llm = chat().with_structured_output(Person, method="json_mode")
     for history in (
         [HumanMessage(ANNA)],
@@ -205,7 +205,7 @@ def test_every_way_not_to_follow(
 
 @pytest.mark.parametrize("schema", [JSON_SCHEMA, PersonDict])
 def test_a_dict_comes_as_the_model_gave_it(server: EmbeddedHub, chat: Chat, schema: Any) -> None:
-    """LangChain's middleware recovers from a dict without a required key; an error would end the agent."""
+    """An error would end the agent; LangChain's middleware can mend a partial dict."""
     server.fault("embedded/extract", completion(content='{"name": "Anna"}'), times=2)
     llm = chat().with_structured_output(schema, method="json_schema")
     assert llm.invoke(ANNA) == list(llm.stream(ANNA))[-1] == {"name": "Anna"}

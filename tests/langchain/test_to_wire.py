@@ -209,7 +209,7 @@ def test_base64_that_is_no_text_is_refused() -> None:
         part({"type": "text-plain", "base64": base64.b64encode(b"\xff\xfe").decode()})
 
 
-def test_text_alone_becomes_one_string_and_a_cache_marker_keeps_it_a_list() -> None:
+def test_text_becomes_one_string_unless_it_has_a_cache_marker() -> None:
     assert one(HumanMessage(["a", {"type": "text", "text": "b"}]))["content"] == "a\nb"
     marked = [{"type": "text", "text": "a", "cache_control": MARKER}]
     assert one(SystemMessage(marked))["content"] == marked

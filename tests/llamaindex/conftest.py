@@ -29,7 +29,7 @@ _SHARED = ("asyncio_", "ThreadPoolExecutor")
 def encodings_of_core(clean_environment: None) -> Iterator[None]:
     """Use the tiktoken encoding that core ships; a worker would download it.
 
-    Its pool waits for ever for a worker whose download failed.
+    Its pool never stops waiting for a worker whose download failed.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIKTOKEN_CACHE_DIR", str(Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"))

@@ -104,7 +104,7 @@ def test_a_plain_prompt_is_one_user_message(llm: Hubmix, server: EmbeddedHub) ->
     assert chats(server)[0] == {"model": "embedded/extract", "messages": [{"role": "user", "content": "Hello"}]}
 
 
-def test_completion_to_prompt_is_applied_unless_the_prompt_is_finished(make: Make, server: EmbeddedHub) -> None:
+def test_completion_to_prompt_is_applied_unless_prompt_is_final(make: Make, server: EmbeddedHub) -> None:
     llm = make(completion_to_prompt=lambda prompt: f"<{prompt}>")
     llm.complete("a")
     llm.complete("a", formatted=True)
@@ -225,7 +225,7 @@ FOR_THE_SDK: dict[str, Any] = {
 }
 
 
-def test_what_is_meant_for_the_sdk_gets_where_the_sdk_would_put_it(make: Make, server: EmbeddedHub) -> None:
+def test_parameters_of_the_sdk_are_sent_where_the_sdk_puts_them(make: Make, server: EmbeddedHub) -> None:
     llm = make(additional_kwargs=FOR_THE_SDK)
     llm.chat(MESSAGES)
     make().chat(MESSAGES, additional_kwargs=FOR_THE_SDK)
@@ -331,7 +331,7 @@ def test_an_unknown_parameter_of_a_call_names_the_near_one(llm: Hubmix, server: 
     ],
     ids=str,
 )
-def test_a_value_of_the_wrong_type_is_told_before_anything_is_sent(
+def test_value_of_wrong_type_raises_before_anything_is_sent(
     llm: Hubmix, server: EmbeddedHub, wrong: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=told):
@@ -413,7 +413,7 @@ def test_stream_usage_may_be_switched_off(make: Make, server: EmbeddedHub) -> No
 # -------------------------------------------------------------------------------------------------------- metadata
 
 
-def test_an_unknown_model_is_a_chat_model_with_tools_and_a_large_window(server: EmbeddedHub) -> None:
+def test_unknown_model_is_a_chat_model_with_tools(server: EmbeddedHub) -> None:
     assert Hubmix(model="never-heard-of").metadata == LLMMetadata(
         context_window=128_000,
         num_output=-1,

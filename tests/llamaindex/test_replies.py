@@ -154,11 +154,11 @@ def test_token_counts_are_where_llama_index_looks() -> None:
 
 
 @pytest.mark.parametrize("top", [{"x_groq": {"usage": USAGE}}], ids=["groq"])
-def test_usage_that_came_elsewhere_is_put_where_llama_index_looks(top: dict[str, Any]) -> None:
+def test_usage_from_elsewhere_is_put_where_llama_index_reads(top: dict[str, Any]) -> None:
     assert get_tokens_from_response(chat_response(read_reply(answer(content="x", top=top)))) == (7, 3)
 
 
-def test_counts_are_those_of_the_hub_and_cached_tokens_stand_beside() -> None:
+def test_counts_are_the_hubs_and_cached_tokens_are_added() -> None:
     usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 5}}
     details = respond(content="x", usage=usage).additional_kwargs
     assert (details["prompt_tokens"], details["cached_tokens"]) == (7, 5)
@@ -362,7 +362,7 @@ def test_arguments_that_end_in_half_a_character_are_no_error() -> None:
 
 
 @pytest.mark.parametrize("lie", LIES, ids=repr)
-def test_fields_of_any_type_are_left_out_and_no_error_of_another_librarys(lie: Any) -> None:
+def test_fields_of_a_wrong_type_are_left_out_without_an_error(lie: Any) -> None:
     token = {"token": "a", "logprob": -1.0, "bytes": [97]}
     lying: list[dict[str, Any]] = [
         {"images": lie},

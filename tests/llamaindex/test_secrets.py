@@ -90,7 +90,7 @@ def test_in_no_response(server: EmbeddedHub) -> None:
     assert b"not-to-be-seen" not in pickle.dumps(response)
 
 
-def test_a_pickle_takes_the_key_along_only_where_it_was_given_in_the_code(
+def test_pickle_holds_the_key_only_if_it_was_given_in_code(
     server: EmbeddedHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUBMIX_API_KEY", KEY)

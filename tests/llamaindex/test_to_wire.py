@@ -143,7 +143,7 @@ def test_a_document_is_called_what_it_is(tmp_path: Any, name: str, data: bytes, 
         assert user(block)["content"][0]["file"]["file_data"].startswith(f"data:{kind};base64,")
 
 
-def test_media_without_a_telling_name_are_known_by_their_first_bytes(tmp_path: Any) -> None:
+def test_media_without_a_file_ending_are_known_by_first_bytes(tmp_path: Any) -> None:
     path = tmp_path / "picture"
     path.write_bytes(JPEG)
     assert user(ImageBlock(path=path))["content"][0]["image_url"]["url"].startswith("data:image/jpeg;base64,")
@@ -163,7 +163,7 @@ def test_a_document() -> None:
     [AudioBlock(url="https://sounds.example/a.wav"), DocumentBlock(url="https://papers.example/a.pdf")],
     ids=["audio", "document"],
 )
-def test_what_has_no_url_on_the_wire_is_not_fetched_on_an_event_loop(block: Any) -> None:
+def test_media_without_url_form_are_not_fetched_on_event_loop(block: Any) -> None:
     with pytest.raises(RemoteContent):
         to_wire([ChatMessage(role="user", blocks=[block])], download=False)
 
@@ -186,7 +186,7 @@ def test_a_citable_block_names_its_source() -> None:
     assert wire["content"] == "[Atlas] (p. 3)\nParis is a city.\n?"
 
 
-def test_a_citation_annotates_what_was_said_and_is_not_said_again() -> None:
+def test_citation_annotates_the_text_and_is_not_sent_again() -> None:
     citation = CitationBlock(
         cited_content="source text", source="https://s.example", title="S", additional_location_info={}
     )
@@ -211,7 +211,7 @@ def test_a_cache_point_of_an_hour_says_so() -> None:
     assert user(TextBlock(text="a"), point)["content"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
 
 
-def test_a_cache_point_at_the_head_of_a_message_marks_the_message_before() -> None:
+def test_leading_cache_point_marks_the_message_before() -> None:
     point = CachePoint(cache_control=CacheControl(type="ephemeral"))
     wire = to_wire(
         [ChatMessage(role="system", content="rules"), ChatMessage(role="user", blocks=[point, TextBlock(text="q")])]

@@ -65,9 +65,7 @@ def test_every_form_of_tool_choice(llm: Hubmix, server: EmbeddedHub, given: dict
     assert chats(server)[0].get("tool_choice") == sent
 
 
-def test_parallel_calls_are_refused_where_they_are_off_and_left_to_the_vendor_where_on(
-    llm: Hubmix, server: EmbeddedHub
-) -> None:
+def test_parallel_calls_are_off_or_left_to_the_vendor(llm: Hubmix, server: EmbeddedHub) -> None:
     llm.chat_with_tools(TOOLS, user_msg=ASK)
     llm.chat_with_tools(TOOLS, user_msg=ASK, allow_parallel_tool_calls=True)
     assert [body.get("parallel_tool_calls") for body in chats(server)] == [False, None]
@@ -147,7 +145,7 @@ async def test_a_verb_over_chat_is_one_span(llm: Hubmix) -> None:
     ]
 
 
-def test_predict_and_call_of_a_model_without_tools_prompts_for_them(make: Make, server: EmbeddedHub) -> None:
+def test_predict_and_call_without_tool_support_uses_a_prompt(make: Make, server: EmbeddedHub) -> None:
     llm = make("no-tools", is_function_calling_model=False)
     assert "sunny in Paris" in str(llm.predict_and_call(TOOLS, ASK))
     assert all("tools" not in body for body in chats(server))

@@ -1,4 +1,4 @@
-"""Stored notebooks are executed, hold nothing of the machine, and stay as they are."""
+"""Stored notebooks are executed, name no machine, and stay as they are."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_too_many_files_at_the_top_are_reported(copy: Path, monkeypatch: pytest.
     [
         ('"""' + "x" * 81 + '."""', "first line of the docstring"),
         ('"""Return a :' + 'class:`Hub`."""', "Sphinx role"),
-        ("# Asked in vain.", "phrase"),
+        ("# Asked in " + "vain.", "phrase"),
         ("def test_" + "x" * 60 + "(): ...", "test name"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Reading costs in proportion to the answer: four times as much of anything costs about four times as much."""
+"""Reading time grows in proportion to the answer's length."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ STREAMS: dict[str, Callable[[int], list[Any]]] = {
 
 
 def cost(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds of the better of two runs, without those of the garbage collector."""
+    """Return the CPU seconds of the better of two runs, without garbage collection."""
     best = float("inf")
     gc.disable()
     try:

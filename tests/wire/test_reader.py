@@ -190,7 +190,7 @@ def test_usage_is_found_wherever_it_is(last: dict[str, Any]) -> None:
         # Gemini: thoughts are in the total only, and billed as output.
         ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 57}, (5, 52, 57, None, None)),
         ({"prompt_tokens": "5", "completion_tokens": "2", "total_tokens": 7.0}, (5, 2, 7, None, None)),
-        # xAI: reasoning beside the completion.
+        # xAI: the completion does not include reasoning.
         (
             {
                 "prompt_tokens": 12,
@@ -269,7 +269,7 @@ def test_several_choices_are_not_mixed() -> None:
 
 
 def test_calls_of_two_choices_are_not_mixed() -> None:
-    """Two choices were asked for in a field that the reader does not see; each begins with a role (recorded)."""
+    """The reader does not see the `n` of the request; each choice begins with a role."""
     pieces = [("c1", PARIS[:5], 0), ("c2", OSLO[:5], 1), (None, PARIS[5:], 0), (None, OSLO[5:], 1)]
     chunks = [
         chunk({"role": "assistant" if id else None, "tool_calls": [call(0, id, id and "f", text)]}, index=index)
@@ -305,7 +305,7 @@ def test_broken_arguments_are_never_executable(arguments: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["", None, {}, "{}"])
-def test_only_the_last_call_of_an_answer_that_was_cut_may_lack_its_arguments(arguments: Any) -> None:
+def test_only_the_last_call_of_a_cut_answer_may_lack_arguments(arguments: Any) -> None:
     calls = [call(0, "a", "f", arguments), call(1, "b", "g", arguments)]
     for finish in ("length", "tool_calls"):
         # Streamed, an empty object is what the model wrote; in a whole answer it may be a gateway's word for nothing.
@@ -340,9 +340,9 @@ def test_a_call_without_an_id_gets_a_stable_one_of_its_own() -> None:
 
 
 def test_what_stands_beside_a_call_is_kept_for_the_way_back() -> None:
-    beside = {**call(0, "a", "f", "{}"), "extra_content": {"google": {"thought_signature": "CsYB"}}}
-    for reply in (whole({"tool_calls": [beside]}), streamed(chunk({"tool_calls": [beside]}), CALLS_END)):
-        assert reply.to_wire_message()["tool_calls"][0]["extra_content"] == beside["extra_content"]
+    given = {**call(0, "a", "f", "{}"), "extra_content": {"google": {"thought_signature": "CsYB"}}}
+    for reply in (whole({"tool_calls": [given]}), streamed(chunk({"tool_calls": [given]}), CALLS_END)):
+        assert reply.to_wire_message()["tool_calls"][0]["extra_content"] == given["extra_content"]
 
 
 def test_deltas_carry_each_piece_of_a_call_once() -> None:

@@ -53,7 +53,7 @@ def test_tokens_are_a_low_estimate_in_any_script() -> None:
     assert tokens("\ud800") == 0  # half a character, as a broken client sends it
 
 
-def test_tools_calls_and_images_are_counted_but_not_the_bytes_of_an_image() -> None:
+def test_tools_calls_and_images_are_counted_without_image_bytes() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * 4000}}]
     assert requirements_of({"tools": tools}).tokens > 1000
     calls = [{"function": {"name": "f", "arguments": "y" * 4000}}]
