@@ -24,7 +24,7 @@ from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS
 from langchain_hubmix._errors import raises_langchain_errors
 from langchain_hubmix._messages import PROVIDER, to_wire
 from langchain_hubmix._profile import profile_of
-from langchain_hubmix._tools import is_class, wire_response_format, wire_tool, wire_tools
+from langchain_hubmix._tools import is_class, wire_response_format, wire_tool, wire_tools, without_credentials
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LangSmithParams, ModelProfile
@@ -94,13 +94,17 @@ class ChatSettings(ChatFields, HubObject, BaseChatModel):
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         # They end up in traces, and a header may be a key.
         shown = {name: value for name, value in normalize_call(kwargs).items() if name != "headers"}
+        if shown.get("tools"):
+            shown["tools"] = without_credentials(shown["tools"])
         return super()._get_invocation_params(stop=self._stop_of(stop), **shown)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # The key of a cache entry, which may be written to disk: headers count, but cannot be read from it.
         kwargs = normalize_call(kwargs)
         if "headers" in kwargs:
-            kwargs["headers"] = hashlib.sha256(repr(kwargs["headers"]).encode()).hexdigest()
+            kwargs["headers"] = _digest(kwargs["headers"])
+        if kwargs.get("tools"):
+            kwargs["tools"] = without_credentials(kwargs["tools"], _digest)
         kwargs["hub"] = (self.hub.base_url, self.hub.headers_id)  # the environment and a shared hub set them too
         return super()._get_llm_string(stop=stop, **kwargs)
 
@@ -196,6 +200,10 @@ def request_of(
     if (wanted := request.body.get("response_format")) is not None:
         request.body["response_format"] = wire_response_format(wanted)
     return request.body, request.options
+
+
+def _digest(secret: Any) -> str:
+    return hashlib.sha256(repr(secret).encode()).hexdigest()
 
 
 def target_of(llm: ChatSettings, kwargs: Mapping[str, Any]) -> Any:

@@ -274,9 +274,11 @@ class WithRaw(RunnableGenerator[Any, Any]):
 
 
 def raise_if_refused(message: BaseMessage) -> None:
-    """Raise `RefusalError` if the model refused."""
-    if refusal := message.additional_kwargs.get("refusal"):
-        raise _refused(message, f"refused: {refusal}")
+    """Raise `RefusalError` if the model refused, in whichever form another model's message says so."""
+    blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "refusal"]
+    if (refusal := message.additional_kwargs.get("refusal")) or blocks:
+        said = refusal or "".join(block.get("refusal") or "" for block in blocks)
+        raise _refused(message, f"refused: {said}" if said else "refused without a reason.")
 
 
 def raise_if_filtered(message: BaseMessage) -> None:

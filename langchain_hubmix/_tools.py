@@ -14,6 +14,9 @@ from typing_extensions import is_typeddict
 from hubmix.plugin.structured import response_format
 from langchain_hubmix._errors import ConfigurationError
 
+# What stands next to a tool's definition: Claude's cache marker, and OpenAI's settings of tool search and waiting.
+_BESIDE = ("cache_control", "defer_loading", "async")
+
 
 def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, strict: bool | None) -> dict[str, Any]:
     """One tool as the wire has it.
@@ -24,7 +27,8 @@ def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, st
         strict: whether the vendor shall hold the arguments to the schema; None says nothing about it.
 
     Returns:
-        A new dict. A prompt-cache marker (`cache_control`) stays at the top level, where Claude's cache looks for it.
+        A new dict. A prompt-cache marker (`cache_control`) stays next to the definition, where Claude's cache looks for
+        it; so do `defer_loading` and `async` of a tool's `extras`.
     """
     if isinstance(tool, dict):
         kind = tool.get("type")
@@ -33,13 +37,11 @@ def wire_tool(tool: dict[str, Any] | type | Callable[..., Any] | BaseTool, *, st
             return {**tool, "function": function if strict is None else {**function, "strict": strict}}
         if kind not in (None, "function", "object") and "input_schema" not in tool:
             return dict(tool)
-        marker = tool.get("cache_control")
+        extras = tool
     else:
-        marker = (getattr(tool, "extras", None) or {}).get("cache_control")
+        extras = getattr(tool, "extras", None) or {}
     converted = dict(convert_to_openai_tool(tool, strict=strict))
-    if marker:
-        converted["cache_control"] = marker
-    return converted
+    return {**converted, **{name: extras[name] for name in _BESIDE if extras.get(name)}}
 
 
 def wire_tools(tools: Any) -> list[dict[str, Any]]:
@@ -51,6 +53,23 @@ def wire_tools(tools: Any) -> list[dict[str, Any]]:
     if not isinstance(tools, Iterable) or isinstance(tools, (str, Mapping)):
         raise ConfigurationError(f"tools must be a list of tools, not {type(tools).__name__}.")
     return [tool if isinstance(tool, dict) and "type" in tool else wire_tool(tool, strict=None) for tool in tools]
+
+
+def without_credentials(tools: Any, instead: Callable[[Any], str] = lambda _: "***") -> Any:
+    """Return tools without the credentials of MCP servers.
+
+    Args:
+        tools: tools in any form; anything but a list is returned unchanged.
+        instead: what stands in place of a credential.
+    """
+    if not isinstance(tools, (list, tuple)):
+        return tools
+    return [
+        {name: instead(value) if name in ("headers", "authorization") else value for name, value in tool.items()}
+        if isinstance(tool, dict) and tool.get("type") == "mcp"
+        else tool
+        for tool in tools
+    ]
 
 
 def wire_response_format(schema: Any, *, strict: bool | None = None) -> dict[str, Any]:

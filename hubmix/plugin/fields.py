@@ -149,6 +149,8 @@ class HubFields(BaseModel):
             # Other libraries' names for a parameter read back too, such as `model_name` and `request_timeout`.
             if name in HOLDERS and "extra_body" in type(self).model_fields:
                 return self.extra_body or {}
+            if name == "stream_chunk_timeout" and "stream_usage" in type(self).model_fields:
+                return (self.failover or FailoverPolicy()).idle_timeout
             if name == "use_responses_api" and "api" in type(self).model_fields:
                 return {"responses": True, "chat": False}.get(self.api)
             if (meant := ALIASES.get(name)) is not None and hasattr(type(self), "model_fields"):

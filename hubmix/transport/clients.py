@@ -169,10 +169,11 @@ class ClientPool:
         arguments = {"base_url": self.base_url, "api_key": key, "max_retries": 0, "default_headers": headers}
         return {**arguments, "default_query": self._query} if self._query else arguments
 
-    def _hooks(self, *, waits: bool = True) -> dict[str, Any] | None:
+    def _hooks(self, *, waits: bool = True) -> dict[str, Any]:
+        hooks: dict[str, Any] = {"request": [_spell_key if waits else _spell_key_async]}
         heard = self._heard
         if heard is None:
-            return None
+            return hooks
 
         def hook(response: Any) -> None:
             heard({name.lower(): value for name, value in response.headers.items()})
@@ -180,7 +181,7 @@ class ClientPool:
         async def async_hook(response: Any) -> None:
             hook(response)
 
-        return {"response": [hook if waits else async_hook]}
+        return {**hooks, "response": [hook if waits else async_hook]}
 
     def sync(self) -> openai.OpenAI:
         """The client for sync calls; thread-safe."""
@@ -247,6 +248,20 @@ class ClientPool:
             client, closer = known
             await client.close()
             await closer.aclose()
+
+
+def _spell_key(request: Any) -> None:
+    """Write the key's header as `Authorization`; openai 3.57 sends its name in lower case.
+
+    A gateway function that reads headers from a plain dict finds no other spelling.
+    """
+    key = request.headers.get("authorization")
+    if key is not None:
+        request.headers["Authorization"] = key
+
+
+async def _spell_key_async(request: Any) -> None:
+    _spell_key(request)
 
 
 def _sync_key(provider: KeyProvider) -> Callable[[], str]:

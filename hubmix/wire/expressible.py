@@ -45,6 +45,8 @@ _VERSIONED = ("web_search_",)  # web_search_preview, web_search_2025_08_26
 # State that one account keeps: it means nothing at another hub, model or mirror.
 _KEPT_BY_THE_SERVER = ("previous_response_id", "conversation", "background")
 _UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
+ITEM_PARTS = frozenset({"additional_tools", "configuration_update"})
+"""Content of a LangChain message that the Responses API takes as input items, and no other API at all."""
 HINTS: dict[str, tuple[str, ...]] = {
     "responses": ("seed", "prediction"),
     "messages": (
@@ -96,6 +98,7 @@ def _not_in_chat(payload: Payload) -> Iterator[str]:
     for tool in payload.get("tools") or ():
         if is_hosted(tool):
             yield f"the tool {tool['type']!r}"
+    yield from _parts_among(payload, ITEM_PARTS)
 
 
 def _not_in_responses(payload: Payload) -> Iterator[str]:
@@ -110,7 +113,7 @@ def _not_in_responses(payload: Payload) -> Iterator[str]:
             yield f"the tool {kind!r}"
     if set(payload.get("modalities") or ()) - {"text"}:
         yield "modalities"
-    yield from _unsayable_parts(payload)
+    yield from _parts_among(payload, _UNSAYABLE_PARTS)
     if any("audio" in message for message in payload.get("messages") or ()):
         yield "audio"
 
@@ -132,14 +135,14 @@ def _not_in_messages(payload: Payload) -> Iterator[str]:
     wanted = payload.get("response_format")
     if isinstance(wanted, Mapping) and wanted.get("type") == "json_object":
         yield "response_format of the type json_object"
-    yield from _unsayable_parts(payload)
+    yield from _parts_among(payload, _UNSAYABLE_PARTS | ITEM_PARTS)
 
 
-def _unsayable_parts(payload: Payload) -> Iterator[str]:
+def _parts_among(payload: Payload, kinds: frozenset[str]) -> Iterator[str]:
     for message in payload.get("messages") or ():
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping) and part.get("type") in _UNSAYABLE_PARTS:
+            if isinstance(part, Mapping) and part.get("type") in kinds:
                 yield f"{part['type']} content"
 
 

@@ -16,7 +16,7 @@ from hubmix._compat import http
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings
 from llamaindex_hubmix import Hubmix, HubmixEmbedding
 from tests.cases.ways import SYNC, Way, chat_hubmix, hubmix
-from tests.support.answers import completion
+from tests.support.answers import chunk, completion, events
 from tests.support.scripted_hub import ScriptedHub
 
 # Every parameter of the four classes at langchain-openai 1.7.4 and llama-index-llms-openai-like 0.8.1.
@@ -218,3 +218,16 @@ def test_a_missing_extra_is_named(package: str, hidden: tuple[str, ...], extra: 
     code = f"import sys; {hide}\ntry:\n    import {package}\nexcept ImportError as error:\n    print(error)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert f"hubmix[{extra}]" in ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize("way", SYNC, ids=str)
+def test_stream_without_usage_names_no_stream_options(way: Way) -> None:
+    with ScriptedHub(events(chunk("stop", content="ok"))) as hub:
+        assert Way(way.framework, way.waits, True).ask(hub, stream_usage=False).text == "ok"
+        assert "stream_options" not in hub.bodies[0]
+
+
+def test_silence_allowed_in_a_stream_reads_back() -> None:
+    for kind in (ChatHubmix, Hubmix):
+        assert kind(model="m", api_key="sk-test", stream_chunk_timeout=7).stream_chunk_timeout == 7
+        assert kind(model="m", api_key="sk-test").stream_chunk_timeout == 120

@@ -9,6 +9,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import LLMToolSelectorMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel, Field
@@ -176,6 +177,20 @@ def test_a_content_filter_is_a_refusal(method: Any) -> None:
 def test_a_whole_object_is_none_the_less_read() -> None:
     with ScriptedHub(completion(OBJECT, "content_filter")) as hub:
         assert chat_hubmix(hub).with_structured_output(City).invoke("hi") == PARIS
+
+
+@pytest.mark.parametrize("content", [[{"type": "refusal", "refusal": "No."}], [{"type": "refusal", "refusal": ""}]])
+def test_refusal_block_of_another_model_is_a_refusal(content: Any) -> None:
+    with ScriptedHub(completion("x")) as hub:
+        parser = chat_hubmix(hub).with_structured_output(City).last
+    with pytest.raises(RefusalError, match="refused"):
+        parser.invoke(AIMessage(content))
+
+
+def test_streamed_refusal_in_structured_output_is_raised() -> None:
+    pieces = events(chunk(refusal="I can"), chunk(refusal="not."), chunk("stop"))
+    with ScriptedHub(pieces) as hub, pytest.raises(RefusalError, match="I cannot"):
+        list(chat_hubmix(hub).with_structured_output(City).stream("x"))
 
 
 def test_a_refusal_is_a_standard_block_whole_and_streamed() -> None:

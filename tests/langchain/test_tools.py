@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from hubmix import ConfigurationError
 from hubmix.plugin.request import wire_tool_choice
+from langchain_hubmix import ChatHubmix
 from langchain_hubmix._tools import wire_response_format, wire_tool
 
 MARKER = {"type": "ephemeral"}
@@ -56,6 +57,12 @@ def cached(city: str) -> str:
     return city
 
 
+@tool(extras={"defer_loading": True, "async": True, "own": 1})
+def deferred(city: str) -> str:
+    """The weather."""
+    return city
+
+
 OPENAI = {"type": "function", "function": {"name": "City", "parameters": {"type": "object", "properties": {}}}}
 ANTHROPIC = {
     "name": "City",
@@ -88,6 +95,22 @@ def test_functions_and_tools_and_their_cache_markers() -> None:
     assert wire_tool(cached, strict=None)["cache_control"] == MARKER
     assert wire_tool(ANTHROPIC, strict=None)["cache_control"] == MARKER
     assert wire_tool({**OPENAI, "cache_control": MARKER}, strict=None)["cache_control"] == MARKER
+
+
+def test_openai_settings_among_a_tools_extras_are_sent() -> None:
+    wire = wire_tool(deferred, strict=None)
+    assert wire.pop("function")["name"] == "deferred"
+    assert wire == {"type": "function", "defer_loading": True, "async": True}
+
+
+def test_credentials_of_mcp_servers_are_not_traced() -> None:
+    server = {"type": "mcp", "server_url": "https://x", "headers": {"Authorization": "Bearer secret"}}
+    llm = ChatHubmix(model="m", base_url="https://hub.example/v1", api_key="sk-test")
+    other = {**server, "headers": {"Authorization": "Bearer other"}}
+    traced = llm._get_invocation_params(tools=[server, OPENAI])["tools"]
+    assert traced == [{**server, "headers": "***"}, OPENAI]
+    assert "Bearer" not in llm._get_llm_string(tools=[server])
+    assert llm._get_llm_string(tools=[server]) != llm._get_llm_string(tools=[other])
 
 
 @pytest.mark.parametrize("strict", [True, False])

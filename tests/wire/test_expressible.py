@@ -25,6 +25,12 @@ def test_parameter_that_cannot_be_said_is_named(given: dict[str, Any], names: tu
     assert inexpressible("responses", {"messages": [USER], **given}) == names
 
 
+def test_items_among_content_need_the_responses_api() -> None:
+    payload = {"messages": [{"role": "system", "content": [{"type": "additional_tools", "tools": []}]}]}
+    assert inexpressible("responses", payload) == ()
+    assert inexpressible("chat", payload) == inexpressible("messages", payload) == ("additional_tools content",)
+
+
 def test_sound_in_a_message_cannot_be_said() -> None:
     sound = {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}
     spoken = {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}

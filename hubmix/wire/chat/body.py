@@ -37,7 +37,8 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     if options.stream:
         body["stream"] = True
         # Without it New API drops the usage, and may drop a finish_reason with it (read in its source).
-        body.setdefault("stream_options", {"include_usage": True})
+        if body.setdefault("stream_options", {"include_usage": True}) == {"include_usage": False}:
+            del body["stream_options"]  # that is the default, and some vendors refuse the field
     return body
 
 

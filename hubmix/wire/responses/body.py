@@ -61,11 +61,16 @@ def responses_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     stream_options = {k: v for k, v in (payload.get("stream_options") or {}).items() if k != "include_usage"}
     if stream_options:
         body["stream_options"] = stream_options
-    if options.extra_body:
-        body.update(options.extra_body)
+    for name, value in (options.extra_body or {}).items():
+        # `model_kwargs={"text": {"verbosity": "low"}}` must not take the response format out.
+        body[name] = {**body[name], **value} if _are_settings(name, body.get(name), value) else value
     if options.stream:
         body["stream"] = True
     return body
+
+
+def _are_settings(name: str, *values: Any) -> bool:
+    return name in ("text", "reasoning") and all(isinstance(value, Mapping) for value in values)
 
 
 def _limits(payload: Payload) -> dict[str, Any]:
@@ -95,7 +100,8 @@ def _tool(tool: Any) -> Any:
     function, custom = tool.get("function"), tool.get("custom")
     if isinstance(function, Mapping):
         # OpenAI takes a missing `strict` as true, and then refuses schemas that chat completions take.
-        return {"type": "function", **function, "strict": bool(function.get("strict"))}
+        beside = {name: value for name, value in tool.items() if name not in ("type", "function", "cache_control")}
+        return {"type": "function", **beside, **function, "strict": bool(function.get("strict"))}
     if isinstance(custom, Mapping):
         flat = {"type": "custom", **custom}
         grammar = (custom.get("format") or {}).get("grammar")

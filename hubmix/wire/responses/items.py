@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hubmix.wire.expressible import ITEM_PARTS
+
 Item = dict[str, Any]
 Own = Callable[[Mapping[str, Any]], bool]
 
@@ -34,7 +36,7 @@ def input_items(messages: Sequence[Mapping[str, Any]], own: Own, *, stored: bool
         elif role in ("tool", "function"):
             items.append(_result(message, custom))
         else:
-            items.append({"type": "message", "role": role, "content": _input_content(message.get("content"))})
+            items += _given(role, message.get("content"))
     return _with_each_id_once(items)
 
 
@@ -180,7 +182,7 @@ def _spoken(message: Mapping[str, Any]) -> list[Item]:
     for part in given:
         text = part if isinstance(part, str) else part.get("text")
         if text:
-            parts.append({"type": "output_text", "text": text})
+            parts.append({"type": "output_text", "text": text, "annotations": []})
         elif not isinstance(part, str) and part.get("refusal"):
             parts.append({"type": "refusal", "refusal": part["refusal"]})
     if refusal:
@@ -213,6 +215,14 @@ def _result(message: Mapping[str, Any], custom: set[Any]) -> Item:
     call_id = message.get("tool_call_id") if message.get("role") == "tool" else _legacy_id(message.get("name"))
     kind = "custom_tool_call_output" if call_id in custom else "function_call_output"
     return {"type": kind, "call_id": call_id, "output": _input_content(message.get("content"))}
+
+
+def _given(role: Any, content: Any) -> list[Item]:
+    """Return a message, behind the items that LangChain carries among its content."""
+    lifted = [part for part in content if _type(part) in ITEM_PARTS] if isinstance(content, list) else []
+    if lifted and not (content := [part for part in content if _type(part) not in ITEM_PARTS]):
+        return lifted
+    return [*lifted, {"type": "message", "role": role, "content": _input_content(content)}]
 
 
 def _input_content(content: Any) -> Any:

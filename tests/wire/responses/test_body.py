@@ -145,3 +145,16 @@ def test_parts_are_named_for_the_way_in() -> None:
         {"type": "input_file", "file_url": "https://x/a.pdf"},
         {"type": "input_file", "file_id": "file-1"},
     ]
+
+
+def test_extra_text_settings_keep_the_response_format() -> None:
+    wanted = {"type": "json_object"}
+    more = BodyOptions("m", "m", extra_body={"text": {"verbosity": "low"}, "reasoning": {"summary": "auto"}})
+    sent = responses_body({"messages": [USER], "response_format": wanted, "reasoning_effort": "low"}, more)
+    assert sent["text"] == {"format": wanted, "verbosity": "low"}
+    assert sent["reasoning"] == {"effort": "low", "summary": "auto"}
+
+
+def test_what_stands_next_to_a_function_stays() -> None:
+    tool = {"type": "function", "function": {"name": "f"}, "defer_loading": True, "cache_control": {}}
+    assert body(tools=[tool])["tools"] == [{"type": "function", "name": "f", "defer_loading": True, "strict": False}]

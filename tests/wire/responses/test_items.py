@@ -18,6 +18,10 @@ SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed", "actio
 WIRE_CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
+def spoken(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": []}
+
+
 def answer(items: list[Any], text: str | None = None, calls: tuple[Any, ...] = (), **origin: Any) -> dict[str, Any]:
     made = {"items": items, "api": "responses", "model": "m", "hub": "h", **origin}
     found: dict[str, Any] = {"role": "assistant", "content": text, "hubmix_reasoning": made}
@@ -39,7 +43,7 @@ def test_answer_goes_back_exactly_as_it_came() -> None:
 @pytest.mark.parametrize("origin", [{"model": "other"}, {"hub": "other"}, {"api": "chat"}])
 def test_answer_of_another_route_keeps_text_and_calls_alone(origin: dict[str, Any]) -> None:
     assert sent(answer([THOUGHT, SAID, SEARCH, CALL], "Looking.", (WIRE_CALL,), **origin)) == [
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Looking."}]},
+        {"type": "message", "role": "assistant", "content": [spoken("Looking.")]},
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
     ]
 
@@ -71,7 +75,7 @@ def test_open_reasoning_goes_back_with_a_summary() -> None:
 
 def test_changed_text_replaces_the_items() -> None:
     assert sent(answer([THOUGHT, SAID], "Edited.")) == [
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Edited."}]}
+        {"type": "message", "role": "assistant", "content": [spoken("Edited.")]}
     ]
 
 
@@ -143,4 +147,17 @@ def test_system_and_developer_stay_in_their_place_and_names_go() -> None:
 def test_thoughts_of_a_chat_answer_stay_out() -> None:
     thought = {"text": "Hm.", "details": [{"type": "reasoning.text", "text": "Hm."}], "model": "m"}
     (item,) = sent({"role": "assistant", "content": "Hi", "reasoning_content": "Hm.", "hubmix_reasoning": thought})
-    assert item == {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    assert item == {"type": "message", "role": "assistant", "content": [spoken("Hi")]}
+
+
+TOOLS_ADDED = {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "f"}]}
+EFFORT = {"type": "configuration_update", "reasoning": {"effort": "high"}}
+
+
+def test_items_among_content_stand_before_their_message() -> None:
+    brief = {"type": "text", "text": "Be brief."}
+    assert sent({"role": "system", "content": [brief, TOOLS_ADDED]}, {"role": "user", "content": [EFFORT]}) == [
+        TOOLS_ADDED,
+        {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]},
+        EFFORT,
+    ]
