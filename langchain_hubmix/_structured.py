@@ -274,7 +274,7 @@ class WithRaw(RunnableGenerator[Any, Any]):
 
 
 def raise_if_refused(message: BaseMessage) -> None:
-    """Raise `RefusalError` if the model refused, in whichever form another model's message says so."""
+    """Raise `RefusalError` if the model refused, as ours or another model says it."""
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "refusal"]
     if (refusal := message.additional_kwargs.get("refusal")) or blocks:
         said = refusal or "".join(block.get("refusal") or "" for block in blocks)

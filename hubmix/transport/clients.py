@@ -251,9 +251,9 @@ class ClientPool:
 
 
 def _spell_key(request: Any) -> None:
-    """Write the key's header as `Authorization`; openai 3.57 sends its name in lower case.
+    """Write the name of the key's header as `Authorization`.
 
-    A gateway function that reads headers from a plain dict finds no other spelling.
+    openai 3.57 sends it in lower case, and a gateway that reads headers from a plain dict does not find it there.
     """
     key = request.headers.get("authorization")
     if key is not None:

@@ -1,4 +1,4 @@
-"""What the clients of a pool send beside a body."""
+"""What the clients of a pool send in their headers."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ def _tool(tool: Any) -> Any:
     function, custom = tool.get("function"), tool.get("custom")
     if isinstance(function, Mapping):
         # OpenAI takes a missing `strict` as true, and then refuses schemas that chat completions take.
-        beside = {name: value for name, value in tool.items() if name not in ("type", "function", "cache_control")}
-        return {"type": "function", **beside, **function, "strict": bool(function.get("strict"))}
+        outer = {name: value for name, value in tool.items() if name not in ("type", "function", "cache_control")}
+        return {"type": "function", **outer, **function, "strict": bool(function.get("strict"))}
     if isinstance(custom, Mapping):
         flat = {"type": "custom", **custom}
         grammar = (custom.get("format") or {}).get("grammar")
