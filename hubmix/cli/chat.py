@@ -92,7 +92,11 @@ def chat(
 
 
 def options_of(
-    fallback: list[str] | None, timeout: float | None, api: str, prefer: str, budget: str | None
+    fallback: list[str] | None,
+    timeout: float | None = None,
+    api: str = "auto",
+    prefer: str = "order",
+    budget: str | None = None,
 ) -> CallOptions:
     """Return the options of a call; failed attempts are told as they happen."""
     from hubmix.failover.options import CallOptions

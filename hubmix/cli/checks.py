@@ -37,6 +37,8 @@ PATIENCE = 10.0  # seconds for each step
 _SOON = 7  # days before a certificate ends
 _NEW_KEY = "Make a new key on the hub's website, and check that it belongs to this very hub."
 
+_OWN_KEY = "Each of two accounts needs a key of its own: pass api_key= to its Hub."
+
 
 class Outcome(str, Enum):
     """How a check ended."""
@@ -75,11 +77,13 @@ class Surroundings:
         hub: the hub.
         model: the model for the call; None for one that the catalog has.
         call: whether to make a call.
+        shares_key: the base URL of another hub that is sent the same key, or "".
     """
 
     hub: Hub
     model: str | None
     call: bool
+    shares_key: str = ""
     address: str = ""
     listed: tuple[str, ...] = ()
 
@@ -221,7 +225,12 @@ def _key(what: Surroundings) -> Check:
         said = missing_key(hub.endpoint)
         variable = ("HUBMIX_API_KEY", *hub.endpoint.key_variables)[-1]
         return Check("key", Outcome.FAILED, str(said).partition(". ")[0], f"export {variable}=<your key>")
-    return Check("key", Outcome.OK, f"set, from {hub.key_source}")
+    shared, advice = "", ""
+    if what.shares_key:
+        shared = f", the same as for {what.shares_key}"
+        own = hub.endpoint.key_variables
+        advice = f"A key of its own goes into {own[-1]}, with HUBMIX_API_KEY unset." if own else _OWN_KEY
+    return Check("key", Outcome.OK, f"set, from {hub.key_source}{shared}", advice)
 
 
 def _catalog(what: Surroundings) -> Check:

@@ -6,6 +6,7 @@ list of processes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,21 @@ BaseUrl = Annotated[
     str | None,
     typer.Option(
         "--base-url", metavar="URL", help="Any other OpenAI-compatible hub, ending in /v1.", rich_help_panel=PANEL
+    ),
+]
+HubNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hub", metavar="NAME", help="A hub known by name: aihubmix or aihubapi. Several times.", rich_help_panel=PANEL
+    ),
+]
+BaseUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="Any other OpenAI-compatible hub, ending in /v1. Several times.",
+        rich_help_panel=PANEL,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -78,6 +94,18 @@ def connect(context: typer.Context, hub: str | None, base_url: str | None) -> Hu
     return Hub(hub or before.hub, base_url=base_url or before.base_url)
 
 
+def connect_each(context: typer.Context, hubs: list[str] | None, base_urls: list[str] | None) -> list[Hub]:
+    """Return the hubs that are named, each once.
+
+    One name and one URL are one hub, as for every other command.
+    """
+    names, urls = hubs or [], base_urls or []
+    if len(names) <= 1 and len(urls) <= 1:
+        return [connect(context, next(iter(names), None), next(iter(urls), None))]
+    named: list[tuple[str | None, str | None]] = [*((name, None) for name in names), *((None, url) for url in urls)]
+    return list({hub.base_url: hub for hub in (connect(context, *one) for one in named)}.values())
+
+
 def fallbacks_of(given: list[str] | None) -> Fallbacks:
     """Return the `fallbacks` of a call from the values of `--fallback`.
 
@@ -94,4 +122,12 @@ def _fallback(name: str) -> str | HubModel:
     from hubmix.hub.hub import Hub
 
     hub, _, model = name.partition("/")
-    return Hub(hub).model(model) if hub in PRESETS and model else name
+    if hub not in PRESETS or not model:
+        return name
+    variables = PRESETS[hub].key_variables
+    key = next((value for variable in variables if (value := os.environ.get(variable, "").strip())), None)
+    if key is None and os.environ.get("HUBMIX_API_KEY", "").strip():
+        raise ConfigurationError(
+            f"--fallback {name} needs a key of its own in {variables[-1]}: HUBMIX_API_KEY is that of the first hub."
+        )
+    return Hub(hub, api_key=key).model(model)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from hubmix.cli import screen
-from hubmix.cli.chat import piped_input
-from hubmix.cli.connection import BaseUrl, HubName, Json, connect
+from hubmix.cli.chat import options_of, piped_input
+from hubmix.cli.connection import BaseUrl, Fallback, HubName, Json, connect
 from hubmix.errors import CatalogError, ConfigurationError
 
 
@@ -24,6 +24,7 @@ def embed(
     ] = None,
     model: Annotated[str, typer.Option("--model", "-m", metavar="ID", help="The model ID.")] = "text-embedding-3-small",
     dimensions: Annotated[int | None, typer.Option("--dimensions", metavar="N", min=1, help="Shorter vectors.")] = None,
+    fallback: Fallback = None,
     as_json: Json = False,
     hub: HubName = None,
     base_url: BaseUrl = None,
@@ -31,12 +32,13 @@ def embed(
     """Turn texts into vectors.
 
     In a pipe, or with --json, one line of JSON for each text: index, text, embedding. On a terminal, how alike the
-    texts are (cosine).
+    texts are (cosine). Only another hub's same model can be a fallback: vectors of two models do not mix.
 
     Examples:
 
         hubmix embed "a cat" "a kitten" "an invoice"
         hubmix embed --dimensions 256 --json < lines.txt > vectors.jsonl
+        hubmix embed "a cat" --fallback aihubapi/text-embedding-3-small
     """
     texts = list(text or ()) or _lines(piped_input())
     if not texts:
@@ -46,7 +48,7 @@ def embed(
         payload["dimensions"] = dimensions
     with connect(context, hub, base_url) as connection:
         connection.models.warm()
-        reply = connection.embed(payload)
+        reply = connection.embed(payload, options_of(fallback))
         try:
             cost: Any = connection.models.cost(model, reply.usage)
         except CatalogError:
@@ -87,6 +89,7 @@ def rerank(
     ] = None,
     model: Annotated[str, typer.Option("--model", "-m", metavar="ID", help="The model ID.")] = "jina-reranker-v3",
     top_n: Annotated[int | None, typer.Option("--top-n", "-n", metavar="N", min=1, help="Only the best.")] = None,
+    fallback: Fallback = None,
     as_json: Json = False,
     hub: HubName = None,
     base_url: BaseUrl = None,
@@ -105,7 +108,7 @@ def rerank(
     if top_n is not None:
         payload["top_n"] = top_n
     with connect(context, hub, base_url) as connection:
-        results = connection.rerank(payload).results[:top_n]  # not every hub cuts the list
+        results = connection.rerank(payload, options_of(fallback)).results[:top_n]  # not every hub cuts the list
     if as_json:
         found = [
             {"index": one.index, "score": one.score, "document": documents[one.index], "name": names[one.index] or None}

@@ -6,16 +6,22 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from hubmix import Hub
 from hubmix.cli.checks import Check, Outcome, Surroundings, examine
+from hubmix.cli.connection import connect_each
 from hubmix.cli.doctor import _show
 from hubmix.embedded import EmbeddedHub
 from tests.cli.conftest import Command, Done
 from tests.support.answers import Answer, body, completion, error
 from tests.support.scripted_hub import ScriptedHub
+
+if TYPE_CHECKING:
+    import typer
 
 STEPS = ["settings", "dns", "tcp", "tls", "key", "catalog", "call"]
 
@@ -199,3 +205,50 @@ def test_hubs_words_are_shown_not_obeyed(
     assert "\x1b]0;" not in out
     assert "\x1b[2J" not in out
     assert "\n2026" not in out
+
+
+# -- several hubs -----------------------------------------------------------------------------------------------------
+
+
+def test_each_of_several_hubs_is_checked(hubmix: Command, server: EmbeddedHub) -> None:
+    done = hubmix("doctor", "--no-call", "--base-url", server.base_url, "--base-url", "http://127.0.0.1:1/v1", "--json")
+    told = json.loads(done.out)
+    assert (done.code, told["ok"]) == (1, False)
+    assert [(one["hub"], one["ok"]) for one in told["hubs"]] == [
+        (server.base_url, True),
+        ("http://127.0.0.1:1/v1", False),
+    ]
+    assert [check["name"] for check in told["hubs"][1]["checks"]] == STEPS
+
+
+def test_several_hubs_are_told_apart_on_paper(hubmix: Command, server: EmbeddedHub) -> None:
+    done = hubmix("doctor", "--no-call", "--base-url", server.base_url, "--base-url", "http://127.0.0.1:1/v1")
+    lines = done.out.splitlines()
+    assert lines[0] == server.base_url
+    assert "http://127.0.0.1:1/v1" in lines
+    assert lines[-1] == "1 problem; begin with the first: tcp at http://127.0.0.1:1/v1."
+
+
+def test_one_key_for_two_hubs_is_told(hubmix: Command, serve: Callable[..., ScriptedHub]) -> None:
+    """`HUBMIX_API_KEY` stands for every hub that is named."""
+    hubs = [serve(completion("OK")), serve(completion("OK"))]
+    given = [part for hub in hubs for part in ("--base-url", hub.base_url)]
+    first, second = json.loads(hubmix("doctor", "--json", *given).out)["hubs"]
+    keys = [check for report in (first, second) for check in report["checks"] if check["name"] == "key"]
+    assert keys[0]["advice"] == ""
+    assert keys[1]["found"].endswith(f"the same as for {hubs[0].base_url}")
+    assert "key of its own" in keys[1]["advice"]
+
+
+def test_hubs_known_by_name_are_each_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIHUBMIX_API_KEY", "sk-test")
+    monkeypatch.setenv("AIHUBAPI_API_KEY", "sk-test-2")
+    hubs = connect_each(cast("typer.Context", SimpleNamespace(obj=None)), ["aihubmix", "aihubapi", "aihubmix"], None)
+    assert [hub.name for hub in hubs] == ["aihubmix", "aihubapi"]
+    assert [hub.key_source for hub in hubs] == ["AIHUBMIX_API_KEY", "AIHUBAPI_API_KEY"]
+
+
+def test_a_name_and_a_url_are_one_hub() -> None:
+    context = cast("typer.Context", SimpleNamespace(obj=None))
+    [hub] = connect_each(context, ["aihubmix"], ["http://127.0.0.1:1/v1"])
+    assert (hub.name, hub.base_url) == ("aihubmix", "http://127.0.0.1:1/v1")

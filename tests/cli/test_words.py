@@ -59,7 +59,7 @@ def test_rerank_shows_no_more_than_top_n(hubmix: Command, monkeypatch: pytest.Mo
     from hubmix import Hub
 
     whole = Hub.rerank
-    monkeypatch.setattr(Hub, "rerank", lambda hub, payload: whole(hub, {**payload, "top_n": 3}))
+    monkeypatch.setattr(Hub, "rerank", lambda hub, payload, options: whole(hub, {**payload, "top_n": 3}))
     done = hubmix("rerank", "red", "red", "red cat", "dog", "--model", "embedded/rerank", "--top-n", "1")
     assert len(done.out.splitlines()) == 2  # the heading and one row
 
