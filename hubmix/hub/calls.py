@@ -205,12 +205,11 @@ class Calls:
         cost = hub.known.cost(served.billed, reply.usage)  # a price by the call needs no usage
         run.trace.served = served.model
         run.trace.substituted = route.model if served.substituted else None
-        if isinstance(reply, Reply):
-            # No list has the prices of searches and containers.
-            if cost is not None and reply.items and reply.used_hosted_tools:
-                cost = replace(cost, complete=False)
-            reply.trace, reply.served, reply.cost = run.trace, served.model, cost
-            reply.hub, reply.api = hub.name, route.api.name
+        # No list has the prices of searches and containers.
+        if cost is not None and isinstance(reply, Reply) and reply.items and reply.used_hosted_tools:
+            cost = replace(cost, complete=False)
+        reply.trace, reply.served, reply.cost = run.trace, served.model, cost
+        reply.hub, reply.api = hub.name, route.api.name
         spending.record(hub.spending_key, served.billed, reply.usage, cost)
         charging.owe(route, cost)
         if reply.usage is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hubmix.errors import HubmixError
 from hubmix.failover.amendments import batch_limit
 from hubmix.wire.api import Payload
-from hubmix.wire.values import EmbeddingReply, Usage
+from hubmix.wire.values import Cost, EmbeddingReply, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -84,4 +84,14 @@ def _joined(replies: Sequence[EmbeddingReply]) -> EmbeddingReply:
             sum(count.output_tokens for count in counts),
             sum(count.total_tokens for count in counts),
         )
-    return replace(replies[-1], vectors=vectors, usage=usage)
+    return replace(replies[-1], vectors=vectors, usage=usage, cost=_sum([reply.cost for reply in replies]))
+
+
+def _sum(costs: Sequence[Cost | None]) -> Cost | None:
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    whole = known[-1]
+    for cost in known[:-1]:
+        whole += cost
+    return whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -232,16 +232,30 @@ def as_delta(reply: Reply) -> Delta:
     )
 
 
-@dataclass(slots=True)
-class EmbeddingReply:
-    """Vectors in the order of the inputs, each a list of floats."""
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """What an answer says besides its content, most of it filled in by the hub."""
 
-    vectors: list[list[float]]
     usage: Usage | None = None
     model: str | None = None
-    request_id: str | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    request_id: str | None = None
+    served: str | None = None
+    hub: str | None = None
+    api: str | None = None
+    trace: Trace | None = None
+    cost: Cost | None = None
+
+
+@dataclass(slots=True)
+class EmbeddingReply(_Told):
+    """Vectors in the order of the inputs, each a list of floats.
+
+    `cost` and `usage` add up the requests of a list that was split; `trace` and `raw` are those of the last one.
+    """
+
+    vectors: list[list[float]]
 
 
 @dataclass(slots=True)
@@ -254,15 +268,10 @@ class RankedDocument:
 
 
 @dataclass(slots=True)
-class RerankReply:
+class RerankReply(_Told):
     """The ranked documents, best first."""
 
     results: list[RankedDocument]
-    usage: Usage | None = None
-    model: str | None = None
-    request_id: str | None = None
-    raw: dict[str, Any] = field(default_factory=dict, repr=False)
-    headers: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +299,15 @@ class Cost:
     currency: str = "USD"
     complete: bool = False
 
+    def __add__(self, other: Cost) -> Cost:
+        """Return the cost of both calls. The total is None if one of them is."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in _PARTS}
+        parts = {
+            name: sum(known) for name, pair in pairs.items() if (known := [one for one in pair if one is not None])
+        }
+        total = None if self.total is None or other.total is None else self.total + other.total
+        return replace(self, **parts, total=total, complete=self.complete and other.complete)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe values.
 
@@ -299,10 +317,13 @@ class Cost:
         values: dict[str, Any] = {"model": self.model, "currency": self.currency, "complete": self.complete}
         values["total"] = None if self.total is None else float(self.total)
         values["exact"] = None if self.total is None else plain(self.total)
-        for name in ("input", "output", "cache_read", "cache_write", "audio", "per_call"):
+        for name in _PARTS:
             if (amount := getattr(self, name)) is not None:
                 values[name] = float(amount)
         return values
 
     def __str__(self) -> str:
         return f"{self.currency} {plain(self.total)}" if self.total is not None else "cost unknown"
+
+
+_PARTS = ("input", "output", "cache_read", "cache_write", "audio", "per_call")

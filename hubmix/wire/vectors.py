@@ -39,7 +39,7 @@ def read_embeddings(data: Any, count: int) -> EmbeddingReply:
     ordered = [v for v in vectors if v is not None]
     if len(ordered) != count:
         raise AnswerError("no_choices", "Two vectors of the answer carry the same index.", data)
-    return EmbeddingReply(ordered, _read_usage(data.get("usage")), _model(data), raw=data)
+    return EmbeddingReply(ordered, usage=_read_usage(data.get("usage")), model=_model(data), raw=data)
 
 
 def _vector(value: Any) -> list[float]:
@@ -99,7 +99,7 @@ def read_rerank(data: Any, count: int) -> RerankReply:
     ranked.sort(key=lambda r: -r.score)
     meta = data.get("meta")
     usage = data.get("usage") or (meta.get("tokens") if isinstance(meta, dict) else None)
-    return RerankReply(ranked, _read_usage(usage), _model(data), raw=data)
+    return RerankReply(ranked, usage=_read_usage(usage), model=_model(data), raw=data)
 
 
 def _first(item: dict[str, Any], *names: str) -> Any:

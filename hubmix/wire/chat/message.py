@@ -11,22 +11,10 @@ from hubmix.wire.chat.details import Details
 from hubmix.wire.fields import REASONING_FIELDS, chunk_usage, names_failure, read_content, read_finish_reason
 from hubmix.wire.values import Delta, Reply, ToolCallDelta, Usage
 
-ENVELOPE = frozenset(
-    {
-        "id",
-        "object",
-        "created",
-        "model",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "error",
-        "obfuscation",
-    }
-)
+ENVELOPE_TEXTS = ("id", "model", "system_fingerprint", "service_tier")
+"""Texts next to the choices that a `Reply` has under the same name."""
+ENVELOPE = frozenset({*ENVELOPE_TEXTS, "object", "created", "choices", "usage", "error", "obfuscation"})
 CITATIONS = ("citations", "search_results", "annotations")
-_ENVELOPE_TEXTS = ("id", "model", "system_fingerprint", "service_tier")
 _MESSAGE = frozenset(
     {"role", "content", "tool_calls", "function_call", "refusal", "audio", "images", "reasoning_details"}
 ).union(REASONING_FIELDS, CITATIONS)
@@ -334,7 +322,7 @@ class Message:
 
 def read_envelope(reply: Reply, data: Mapping[str, Any]) -> None:
     """Fill in id, model, created, fingerprint and tier, any of which may be missing."""
-    for name in _ENVELOPE_TEXTS:
+    for name in ENVELOPE_TEXTS:
         value = data.get(name)
         if isinstance(value, str) and value and getattr(reply, name) is None:
             setattr(reply, name, value)
