@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
+from asyncio import CancelledError
 from collections.abc import Collection, Mapping
 from traceback import walk_tb
 from typing import Any
@@ -99,23 +100,81 @@ def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
     cause = error.__cause__ if wrapped else error
     if cause is None or not (wrapped or _is_of_transport(cause, phase)):
         return None
-    message = redact(_words(cause))
-    name = type(cause).__name__
-    if name in ("ConnectTimeout", "PoolTimeout"):
-        word = "connect_timeout" if name == "ConnectTimeout" else "pool_timeout"
-        return Evidence(cause=word, phase="connect", message=message)
-    if "Timeout" in name or isinstance(cause, http().TimeoutException):
-        return Evidence(cause="read_timeout", phase=phase, message=message)
-    if name == "DecodingError":
-        return Evidence(cause="undecodable", phase=phase, message=message)
-    if name == "ProxyError":
-        return Evidence(cause="proxy", phase="connect", message=message, own=True)
-    if phase == "open" and (name in _NO_CONNECTION or isinstance(cause, (ssl.SSLError, socket.gaierror))):
-        return Evidence(cause=_connect_cause(cause), phase="connect", message=message)
-    return Evidence(cause="reset" if phase == "open" else "cut", phase=phase, message=message)
+    word = _named(_real(cause))
+    if phase != "open" and word not in ("read_timeout", "undecodable"):
+        word = "cut"
+    own = word in ("proxy", "pool_timeout")
+    return Evidence(word, "connect" if word in _UNSENT else phase, message=redact(_words(cause)), own=own)
 
 
-_NO_CONNECTION = ("ConnectError", "UnsupportedProtocol", "ConnectionRefusedError")
+# What was raised, by the name of its type or of the nearest base that stands here.
+_CAUSES = {
+    "PoolTimeout": "pool_timeout",
+    "ConnectTimeout": "connect_timeout",
+    "ConnectionTimeoutError": "connect_timeout",
+    "TimeoutException": "read_timeout",
+    "TimeoutError": "read_timeout",
+    "DecodingError": "undecodable",
+    "ProxyError": "proxy",
+    "ClientProxyConnectionError": "proxy",
+    "ClientHttpProxyError": "proxy",
+    "ConnectError": "refused",
+    "ClientConnectorError": "refused",
+    "UnsupportedProtocol": "refused",
+    "ConnectionRefusedError": "refused",
+    "SSLError": "refused",
+    "gaierror": "refused",
+}
+_UNSENT = ("pool_timeout", "connect_timeout", "proxy", "refused", "dns", "tls")
+
+
+def _real(error: BaseException) -> BaseException:
+    """Return aiohttp's own error, if there is one.
+
+    httpx-aiohttp raises `ConnectTimeout` for every `ClientConnectionError`: also for a reset after the request was
+    sent (read in 0.2.0, `AIOHTTP_EXC_MAP`).
+    """
+    below = error.__cause__
+    return below if below is not None and type(below).__module__.startswith("aiohttp") else error
+
+
+def _named(error: BaseException) -> str:
+    names = [base.__name__ for base in type(error).__mro__]
+    word = next((_CAUSES[name] for name in names if name in _CAUSES), None)
+    if word is None:
+        return "read_timeout" if "Timeout" in names[0] else "reset"
+    if word == "connect_timeout" and waited_for(error) == "pool_timeout":
+        return "pool_timeout"
+    return _connect_cause(getattr(error, "os_error", error)) if word == "refused" else word
+
+
+# Where the HTTP libraries wait before they have sent anything: httpcore and aiohttp, functions of their own.
+_WAITS = {
+    "wait_for_connection": "pool_timeout",
+    "_wait_for_available_connection": "pool_timeout",
+    "connect_tcp": "connect_timeout",
+    "start_tls": "connect_timeout",
+    "_create_connection": "connect_timeout",
+}
+
+
+def waited_for(error: BaseException) -> str | None:
+    """Return what a request that was not sent waited for, by the traceback.
+
+    aiohttp has one error for a full pool and for a hub that takes no connection, and a cancelled wait has none at all.
+
+    Returns:
+        "pool_timeout", "connect_timeout", or None if the request may have been sent.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        for frame, _ in walk_tb(seen.__traceback__):
+            if frame.f_code.co_name in _WAITS:
+                return _WAITS[frame.f_code.co_name]
+        if isinstance(seen, CancelledError):  # what came before it is another story
+            break
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def transport_errors() -> tuple[type[Exception], ...]:

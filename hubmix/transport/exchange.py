@@ -17,7 +17,7 @@ from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import CONNECT_TIMEOUT, Deadline, Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
-from hubmix.transport.evidence import failure_evidence
+from hubmix.transport.evidence import failure_evidence, waited_for
 from hubmix.wire import Delta
 from hubmix.wire.api import Reading
 from hubmix.wire.checks import unsendable
@@ -84,7 +84,8 @@ class Attempt:
             upload = self.limits.answer(self.started, stream=False).left(self.started)
         # Less than the wait for the answer, so that a hub that cannot be reached is told apart from a silent one.
         connect = min(CONNECT_TIMEOUT, 0.8 * left)
-        return http().Timeout(connect=connect, read=left, write=upload, pool=connect)
+        # Calls may wait for a connection of our own as long as for an answer, as the SDK's do.
+        return http().Timeout(connect=connect, read=left, write=upload, pool=left)
 
     def opening_failure(self, error: Exception, body: Any) -> Exception | None:
         """Return what a failure before the head means; None for a program's fault."""
@@ -94,15 +95,29 @@ class Attempt:
         # A connection that breaks when the time is over was ended by it, or came too late anyway.
         if evidence.cause == "read_timeout" or (evidence.phase == "open" and self.deadline.passed(monotonic())):
             evidence = self.late(evidence)
-        elif evidence.cause in ("connect_timeout", "pool_timeout"):
-            # A limit that the caller made short, or that this process noticed late, was not the hub's doing.
-            limit = self.http_timeout().connect
-            waited = monotonic() - self.started
-            # A full pool has words of its own, and never counts.
-            short = limit < CONNECT_TIMEOUT and evidence.cause == "connect_timeout"
-            if short or waited > 1.1 * 2 * limit:
-                evidence = replace(evidence, cause="own_delay", own=True)
+        elif evidence.cause == "connect_timeout":
+            evidence = self._unconnected(evidence)
         return AttemptFailed(evidence)
+
+    def overdue(self, ended: BaseException | None) -> AttemptFailed:
+        """Return the failure of an attempt whose time was over before the head came.
+
+        Args:
+            ended: the cancellation, which shows what was waited for.
+        """
+        waited = None if ended is None else waited_for(ended)
+        if waited is None:
+            return AttemptFailed(self.late(Evidence("read_timeout", "open")))
+        # It never reached the hub, which took no time from it.
+        evidence = Evidence(waited, "connect", message=self.deadline.words, own=True)
+        return AttemptFailed(self._unconnected(evidence) if waited == "connect_timeout" else evidence)
+
+    def _unconnected(self, evidence: Evidence) -> Evidence:
+        """Tell a limit that the caller made short, or that came late, from a silent hub."""
+        limit = self.http_timeout().connect
+        if limit < CONNECT_TIMEOUT or monotonic() - self.started > 1.1 * 2 * limit:
+            return replace(evidence, cause="own_delay", own=True)
+        return evidence
 
     def late(self, evidence: Evidence) -> Evidence:
         """Evidence of a silence, with the limit that ended it."""

@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 
 from hubmix._compat import http
-from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
@@ -55,23 +54,28 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     wait = anyio.move_on_after(timeout.read)
     if attempt.stream:
         timeout.read = None
+    ended: BaseException | None = None
     try:
         with wait:
-            response = await client.post(
-                request.url,
-                body=request.body,
-                cast_to=http().Response,
-                options=request_options(request, timeout),
-                stream=True,
-                stream_cls=openai.AsyncStream[Any],
-            )
+            try:
+                response = await client.post(
+                    request.url,
+                    body=request.body,
+                    cast_to=http().Response,
+                    options=request_options(request, timeout),
+                    stream=True,
+                    stream_cls=openai.AsyncStream[Any],
+                )
+            except asyncio.CancelledError as error:
+                ended = error
+                raise
     except Exception as error:
         failure = attempt.opening_failure(error, request.body)
         if failure is None:
             raise
         raise failure from error
     if wait.cancelled_caught:
-        raise AttemptFailed(attempt.late(Evidence(cause="read_timeout", phase="open")))
+        raise attempt.overdue(ended)
     return Answer.of(response)
 
 
