@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from hubmix._compat import extra
 from hubmix.hub import hub as hub_module
 from hubmix.wire import Delta, Reply
-from hubmix.wire.trace import Attempt
+from hubmix.wire.trace import Attempt, Trace
 
 if TYPE_CHECKING:
     from hubmix.failover.options import CallOptions
@@ -232,23 +232,21 @@ class _Watch:
 
     def _attempts(self, attempts: Any) -> None:
         """A span for each request, and an event for each route that was passed over."""
-        at = self._started
+        trace = Trace("", attempts=list(attempts))
         parent = self._recorder.api.set_span_in_context(self._span)
-        for attempt in attempts:
+        for attempt, times in zip(trace.attempts, trace.times(), strict=True):
+            began, ended = (self._started + round(at * 1e6) for at in times)
             about = {f"hubmix.attempt.{name}": value for name, value in _facts(attempt).items()}
-            if attempt.outcome not in ("ok", "error"):
-                self._span.add_event(f"hubmix.{attempt.outcome}", about, timestamp=at)
+            if attempt.outcome == "skipped":
+                self._span.add_event("hubmix.skipped", about, timestamp=began)
                 continue
-            at += round(attempt.waited_ms * 1e6)
-            ended = at + round((attempt.latency_ms or 0.0) * 1e6)
             span = self._recorder.tracer.start_span(
-                f"attempt {attempt.model}", context=parent, attributes=about, start_time=at
+                f"attempt {attempt.model}", context=parent, attributes=about, start_time=began
             )
             if attempt.outcome == "error":
                 span.set_attribute("error.type", attempt.kind or "error")
                 span.set_status(self._recorder.api.StatusCode.ERROR)
             span.end(end_time=ended)
-            at = ended
 
 
 def _asked(payload: Payload) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
 CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
@@ -53,6 +56,37 @@ class Deadline:
         return short or now - self.at > self.seconds / 10
 
 
+class Stop:
+    """Lets another thread end a request, even while that one blocks."""
+
+    __slots__ = ("_lock", "_wake", "is_set")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wake: Callable[[], None] | None = None
+        self.is_set = False
+
+    def set(self) -> None:
+        """End the request."""
+        with self._lock:
+            self.is_set = True
+            if self._wake is not None:
+                self._wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call `wake` to end what blocks inside. Outside, the connection may be another's."""
+        with self._lock:
+            self._wake = wake
+            if self.is_set:
+                wake()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wake = None
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits of one attempt, in seconds; None is no limit.
@@ -62,12 +96,14 @@ class Limits:
         first_token: the wait for the first content of a stream.
         idle: the longest silence inside a stream.
         total: when the whole call has to be over.
+        stop: ends the request before, if it runs in a thread of its own.
     """
 
     timeout: float | None = None
     first_token: float | None = None
     idle: float | None = None
     total: Deadline | None = None
+    stop: Stop | None = field(default=None, compare=False, repr=False)
 
     def answer(self, started: float, *, stream: bool) -> Deadline:
         """By when a whole answer, or the first content of a stream, has to be there."""

@@ -119,6 +119,17 @@ class Measurements:
             old = self._known.pop(key, Measured())
             self._keep(key, replace(old, calls=old.calls + 1, latency=old.latency.plus(latency, now)))
 
+    def outlasted(self, key: Hashable, seconds: float) -> None:
+        """Add a request that was closed after so many seconds without content.
+
+        It says only that the route takes longer, so what is known changes upwards alone.
+        """
+        now = self._clock()
+        with self._lock:
+            old = self._known.pop(key, Measured())
+            longer = not old.latency.weight or seconds > old.latency.value
+            self._keep(key, replace(old, latency=old.latency.plus(seconds, now)) if longer else old)
+
     def produced(self, key: Hashable, tokens: int, seconds: float) -> None:
         """Add the output tokens of an answered request, and the seconds that they took."""
         if tokens <= 0 or seconds <= 0:

@@ -13,6 +13,7 @@ import anyio
 from hubmix.failover.breakers import REGISTRY, BreakerRegistry
 from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence, Failure
+from hubmix.failover.hedging import Hedging
 from hubmix.failover.over_api import over_route
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.failover.route import Route
@@ -81,6 +82,7 @@ class Plan:
         total_timeout: seconds for everything, waits included.
         streaming: the send function returns an open stream at its first content.
         chosen: why the first route is first, if a measurement or a price decided.
+        hedging: when a second route is asked at the same time; None for never.
         discover: when the first route has failed, ask its hub once for further models.
         on_attempt: called with every failed or skipped attempt as it happens.
         breakers: the circuit breakers.
@@ -94,6 +96,7 @@ class Plan:
     total_timeout: float | None = None
     streaming: bool = False
     chosen: str | None = None
+    hedging: Hedging | None = None
     discover: bool = False
     on_attempt: Callable[[Attempt], None] | None = None
     breakers: BreakerRegistry = REGISTRY

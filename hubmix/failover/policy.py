@@ -16,6 +16,8 @@ LONGEST_BACKOFF = 8.0  # seconds
 RETRIES_ON_LAST = 2
 """Retries of a model while no other healthy one remains, where the policy allows any and not more."""
 
+_OPTIONAL = ("first_token_timeout", "hedge_after", "idle_timeout")
+
 
 @dataclass(frozen=True, slots=True)
 class FailoverPolicy:
@@ -27,6 +29,8 @@ class FailoverPolicy:
         max_attempts: requests in all, whatever the number of candidates.
         first_token_timeout: the wait for the first content of a stream, after which the next model is asked; None
             leaves it to `timeout`. Comments and role chunks do not count as content.
+        hedge_after: seconds without content after which the next route is asked at the same time. The first content
+            wins, and the other request is closed; the hub may bill its prompt. None for never.
         idle_timeout: the longest silence inside a stream; None for no limit.
         max_retry_after: the longest single wait. A hub that asks for more is not waited for.
         fallback_on_content_filter: ask the next model where a content filter refused.
@@ -49,6 +53,7 @@ class FailoverPolicy:
     max_retries: int = 1
     max_attempts: int = 6
     first_token_timeout: float | None = None
+    hedge_after: float | None = None
     idle_timeout: float | None = 120.0
     max_retry_after: float = 60.0
     fallback_on_content_filter: bool = False
@@ -68,7 +73,7 @@ class FailoverPolicy:
             raise ConfigurationError(f"max_price_ratio must be more than 0, not {self.max_price_ratio}.")
         if self.max_retry_after < 0:
             raise ConfigurationError(f"max_retry_after must be 0 or more seconds, not {self.max_retry_after}.")
-        for name in ("first_token_timeout", "idle_timeout"):
+        for name in _OPTIONAL:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigurationError(f"{name} must be more than 0 seconds, or None for no limit; not {value}.")
@@ -77,9 +82,9 @@ class FailoverPolicy:
         for name in ("max_retries", "max_attempts"):
             if not isinstance(value := getattr(self, name), Integral):
                 raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
-        for name in ("first_token_timeout", "idle_timeout", "max_retry_after", "max_price_ratio"):
+        for name in (*_OPTIONAL, "max_retry_after", "max_price_ratio"):
             value = getattr(self, name)
-            if not isinstance(value, Real) and not (value is None and name.endswith("_timeout")):
+            if not isinstance(value, Real) and not (value is None and name in _OPTIONAL):
                 raise ConfigurationError(f"{name} must be a number, not {value!r}.")
 
     def retries(self, *, on_last: bool) -> int:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from hubmix.errors import HubmixError, Scope
 from hubmix.failover import failures
-from hubmix.failover.breakers import OpenBreaker, Permit
+from hubmix.failover.breakers import OpenBreaker
 from hubmix.failover.candidates import Candidate, Candidates
 from hubmix.failover.classify import classify
 from hubmix.failover.decide import Decision, NextStep, Remaining, decide, sdk_would_retry
@@ -22,34 +22,16 @@ from hubmix.failover.measurements import MEASUREMENTS
 from hubmix.failover.over_api import refused_model
 from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.preference import measured_as
-from hubmix.failover.report import did_you_mean, what_happened
+from hubmix.failover.report import what_happened
+from hubmix.failover.requests import Requests, Send, Sleep, milliseconds
 from hubmix.failover.route import Route, RouteHub
-from hubmix.failover.summary import Failed, call_error, route_error
+from hubmix.failover.summary import Failed, final_error, route_error
 from hubmix.wire.error_body import find_request_id
 from hubmix.wire.trace import Attempt, Trace
 
 logger = logging.getLogger("hubmix.failover")
 
 _DISCOVERY = 3.0  # seconds for the names of further models: two answers of a healthy hub
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send one request over this route, within these limits."""
-
-    candidate: Candidate
-    route: Route
-    limits: Limits
-    permit: Permit
-    started: float
-    waited_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait, then ask what is next."""
-
-    seconds: float
 
 
 class FailoverRun:
@@ -67,7 +49,13 @@ class FailoverRun:
         self.trace = Trace(str(requested), chosen=plan.chosen)
         self.served = plan.routes[0]
         """The route that answered; until one has, the first."""
+        self.hedged: list[Route] = []
+        """Routes that were asked at the same time and closed, because another one answered first."""
+        self.current: Send
+        """The request that the call rests on, once there is one."""
         self._answered: Send | None = None
+        self._answer: Attempt | None = None
+        self._asked = Requests(plan, self.trace)
         self._candidates = Candidates(plan)
         self._began = self._ended = plan.clock.monotonic()  # the call; its last attempt
         self._total: Deadline | None = None
@@ -83,6 +71,8 @@ class FailoverRun:
         self._kept: tuple[Send, Any] | None = None
         self._over = False
         self._note = ""
+        if plan.hedging is not None:
+            plan.hedging.count_call(plan.routes[0])
 
     # -- what to do -------------------------------------------------------------------------------------------------
 
@@ -99,7 +89,7 @@ class FailoverRun:
         ranked = self._candidates.ranked()
         for candidate, _ in ranked:
             if reason := self._candidates.unfit(candidate):
-                self._skip(candidate, reason)
+                self._asked.skip(candidate, reason)
                 candidate.done = True
                 continue
             wait = candidate.ready_at - self.plan.clock.monotonic()
@@ -110,6 +100,38 @@ class FailoverRun:
                 return Sleep(wait)
             self._report_passed(candidate, ranked)
             return self._send(candidate)
+        return None
+
+    def hedge_after(self, step: Send) -> float | None:
+        """Return the seconds of silence after which another route may be asked too."""
+        hedging = self.plan.hedging
+        if hedging is None or self._asked.hedge is not None or not hedging.allows(self.plan.routes[0]):
+            return None
+        return None if self._route_for_hedge(step) is None else hedging.after
+
+    def hedge(self, step: Send) -> Send | None:
+        """Return the second request of a call whose first one is silent, or None."""
+        hedging, now = self.plan.hedging, self.plan.clock.monotonic()
+        if hedging is None or (self._total is not None and now >= self._total.at):
+            return None
+        candidate = self._route_for_hedge(step)
+        if candidate is None or not hedging.take(self.plan.routes[0]):
+            return None
+        logger.info("No content from %s yet; asking %s too.", *self._names(step.candidate, candidate))
+        self._last, self._ended = candidate, now
+        return self._asked.pair(step, self._send(candidate))
+
+    def _route_for_hedge(self, step: Send) -> Candidate | None:
+        """Return the first healthy route of another model or hub that was not asked yet."""
+        if self._requests >= self.plan.policy.max_attempts or self.plan.hedging is None:
+            return None
+        now = self.plan.clock.monotonic()
+        for candidate, breaker in self._candidates.ranked():
+            ready = breaker is None and not candidate.tries and candidate.ready_at <= now
+            if not ready or candidate.route.shares(Scope.MODEL, step.route) or self._candidates.unfit(candidate):
+                continue
+            if not self.plan.hedging.both_by_call(step.route, candidate.route):
+                return candidate
         return None
 
     def _spent(self) -> bool:
@@ -141,7 +163,9 @@ class FailoverRun:
         )
         started = plan.clock.monotonic()
         permit = self._candidates.enter(candidate)
-        return Send(candidate, candidate.route, limits, permit, started, _milliseconds(started - self._ended))
+        step = Send(candidate, candidate.route, limits, permit, started, milliseconds(started - self._ended))
+        self.current = self._asked.begin(step)
+        return step
 
     def _names(self, *candidates: Candidate) -> list[str]:
         several = len({candidate.route.hub.name for candidate in candidates}) > 1
@@ -158,20 +182,45 @@ class FailoverRun:
             plan.breakers.succeeded(step.permit)
         seconds = plan.clock.monotonic() - step.started
         MEASUREMENTS.answered(measured_as(step.route, streaming=plan.streaming), seconds)
-        latency = _milliseconds(seconds)
+        latency = milliseconds(seconds)
         self.trace.served = step.route.model
         self.served, self._answered = step.route, step
-        self.trace.attempts.append(
-            self._attempt(
-                step.route,
-                "ok",
-                status=200,
-                request_id=getattr(value, "request_id", None),
-                waited_ms=step.waited_ms,
-                latency_ms=latency,
-                first_token_ms=latency if plan.streaming else None,
-            )
+        self._answer = self._asked.end(
+            step,
+            "ok",
+            status=200,
+            request_id=getattr(value, "request_id", None),
+            latency_ms=latency,
+            first_token_ms=latency if plan.streaming else None,
         )
+        for slower in tuple(self._asked.under_way):
+            self._lost(slower)
+
+    def _lost(self, step: Send) -> None:
+        """Record a request that is closed because another one answered first."""
+        seconds = self.plan.clock.monotonic() - step.started
+        self.plan.breakers.released(step.permit)
+        MEASUREMENTS.outlasted(measured_as(step.route, streaming=self.plan.streaming), seconds)
+        told = self.plan.hedging.may_cost(step.route) if self.plan.hedging else ""
+        reason = f"Closed after {seconds:.2f} s without content: {self.served.model!r} answered first. {told}"
+        self._asked.end(step, "hedged", reason=reason, latency_ms=milliseconds(seconds))
+        self.hedged.append(step.route)
+
+    def goes_on_without(self, step: Send, error: BaseException | None) -> bool:
+        """Record a request that failed while another is under way; False if none is."""
+        if error is None or len(self._asked.under_way) < 2:
+            return False
+        if isinstance(error, AttemptFailed):
+            self.failed(step, error)
+            return True
+        if not isinstance(error, HubmixError) or step is not self._asked.hedge:
+            return False
+        # It was never sent, for a budget or a rate limit had no room for it.
+        self.plan.breakers.released(step.permit)
+        self._requests -= 1
+        step.candidate.tries -= 1
+        self._asked.end(step, "skipped", kind="skipped", reason=str(error))
+        return True
 
     def wants_more(self, error: AttemptFailed) -> float:
         """Return the seconds to spend on finding further models after a failure."""
@@ -211,24 +260,25 @@ class FailoverRun:
         if decision.step is NextStep.FAIL and failure.ask_one_more:
             self._note = "Two models refused the request, so the fault may be in it."
         returned = decision.step is NextStep.RETURN and self._kept is not None
-        self._record(
-            self._attempt(
-                step.route,
-                "ok" if returned else "error",
-                kind=failure.kind,
-                status=evidence.status,
-                code=evidence.code,
-                request_id=evidence.request_id or find_request_id(evidence.headers, evidence.message),
-                reason=what_happened(failure, step.route.model),
-                waited_ms=step.waited_ms,
-                latency_ms=_milliseconds(self._ended - step.started),
-            )
+        self._asked.end(
+            step,
+            "ok" if returned else "error",
+            kind=failure.kind,
+            status=evidence.status,
+            code=evidence.code,
+            request_id=evidence.request_id or find_request_id(evidence.headers, evidence.message),
+            reason=what_happened(failure, step.route.model),
+            latency_ms=milliseconds(self._ended - step.started),
         )
         self._follow(candidate, failure, decision)
+        if self._asked.under_way:  # the other request is the call now, and decides what is next
+            self._again, self._pause = None, 0.0
 
-    def abandoned(self, step: Send) -> None:
-        """Give back the permit of an attempt that says nothing about the hub."""
-        self.plan.breakers.released(step.permit)
+    def abandoned(self) -> None:
+        """Give back the permits of requests that say nothing about the hub."""
+        for step in self._asked.under_way:
+            self.plan.breakers.released(step.permit)
+        self._asked.under_way.clear()
 
     def wants_lists(self) -> list[tuple[RouteHub, float]]:
         """Return the hubs to ask whether a model ID is mistyped, and seconds for each."""
@@ -249,22 +299,28 @@ class FailoverRun:
         if self._kept is not None and self._fatal is None:
             step, value = self._kept
             self.trace.served, self.served, self._answered = step.route.model, step.route, step
+            self._answer = self.trace.attempts[-1]
             logger.warning("The answer of the model %r is empty; nothing better could be had.", step.route.model)
             return value
-        raise self._error()
+        raise final_error(self._candidates, self.plan, self.trace, self._note, fatal=self._fatal is not None)
 
     def produced(self, tokens: int) -> None:
         """Measure the output tokens of the answer, which is whole now."""
-        step, last = self._step(), self.trace.attempts[-1]
+        step, last = self._answered_step()
         seconds = self.plan.clock.monotonic() - step.started
         if last.first_token_ms is not None:
             seconds -= last.first_token_ms / 1000
         MEASUREMENTS.produced(measured_as(step.route, streaming=self.plan.streaming), tokens, seconds)
 
-    def _step(self) -> Send:
-        if self._answered is None:
+    def _answered_step(self) -> tuple[Send, Attempt]:
+        if self._answered is None or self._answer is None:
             raise RuntimeError("no route has answered")
-        return self._answered
+        return self._answered, self._answer
+
+    def amended(self, how: tuple[str, ...]) -> None:
+        """Note what was changed in the request that was answered."""
+        if self._answer is not None and self._answer.outcome == "ok":
+            self._answer.amended = how
 
     # -- the end of a stream ----------------------------------------------------------------------------------------
 
@@ -274,7 +330,7 @@ class FailoverRun:
         Text without a finish reason is passed on as it came, but it counts against its model: gateways end a cut stream
         in perfect order.
         """
-        step, last = self._step(), self.trace.attempts[-1]
+        step, last = self._answered_step()
         if not incomplete:
             self.plan.breakers.ended_well(step.permit)
             return
@@ -283,13 +339,13 @@ class FailoverRun:
 
     def interrupted(self, error: AttemptFailed) -> HubmixError:
         """Record a stream that broke off, and return the error of the call."""
-        step, last = self._step(), self.trace.attempts[-1]
+        step, last = self._answered_step()
         evidence = replace(error.evidence, phase="committed")
         failure = classify(evidence, step.route.hub.own_error_types)
         self.plan.breakers.failed(step.permit, failure, evidence)
         last.outcome, last.kind, last.code = "error", failure.kind, evidence.code
         last.reason = what_happened(failure, step.route.model)
-        earlier = [f"{attempt.model!r} ({attempt.facts()})" for attempt in self.trace.attempts[:-1]]
+        earlier = [f"{one.model!r} ({one.facts()})" for one in self.trace.attempts if one is not last]
         note = f"Before it: {', '.join(earlier)}." if earlier else ""
         return route_error(Failed(step.route, failure, evidence, error.partial), self.trace, note)
 
@@ -333,63 +389,6 @@ class FailoverRun:
             if breaker is None or candidate.route.served == chosen.route.served:
                 continue
             if reason := self._candidates.unfit(candidate):
-                self._skip(candidate, reason)
+                self._asked.skip(candidate, reason)
             else:
-                self._skip(candidate, breaker.describe(), breaker)
-
-    def _skip(self, candidate: Candidate, reason: str, breaker: OpenBreaker | None = None) -> None:
-        if candidate.reported or candidate.tries or candidate.route.mirror:
-            return
-        candidate.reported = True
-        kind = breaker.failure.kind if breaker else "skipped"
-        status, code = (breaker.evidence.status, breaker.evidence.code) if breaker else (None, None)
-        self._record(self._attempt(candidate.route, "skipped", kind=kind, status=status, code=code, reason=reason))
-
-    def _attempt(self, route: Route, outcome: Any, **details: Any) -> Attempt:
-        return Attempt(route.model, outcome, base_url=route.mirror, hub=route.hub.name, api=route.api.name, **details)
-
-    def _record(self, attempt: Attempt) -> None:
-        self.trace.attempts.append(attempt)
-        if self.plan.on_attempt is None or attempt.outcome == "ok":
-            return
-        try:
-            self.plan.on_attempt(attempt)
-        except Exception:  # an observer must not change what it observes
-            logger.warning("on_attempt raised; the call goes on.", exc_info=True)
-
-    def _error(self) -> HubmixError:
-        failed: list[Failed] = []
-        for candidate in self._candidates:  # one entry for each model and hub: a mirror is no model of its own
-            if candidate.failure and candidate.evidence:
-                self._find_typo(candidate)
-                failed = [one for one in failed if one.route.served != candidate.route.served]
-                failed.append(Failed(candidate.route, candidate.failure, candidate.evidence, candidate.partial))
-        several = len({route.served for route in self.plan.routes}) > 1
-        last = failed[-1]
-        # What is not the model's fault alone was not asked of the others, so it is told as with one model.
-        alone = self._fatal or not several or (last.failure.scope is not Scope.MODEL and not self._note)
-        if len(failed) == 1 and alone:
-            return route_error(last, self.trace, self._note)
-        if all(one.evidence.cause == "html" for one in failed):
-            # One page of HTML is a mishap; HTML from every model is a website, not an API.
-            return route_error(last._replace(failure=failures.ENDPOINT), self.trace, self._note)
-        return call_error(failed, self.trace, self._note)
-
-    def _find_typo(self, candidate: Candidate) -> None:
-        """Say so if the hub's list has no such model, and blame nobody else."""
-        route, failure = candidate.route, candidate.failure
-        if failure is None or not failure.suggests or failure.kind == failures.RETIRED.kind:
-            return
-        if route.hub.lists(route.model) is False:
-            candidate.failure = failures.NOT_LISTED
-            told = what_happened(failures.NOT_LISTED, route.model)
-            for attempt in self.trace.attempts:
-                if (attempt.model, attempt.hub, attempt.kind) == (route.model, route.hub.name, failure.kind):
-                    attempt.kind, attempt.reason = (
-                        failures.NOT_LISTED.kind,
-                        f"{told} {did_you_mean(route.hub.suggest(route.model))}".rstrip(),
-                    )
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 1)
+                self._asked.skip(candidate, breaker.describe(), breaker)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hubmix.errors import AllModelsFailedError, HubmixError
+from hubmix.errors import AllModelsFailedError, HubmixError, Scope
+from hubmix.failover import failures
+from hubmix.failover.candidates import Candidate, Candidates
 from hubmix.failover.decide import LASTING
 from hubmix.failover.evidence import Evidence, Failure
-from hubmix.failover.report import fault_of, to_exception
+from hubmix.failover.plan import Plan
+from hubmix.failover.report import did_you_mean, fault_of, to_exception, what_happened
 from hubmix.failover.route import Route
 from hubmix.wire.trace import Attempt, Trace
 
@@ -20,6 +23,48 @@ class Failed(NamedTuple):
     failure: Failure
     evidence: Evidence
     partial: Any = None
+
+
+def final_error(candidates: Candidates, plan: Plan, trace: Trace, note: str, *, fatal: bool) -> HubmixError:
+    """Return the error of a call that got no answer.
+
+    Args:
+        candidates: its routes, each with its last failure.
+        plan: the call.
+        trace: every attempt; a mistyped model ID is explained in it.
+        note: a sentence on why the call ended.
+        fatal: whether one failure ended it.
+    """
+    failed: list[Failed] = []
+    for candidate in candidates:  # one entry for each model and hub: a mirror is no model of its own
+        if candidate.failure and candidate.evidence:
+            _find_typo(candidate, trace)
+            failed = [one for one in failed if one.route.served != candidate.route.served]
+            failed.append(Failed(candidate.route, candidate.failure, candidate.evidence, candidate.partial))
+    several = len({route.served for route in plan.routes}) > 1
+    last = failed[-1]
+    # What is not the model's fault alone was not asked of the others, so it is told as with one model.
+    alone = fatal or not several or (last.failure.scope is not Scope.MODEL and not note)
+    if len(failed) == 1 and alone:
+        return route_error(last, trace, note)
+    if all(one.evidence.cause == "html" for one in failed):
+        # One page of HTML is a mishap; HTML from every model is a website, not an API.
+        return route_error(last._replace(failure=failures.ENDPOINT), trace, note)
+    return call_error(failed, trace, note)
+
+
+def _find_typo(candidate: Candidate, trace: Trace) -> None:
+    """Say so if the hub's list has no such model, and blame nobody else."""
+    route, failure = candidate.route, candidate.failure
+    if failure is None or not failure.suggests or failure.kind == failures.RETIRED.kind:
+        return
+    if route.hub.lists(route.model) is False:
+        candidate.failure = failures.NOT_LISTED
+        told = what_happened(failures.NOT_LISTED, route.model)
+        reason = f"{told} {did_you_mean(route.hub.suggest(route.model))}".rstrip()
+        for attempt in trace.attempts:
+            if (attempt.model, attempt.hub, attempt.kind) == (route.model, route.hub.name, failure.kind):
+                attempt.kind, attempt.reason = failures.NOT_LISTED.kind, reason
 
 
 def route_error(failed: Failed, trace: Trace, note: str = "") -> HubmixError:
@@ -67,12 +112,12 @@ def call_error(failed: Sequence[Failed], trace: Trace, note: str = "") -> AllMod
     return AllModelsFailedError(message, errors, attempts=trace.attempts, **details)
 
 
-def _retry_after(failures: Sequence[Failure]) -> float | None:
+def _retry_after(found: Sequence[Failure]) -> float | None:
     """Return the seconds until the first route may be asked again.
 
     None if one may be asked at once, or if waiting does not help.
     """
-    waits = [failure.retry_after for failure in failures if failure.throttled or failure.fault not in LASTING]
+    waits = [failure.retry_after for failure in found if failure.throttled or failure.fault not in LASTING]
     known = [seconds for seconds in waits if seconds is not None]
     return min(known) if known and len(known) == len(waits) else None
 

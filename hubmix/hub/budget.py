@@ -148,12 +148,19 @@ class Estimate:
         input: the price of the estimated prompt; None if the catalog knows no price.
         output: the price of the longest answer.
         output_price: USD per 1,000,000 output tokens, to say which `max_tokens` would fit.
+        by_call: whether `input` is the price of the call, however long it is.
     """
 
     model: str
     input: Decimal | None
     output: Decimal = Decimal(0)
     output_price: Decimal = Decimal(0)
+    by_call: bool = False
+
+    @property
+    def price(self) -> Decimal | None:
+        """Input and output together; None if unknown."""
+        return None if self.input is None else self.total
 
     @property
     def total(self) -> Decimal:

@@ -51,9 +51,7 @@ class Sent:
 
     def note(self, run: FailoverRun) -> None:
         """Write into the trace what was changed in the request that was answered."""
-        last = run.trace.attempts[-1]
-        if last.outcome == "ok":
-            last.amended = self._amended.get(run.served, ())
+        run.amended(self._amended.get(run.served, ()))
 
 
 def _hub_of(route: Route) -> ConnectedHub:
@@ -82,7 +80,8 @@ class Calls:
                     reply: Answered = whole_sync(client, request, limits, request.reading)
                     return reply
 
-        reply, run = run_sync(self._hub.plan(api, payload, options), send)
+        reply, run = run_sync(self._hub.plan(api, payload, options), send, charging.dropped)
+        _count_hedged(run)
         self._complete(reply, run, charging, sent)
         charging.settle()
         return reply
@@ -101,7 +100,8 @@ class Calls:
                     reply: Answered = await whole_async(client, request, limits, request.reading)
                     return reply
 
-        reply, run = await run_async(self._hub.plan(api, payload, options), send)
+        reply, run = await run_async(self._hub.plan(api, payload, options), send, charging.dropped)
+        _count_hedged(run)
         self._complete(reply, run, charging, sent)
         await charging.asettle()
         return reply
@@ -120,7 +120,8 @@ class Calls:
                 with sent.learning(hub, route, request):
                     return stream_sync(client, request, limits, request.reading)
 
-        opened, run = run_sync(self._hub.plan(api, payload, options, streaming=True), send)
+        opened, run = run_sync(self._hub.plan(api, payload, options, streaming=True), send, charging.dropped)
+        _count_hedged(run)
         if isinstance(opened, Reply):  # an empty answer, and no route had a better one
             final = Delta(final=self._complete(opened, run, charging, sent))
             charging.settle()
@@ -156,7 +157,8 @@ class Calls:
                 with sent.learning(hub, route, request):
                     return await stream_async(client, request, limits, request.reading)
 
-        opened, run = await run_async(self._hub.plan(api, payload, options, streaming=True), send)
+        opened, run = await run_async(self._hub.plan(api, payload, options, streaming=True), send, charging.dropped)
+        _count_hedged(run)
         if isinstance(opened, Reply):
             final = Delta(final=self._complete(opened, run, charging, sent))
             await charging.asettle()
@@ -224,6 +226,12 @@ def _interrupted(failed: AttemptFailed, run: FailoverRun) -> HubmixError:
         failed.partial.served, failed.partial.trace = run.trace.served, run.trace
         failed.partial.hub, failed.partial.api = run.served.hub.name, run.served.api.name
     return run.interrupted(failed)
+
+
+def _count_hedged(run: FailoverRun) -> None:
+    """Count the hedged requests that lost: hubs may bill their prompts."""
+    for route in run.hedged:
+        spending.record(_hub_of(route).spending_key, route.model, None, None)
 
 
 def _count_unfinished(last: Delta, run: FailoverRun, charging: Charging) -> None:

@@ -13,6 +13,7 @@ from hubmix.failover.plan import AttemptFailed
 from hubmix.hub import spending
 from hubmix.hub.budget import Budget, Reservation, check_budget, reserve
 from hubmix.hub.estimates import estimate_of
+from hubmix.transport.exchange import Opened
 
 if TYPE_CHECKING:
     from hubmix.failover.evidence import Evidence
@@ -108,6 +109,12 @@ class Charging:
         """Count the prompt of a call that was cancelled or left."""
         if (held := self._held.pop(route, None)) is not None:
             held.keep_input()
+
+    def dropped(self, route: Route, answer: object) -> None:
+        """Count the prompt of a hedged request that lost, and close its stream."""
+        self.broke_off(route)
+        if isinstance(answer, Opened):
+            answer.discard()
 
     def _budgets(self, hub: ConnectedHub) -> tuple[Budget, ...]:
         return (*check_budget(self._options.budget), *hub.budgets, *spending.budgets(hub.spending_key))

@@ -40,7 +40,7 @@ def estimate_of(
     tokens = estimate_tokens(payload)
     pricing = pricing.at(tokens)
     if pricing.per_call is not None:
-        return Estimate(model, pricing.per_call)
+        return Estimate(model, pricing.per_call, by_call=True)
     if pricing.input is None or (chat and pricing.output is None):
         return Estimate(model, None)
     prompt = pricing.input * tokens / _MILLION

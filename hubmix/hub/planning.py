@@ -18,6 +18,7 @@ from hubmix.errors import BadRequestError, ConfigurationError
 from hubmix.failover.amendments import Learned, amend, learn
 from hubmix.failover.breakers import HubBreakers
 from hubmix.failover.evidence import Evidence
+from hubmix.failover.hedging import Hedging, PromptPrice
 from hubmix.failover.limits import Limits
 from hubmix.failover.options import CallOptions
 from hubmix.failover.plan import Plan
@@ -35,10 +36,8 @@ from hubmix.wire.expressible import HINTS, dropped_hints
 from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from hubmix.catalog import ModelCatalog
-    from hubmix.hub.budget import Budget
+    from hubmix.hub.budget import Budget, Estimate
     from hubmix.transport.connection import Connection
 
 _log = logging.getLogger("hubmix.hub")
@@ -204,8 +203,8 @@ class ConnectedHub:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         routes, chosen = self._routes(api, payload, options), None
         if options.prefer != "order":
-            price = self._price_of(payload, options)
-            routes, chosen = preferred(routes, options.prefer, price, streaming=streaming)
+            estimate = self._estimate_of(payload, options)
+            routes, chosen = preferred(routes, options.prefer, lambda route: estimate(route).price, streaming=streaming)
         return Plan(
             routes,
             payload,
@@ -214,20 +213,33 @@ class ConnectedHub:
             total_timeout=options.total_timeout,
             streaming=streaming,
             chosen=chosen,
+            hedging=None if options.policy.hedge_after is None else self._hedging(payload, options),
             discover=self._is_to_discover(model, options),
             on_attempt=options.on_attempt,
         )
 
-    def _price_of(self, payload: Payload, options: CallOptions) -> Callable[[Route], Decimal | None]:
-        """Return a function: route to the most it can cost in USD, None if unknown."""
+    def _estimate_of(self, payload: Payload, options: CallOptions) -> Callable[[Route], Estimate]:
+        """Return a function: route to the most that this call can cost over it."""
 
-        def price(route: Route) -> Decimal | None:
+        def estimate(route: Route) -> Estimate:
             hub = route.hub if isinstance(route.hub, ConnectedHub) else self
             info, chat = hub.catalog.cached.find(route.model), route.api.stream is not None
-            estimate = estimate_of(route.model, info, payload, options.extra_body, chat=chat)
-            return None if estimate.input is None else estimate.total
+            return estimate_of(route.model, info, payload, options.extra_body, chat=chat)
 
-        return price
+        return estimate
+
+    def _hedging(self, payload: Payload, options: CallOptions) -> Hedging | None:
+        """Return when a second route is asked; several choices are never paid for twice."""
+        choices = (options.extra_body or {}).get("n", payload.get("n"))
+        if options.policy.hedge_after is None or (isinstance(choices, int) and choices > 1):
+            return None
+        estimate = self._estimate_of(payload, options)
+
+        def price(route: Route) -> PromptPrice:
+            most = estimate(route)
+            return PromptPrice(most.input, most.by_call)
+
+        return Hedging(options.policy.hedge_after, price)
 
     def candidates(self, model: str, options: CallOptions) -> list[str]:
         """Return the models that a call would ask; "auto" may wait for the catalog."""

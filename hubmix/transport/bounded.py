@@ -1,7 +1,8 @@
-"""Reads that end by a moment, however many bytes still come.
+"""Reads that end by a moment, or when another thread says so.
 
 The HTTP libraries limit each read by itself: a head, or the body of an error, that comes byte by byte outlasts every
 timeout. What they read from is replaced here by streams that also know when the thread's request has to be over.
+A blocked read is ended by shutting its socket down (see `deadlines`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from typing import Any
 
 import anyio
 
+from hubmix.failover.limits import Stop
+from hubmix.transport.deadlines import shutdown_of
+
 
 class _Until(threading.local):
     at = float("inf")
+    stop: Stop | None = None
 
 
 _UNTIL = _Until()
@@ -30,6 +35,11 @@ def reading_until(at: float) -> Iterator[None]:
         yield
     finally:
         _UNTIL.at = before
+
+
+def stopped_by(stop: Stop) -> None:
+    """Let another thread end the reads of this one, which ends with its request."""
+    _UNTIL.stop = stop
 
 
 @contextmanager
@@ -54,7 +64,7 @@ def bounded(client: Any) -> Any:
 
 
 def _bounded(timeout: float | None) -> float | None:
-    left = _UNTIL.at - monotonic()
+    left = 0.0 if _UNTIL.stop is not None and _UNTIL.stop.is_set else _UNTIL.at - monotonic()
     if left == float("inf"):
         return timeout
     left = max(left, 0.001)  # 0 would mean: do not block
@@ -86,7 +96,11 @@ class _Stream:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        return self._stream.read(max_bytes, _bounded(timeout))
+        stop = _UNTIL.stop
+        if stop is None:
+            return self._stream.read(max_bytes, _bounded(timeout))
+        with stop.waking(shutdown_of(self._stream.get_extra_info("socket"))):
+            return self._stream.read(max_bytes, _bounded(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _bounded(timeout))

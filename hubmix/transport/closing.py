@@ -55,7 +55,7 @@ def release_elsewhere(response: Any, pieces: Iterator[bytes]) -> None:
     done.acquire(timeout=_PATIENCE)
 
 
-_RUNNING: set[asyncio.Task[None]] = set()  # asyncio itself keeps a task by a weak reference only
+_RUNNING: set[asyncio.Future[None]] = set()  # asyncio itself keeps a task by a weak reference only
 
 
 def release_in_loop(loop: asyncio.AbstractEventLoop, response: Any, pieces: AsyncIterator[bytes]) -> None:
@@ -73,13 +73,15 @@ def release_in_loop(loop: asyncio.AbstractEventLoop, response: Any, pieces: Asyn
         if end is not None:
             await end()
 
-    def begin() -> None:
-        task = loop.create_task(close())
-        _RUNNING.add(task)
-        task.add_done_callback(_RUNNING.discard)
-
     with suppress(RuntimeError):  # the loop is closed, and its connections with it
-        loop.call_soon_threadsafe(begin)
+        loop.call_soon_threadsafe(lambda: finish_in_loop(loop, close()))
+
+
+def finish_in_loop(loop: asyncio.AbstractEventLoop, closing: Awaitable[None]) -> None:
+    """Close something in a task of its own, which the loop keeps until it is done."""
+    task = asyncio.ensure_future(closing, loop=loop)
+    _RUNNING.add(task)
+    task.add_done_callback(_RUNNING.discard)
 
 
 T = TypeVar("T")

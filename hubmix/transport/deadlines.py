@@ -119,8 +119,11 @@ def socket_shutdown(response: object) -> Callable[[], None] | None:
     if stream is None or extensions.get("http_version") == b"HTTP/2":
         return None
     found = stream.get_extra_info("socket")
-    if found is None:
-        return None
+    return None if found is None else shutdown_of(found)
+
+
+def shutdown_of(found: socket.socket) -> Callable[[], None]:
+    """Return what ends a blocked read of a socket."""
 
     def shut() -> None:
         with contextlib.suppress(OSError):  # it may have been closed in the meantime, which is what was wanted

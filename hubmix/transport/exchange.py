@@ -6,7 +6,8 @@ take over unseen. What it returns is the rest of the stream, still open.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,7 @@ from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import CONNECT_TIMEOUT, Deadline, Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
+from hubmix.transport.closing import Owned, finish_in_loop
 from hubmix.transport.evidence import failure_evidence, waited_for
 from hubmix.wire import Delta
 from hubmix.wire.api import Reading
@@ -58,6 +60,13 @@ class Opened(Generic[Rest]):
     begun: list[Delta]
     rest: Rest
     request_id: str | None
+
+    def discard(self) -> None:
+        """Close a stream that nobody reads; an async one in its loop."""
+        if isinstance(self.rest, Generator):
+            self.rest.close()
+        elif isinstance(self.rest, Owned):
+            finish_in_loop(asyncio.get_running_loop(), self.rest.aclose())
 
 
 class Attempt:

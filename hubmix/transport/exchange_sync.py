@@ -7,10 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 from hubmix._compat import http
+from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
-from hubmix.transport.bounded import reading_until
+from hubmix.transport.bounded import reading_until, stopped_by
 from hubmix.transport.closing import release_elsewhere
 from hubmix.transport.deadlines import WATCHDOG, Watch, socket_shutdown
 from hubmix.transport.evidence import transport_errors
@@ -51,6 +52,10 @@ def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     """Send one request and wait for the head of its answer."""
     import openai
 
+    if (stop := attempt.limits.stop) is not None:
+        stopped_by(stop)
+        if stop.is_set:
+            raise AttemptFailed(Evidence("own_delay", "connect", own=True))
     try:
         with reading_until(attempt.deadline.at):
             response = client.post(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from itertools import accumulate
 from typing import Any, Literal
 
 from hubmix._html import Html, table
@@ -20,7 +19,7 @@ class Attempt:
 
     Args:
         model: the model ID.
-        outcome: "ok", "error" or "skipped".
+        outcome: "ok", "error", "skipped", or "hedged" if another request of the call answered first.
         kind: the kind of failure ("no_channel", ...), None for a good answer.
         status: HTTP status.
         code: the hub's error code.
@@ -33,10 +32,11 @@ class Attempt:
         hub: the hub that was asked, as its host.
         api: the API over which it was asked, such as "chat".
         amended: what was changed in the request because the vendor had refused it before.
+        beside_ms: of a hedge, the milliseconds between the start of the attempt before it and its own; else None.
     """
 
     model: str
-    outcome: Literal["ok", "error", "skipped"]
+    outcome: Literal["ok", "error", "skipped", "hedged"]
     kind: str | None = None
     status: int | None = None
     code: str | None = None
@@ -49,6 +49,7 @@ class Attempt:
     hub: str | None = None
     api: str | None = None
     amended: tuple[str, ...] = ()
+    beside_ms: float | None = None
 
     def facts(self) -> str:
         """Kind, status, code and request id in one line, as far as they are known."""
@@ -92,13 +93,24 @@ class Trace:
         """True if a model other than the requested one, or a second hub, answered."""
         if self.served is None:
             return False
-        hubs = [attempt.hub for attempt in self.attempts]
-        return self.served != self.requested or (bool(hubs) and hubs[0] != hubs[-1])
+        ended = [attempt.hub for attempt in self.attempts if attempt.outcome != "hedged"]
+        return self.served != self.requested or (bool(ended) and self.attempts[0].hub != ended[-1])
 
     @property
     def hubs(self) -> list[str]:
         """The hubs that the call came to, in order."""
         return list(dict.fromkeys(attempt.hub for attempt in self.attempts if attempt.hub))
+
+    def times(self) -> list[tuple[float, float]]:
+        """When each attempt began and ended, in milliseconds since the call did."""
+        found: list[tuple[float, float]] = []
+        began = over = 0.0
+        for attempt in self.attempts:
+            beside = attempt.beside_ms
+            began = over + _waited(attempt) if beside is None else began + beside
+            found.append((began, began + (attempt.latency_ms or 0.0)))
+            over = max(over, found[-1][1])
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The trace in plain JSON values."""
@@ -201,30 +213,30 @@ def _inside(value: Any, name: str) -> Any:
 
 
 _COLUMNS = 24
-_OUTCOME = {"ok": "✓ answered", "error": "✗ failed", "skipped": "– passed over"}
+_OUTCOME = {"ok": "✓ answered", "error": "✗ failed", "skipped": "– passed over", "hedged": "– closed"}
 _HEADINGS = ("model", "time", "waited", "took", "what happened")
 # Mid tones, to be seen on white and on black.
-_COLOUR = {"ok": "#2e9e5b", "error": "#d9534f"}
+_COLOUR = {"ok": "#2e9e5b", "error": "#d9534f", "hedged": "#8a8f98"}
 # A code element keeps its font where styles are dropped.
 _BAR = '<code style="font-family:monospace;white-space:pre;background:transparent;padding:0;color:{}">{}</code>'
 
 
 def timeline(trace: Trace) -> str:
     """Return the trace as an HTML table, with bars made of characters."""
-    ends = list(accumulate(_waited(attempt) + _took(attempt) for attempt in trace.attempts))
-    whole = (ends[-1] if ends else 0.0) or 1.0
+    times = trace.times()
+    whole = max((ended for _, ended in times), default=0.0)
     several = len(trace.hubs) > 1
     rows = [
         (
             f"{attempt.model} at {attempt.hub}" if several else attempt.model,
-            _bar(attempt, end, whole),
+            _bar(attempt, began, ended, whole or 1.0),
             _milliseconds(_waited(attempt)) if _waited(attempt) else "",
             "" if attempt.latency_ms is None else _milliseconds(attempt.latency_ms),
             _told(attempt),
         )
-        for attempt, end in zip(trace.attempts, ends, strict=True)
+        for attempt, (began, ended) in zip(trace.attempts, times, strict=True)
     ]
-    legend = f"{_milliseconds(ends[-1])} in all (░ waiting, █ asking)" if ends else ""
+    legend = f"{_milliseconds(whole)} in all (░ waiting, █ asking)" if times else ""
     went = f" → {trace.served or 'no answer'}" if trace.served != trace.requested else ""
     went += f" (chosen by the hub for {trace.substituted})" if trace.substituted else ""
     return table(_HEADINGS, rows, numeric={2, 3}, whole={0, 2, 3}, caption=trace.requested + went, note=legend)
@@ -238,15 +250,15 @@ def _told(attempt: Attempt) -> str:
     return f"{said} ({facts})" if facts else said
 
 
-def _bar(attempt: Attempt, end: float, whole: float) -> Html:
+def _bar(attempt: Attempt, began: float, ended: float, whole: float) -> Html:
     """A bar: empty before the attempt, light while it waits, full while it is asked."""
     if attempt.outcome == "skipped":
         return Html("")
     scale = _COLUMNS / whole
     # However short it was, it is to be seen.
-    stop = max(round(end * scale), 1)
-    asking = min(round((end - _took(attempt)) * scale), stop - 1)
-    start = min(round((end - _took(attempt) - _waited(attempt)) * scale), asking)
+    stop = max(round(ended * scale), 1)
+    asking = min(round(began * scale), stop - 1)
+    start = min(round((began - _waited(attempt)) * scale), asking)
     # Spaces that do not break keep their place.
     bar = "\N{NO-BREAK SPACE}" * start + "░" * (asking - start) + "█" * (stop - asking)
     return Html(_BAR.format(_COLOUR[attempt.outcome], bar))
@@ -255,10 +267,6 @@ def _bar(attempt: Attempt, end: float, whole: float) -> Html:
 def _waited(attempt: Attempt) -> float:
     # What is not a wait but the time between two lines of code is left out.
     return attempt.waited_ms if attempt.waited_ms >= 1 else 0.0
-
-
-def _took(attempt: Attempt) -> float:
-    return attempt.latency_ms or 0.0
 
 
 def _milliseconds(value: float) -> str:
