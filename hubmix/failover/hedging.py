@@ -1,6 +1,6 @@
-"""Hedging: a second route is asked while the first one is silent, and the first content wins.
+"""Hedging: ask a second route while the first one is silent.
 
-A hedge costs a prompt more, so at most one call in ten of a hub has one.
+The first content wins. A hedge costs a prompt more, so at most one call in ten of a hub has one.
 """
 
 from __future__ import annotations

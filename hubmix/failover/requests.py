@@ -66,7 +66,7 @@ class Requests:
         """Record how a request ended; the trace keeps the order in which they began."""
         self.under_way.remove(step)
         if step is self.hedge and self._first is not None:
-            details["beside_ms"] = milliseconds(step.started - self._first.started)
+            details["hedged_after_ms"] = milliseconds(step.started - self._first.started)
         attempt = self._record(step.route, outcome, waited_ms=step.waited_ms, **details)
         if step is self._first and self.hedge not in self.under_way:
             attempts = self._trace.attempts

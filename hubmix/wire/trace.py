@@ -32,7 +32,7 @@ class Attempt:
         hub: the hub that was asked, as its host.
         api: the API over which it was asked, such as "chat".
         amended: what was changed in the request because the vendor had refused it before.
-        beside_ms: of a hedge, the milliseconds between the start of the attempt before it and its own; else None.
+        hedged_after_ms: of a hedge, the milliseconds between the start of the attempt before it and its own; else None.
     """
 
     model: str
@@ -49,7 +49,7 @@ class Attempt:
     hub: str | None = None
     api: str | None = None
     amended: tuple[str, ...] = ()
-    beside_ms: float | None = None
+    hedged_after_ms: float | None = None
 
     def facts(self) -> str:
         """Kind, status, code and request id in one line, as far as they are known."""
@@ -106,8 +106,8 @@ class Trace:
         found: list[tuple[float, float]] = []
         began = over = 0.0
         for attempt in self.attempts:
-            beside = attempt.beside_ms
-            began = over + _waited(attempt) if beside is None else began + beside
+            after = attempt.hedged_after_ms
+            began = over + _waited(attempt) if after is None else began + after
             found.append((began, began + (attempt.latency_ms or 0.0)))
             over = max(over, found[-1][1])
         return found

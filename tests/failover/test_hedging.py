@@ -144,7 +144,7 @@ def test_silent_route_loses_to_the_next(play: Play, time: FakeTime) -> None:
     lost, won = run.trace.attempts
     assert lost.reason is not None
     assert "up to 0.5 USD" in lost.reason
-    assert (lost.beside_ms, won.beside_ms) == (None, 0.0)
+    assert (lost.hedged_after_ms, won.hedged_after_ms) == (None, 0.0)
 
 
 def test_first_may_still_win_after_the_hedge_began(play: Play, time: FakeTime) -> None:
@@ -364,7 +364,7 @@ def test_stop_wakes_only_what_blocks_now() -> None:
 def test_timeline_shows_both_at_once() -> None:
     attempts = [
         Attempt("a", "hedged", latency_ms=300.0),
-        Attempt("b", "ok", latency_ms=100.0, beside_ms=200.0),
+        Attempt("b", "ok", latency_ms=100.0, hedged_after_ms=200.0),
         Attempt("c", "ok", latency_ms=50.0, waited_ms=10.0),
     ]
     trace = Trace("a", "b", attempts)

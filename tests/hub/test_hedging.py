@@ -1,4 +1,4 @@
-"""`FailoverPolicy(hedge_after=…)` around real calls, in both frameworks and all modes."""
+"""`hedge_after` around real calls, in both frameworks and all modes."""
 
 from __future__ import annotations
 
