@@ -12,6 +12,8 @@ import re
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -174,11 +176,15 @@ def test_what_is_no_secret_is_left_alone(harmless):
     assert list(findings(f"some text\n{harmless}\nmore text")) == []
 
 
-@pytest.mark.parametrize("path", [*GATEWAY, *OURS], ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_committed_cassette_holds_a_secret(path):
+@pytest.mark.parametrize("paths", [GATEWAY, OURS], ids=["gateway", "ours"])
+def test_no_committed_cassette_holds_a_secret(paths):
+    assert {path.name: found for path in paths if (found := secrets_in(path))} == {}
+
+
+def secrets_in(path: Path) -> list[Any]:
     text = path.read_bytes().decode("utf-8")
     bodies = [body for each in load(text).interactions for body in (each.request_body, each.response_body)]
-    assert list(findings("\n".join([text, *(body.decode("utf-8", "replace") for body in bodies)]))) == []
+    return list(findings("\n".join([text, *(body.decode("utf-8", "replace") for body in bodies)])))
 
 
 # ------------------------------------------------------------------------------------------------ what is committed
@@ -191,7 +197,7 @@ def test_gateway_recordings_are_those_that_were_made():
         str(path.relative_to(ROOT / "gateway").as_posix()): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in GATEWAY
     }
-    assert len(actual) == 536
+    assert len(actual) == 1110
     assert actual == expected
 
 

@@ -8,7 +8,7 @@ recording is in one of the two: `test_shapes` fails on a new one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hubmix.embedded import Fault
@@ -54,6 +54,16 @@ _NO_REFUSAL = {"refusal": "the scripted vendor left the key out of this answer"}
 _OWN_COUNTS = {"prompt_cache": "DeepSeek's own counts, which only this one answer had"}
 
 SITUATIONS: Mapping[str, Situation] = {
+    **{
+        f"system_{what}_overloaded": fault(f"system_{what}_overloaded")  # refused before any vendor is asked
+        for what in ("cpu", "memory", "disk")
+    },
+    "system_cpu_overloaded_stream": replace(
+        fault("system_cpu_overloaded"),
+        differs={"content-type": "the embedded hub fails as a vendor behind it would, in the type of a stream"},
+    ),
+    **named("model_price_error model_price_error_stream model_price_error_zh", fault("model_price_error")),
+    "key_group_gone": fault("key_group_gone"),
     **named(
         """ok ok_stream ok_history wrong_role tools tools_turn tools_stream json_schema logprobs logprobs_stream
             server_retry_429 ok_stream_keepalive stream_no_done ok_stream_no_usage_asked reasoning_stream
@@ -189,6 +199,7 @@ ELSEWHERE: Mapping[str, str] = {
     "reasoning_details": _OPENROUTER,
     "reasoning_details_stream": _OPENROUTER,
     "ok_extras": "the scripted vendor answered text although the request forces a call; a rule makes the call",
+    "group_model_missing": "every key of the embedded hub is in one group, which has every model",
     "new-api/responses_api": "an old recording, whose vendor answered a chat completion",
     "pricing_2026": "prices by expressions, and groups that not every New API has",
     "one-api/embeddings_missing": "the scripted vendor answered a chat completion; OpenAI refuses a missing input",

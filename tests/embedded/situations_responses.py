@@ -10,7 +10,7 @@ from tests.embedded.situations import Situation, fault, named
 _EVENTS = 7  # the events that the scripted vendor sent before it failed: four to begin, three words
 _PLAIN = Situation()
 _THINKS = Situation(model="think")
-_ECHO = {"tools[]": "the scripted vendor sends no tools back", "max_output_tokens": "nor the limit of this request"}
+_ECHO = {"tools[]": "the scripted vendor sends no tools back"}
 _FORM = {"text.format.": "the scripted vendor sends no schema back"}
 _FIRST, _MIDDLE = Fault.cut(0), Fault.cut(_EVENTS)
 _BUSY = {"message": "Upstream is busy", "type": "upstream_error", "code": "busy"}
@@ -54,7 +54,10 @@ SITUATIONS: Mapping[str, Situation] = {
     **named("responses_incomplete responses_incomplete_stream", Situation(model={"max_output": 4})),
     **named(
         "responses_incomplete_tool responses_incomplete_tool_stream",
-        Situation(model={"max_output": 7}, differs=_ECHO),
+        Situation(
+            model={"max_output": 7},
+            differs={**_ECHO, "max_output_tokens": "the scripted vendor does not repeat the limit"},
+        ),
     ),
     **named("responses_incomplete_filter responses_incomplete_filter_stream", Situation(model="filter")),
     **named("responses_claude responses_claude_stream", Situation(model={"apis": ("messages", "chat")})),
@@ -140,6 +143,7 @@ ELSEWHERE: Mapping[str, str] = {
             responses_vendor_404_path_openai responses_vendor_405""".split(),  # noqa: SIM905  (as many lines say less)
         "an error of the vendor that `Fault.vendor` makes from its words",
     ),
+    "chat_to_responses": "the gateway asks the vendor over another API and translates its answer",
     "responses_no_usage": "the gateway leaves the key out of a whole answer",
     "responses_compact": "a path of New API's own",
     "responses_input_tokens": "a path that New API does not serve",

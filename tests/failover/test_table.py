@@ -1,191 +1,23 @@
-"""The failure table: every recorded error of the gateways, and every row."""
+"""The failure table: every row, and what the transport saw.
+
+The recorded errors of the gateways are classified in `tests/gateway/test_wire.py`.
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from hubmix.errors import Scope
 from hubmix.failover import table as failure_table
 from hubmix.failover.classify import HUB_TYPES, TABLE, classify, retry_after_of
 from hubmix.failover.evidence import Evidence, Failure, Fault, Recovery
-from hubmix.failover.report import own_words, to_exception
-from hubmix.transport.evidence import error_evidence
+from hubmix.failover.report import own_words
 from hubmix.wire.error_body import find_request_id, read_error_body
 from tests.failover.test_error_bodies import BODIES, evidence_of
-
-RECORDINGS = Path(__file__).parents[2] / "cassettes" / "gateway"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# What each recorded case means, by `hubs.md` 3.1; where the gateways differ, by gateway. `*` stands for the others.
-KINDS: dict[str, str | dict[str, str]] = {
-    "account_banned": "account",
-    "account_empty": "quota",
-    "account_empty_stream": "quota",
-    "account_short": "quota",
-    "bad_key": "auth",
-    "billing_bad_key": "auth",
-    "body_empty": "bad_request",
-    "channel_auto_off": "channel_auth",  # the first two; then no_channel, see below
-    "chat_get": "endpoint",
-    "claude_stream_overloaded": {"*": "rate_model", "one-api": "none"},  # one-api swallows the error
-    "embeddings_missing": {"*": "bad_request", "one-api": "none"},
-    "embeddings_unknown": "no_channel",
-    "gemini_400": "channel_auth",
-    "gemini_429": "rate_model",
-    "gemini_blocked_prompt": {"new-api": "policy", "*": "server"},  # the older two cannot be told
-    "key_disabled": "auth",
-    "key_expired": "auth",
-    "key_ip_denied": "account",
-    "key_model_denied": "permission",
-    "key_short": {"*": "quota", "one-api": "none"},
-    "key_spent": {"new-api": "auth", "*": "quota"},  # New API 2026 says "Invalid token" to a spent key too
-    "key_with_channel": "account",
-    "limit_account": {"*": "rate_account", "one-api": "none"},
-    "limit_account_stream": {"*": "rate_account", "one-api": "none"},
-    "limit_ip": "rate_account",
-    "max_tokens_huge": "bad_request",
-    "max_tokens_negative": "bad_request",
-    "messages_empty": "bad_request",
-    "messages_missing": "bad_request",
-    "model_alias": "no_channel",
-    "model_case": "no_channel",
-    "model_get_slash": "endpoint",
-    "model_get_unknown": "not_found",
-    "model_missing": "bad_request",
-    "model_unknown": "no_channel",
-    "model_unknown_stream": "no_channel",
-    "models_bad_key": "auth",
-    "models_no_key": "auth",
-    "no_key": "auth",
-    "not_json": "bad_request",
-    "path_unknown": "endpoint",
-    "rerank_no_documents": {"*": "bad_request", "one-api": "none"},
-    "rerank_no_query": {"*": "bad_request", "one-api": "none"},
-    "rerank_unserved": {"*": "no_channel", "one-api": "endpoint"},
-    "responses_api": {"*": "endpoint", "new-api": "none"},
-    "server_retry_all_fail": "server",
-    "stream_429": "rate_model",
-    "stream_error_event": {"*": "rate_model", "one-api": "none"},
-    "stream_error_first": {"*": "server", "one-api": "none"},
-    "stream_error_mid": {"*": "server", "one-api": "none"},
-    "stream_json_instead": {"*": "none", "one-api": "unreadable"},
-    "stream_pings_then_error": {"*": "server", "one-api": "none"},
-    "user_self_with_key": {"new-api": "auth", "*": "none"},
-    "vendor_200_empty": "server",
-    "vendor_200_error": "server",
-    "vendor_200_garbled": "server",
-    "vendor_200_html": "server",
-    "vendor_200_short": "server",
-    "vendor_400_context": "context",
-    "vendor_400_filter": "policy",
-    "vendor_400_max_tokens": "capability",
-    "vendor_403": "permission",
-    "vendor_408": "transient",
-    "vendor_413": "unreadable",
-    "vendor_429": "rate_model",
-    "vendor_429_quota": "channel_quota",
-    "vendor_500": "server",
-    "vendor_502_html": "server",
-    "vendor_503": "server",
-    "vendor_529": "rate_model",
-    "vendor_error_detail": "unreadable",
-    "vendor_error_message": "unreadable",
-    "vendor_error_string": "unreadable",
-    "vendor_refused": "server",
-    "vendor_reset": "server",
-    "wrong_type": "bad_request",
-}
-
-# Account pages and lists of the gateways, where an error says nothing about a call.
-_OTHER_PAGES = {"api_models", "pricing", "usage_token", "model_get_custom", "server_retry"}
-
-
-def _recorded(path: Path) -> list[Evidence]:
-    """Return the errors of one recording: by status, in a 200, in a stream."""
-    found = []
-    for interaction in yaml.load(path.read_text("utf-8"), _LOADER)["interactions"]:
-        response = interaction["response"]
-        status = response["status"]["code"]
-        headers = {name.lower(): values[0] for name, values in response["headers"].items()}
-        body = response["body"].get("string") or ""
-        if status >= 400:
-            found.append(_evidence("status", status, headers, body))
-            continue
-        for line in body.splitlines():
-            said = _json(line.removeprefix("data: "))
-            if isinstance(said, dict) and said.get("error"):
-                found.append(_evidence("error_body", status, headers, said))
-    return found
-
-
-def _evidence(cause: str, status: int, headers: dict[str, str], body: Any) -> Evidence:
-    return error_evidence(cause, "body", status, headers, body.encode() if isinstance(body, str) else body, ())
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-def _cases() -> list[Any]:
-    files = sorted(RECORDINGS.glob("*/*.yaml"))
-    return [
-        pytest.param(path, id=f"{path.parent.name}-{path.stem}")
-        for path in files
-        if path.stem in KINDS and _expected(path) != "none"
-    ]
-
-
-def _expected(path: Path) -> str:
-    kind = KINDS[path.stem]
-    return kind if isinstance(kind, str) else kind.get(path.parent.name, kind["*"])
-
-
-@pytest.mark.parametrize("path", _cases())
-def test_every_recorded_error_means_what_it_should(path: Path) -> None:
-    evidences = _recorded(path)
-    assert evidences, "the recording holds no error"
-    kinds = [classify(evidence).kind for evidence in evidences]
-    if path.stem == "channel_auto_off":
-        # The hub passes the vendor's refusal on twice, then switches the channel off and has none left.
-        assert kinds == ["channel_auth", "channel_auth", "no_channel", "no_channel"]
-    else:
-        assert set(kinds) == {_expected(path)}
-
-
-@pytest.mark.parametrize("path", _cases())
-def test_recorded_error_is_told_in_english_without_secrets(path: Path) -> None:
-    for evidence in _recorded(path):
-        failure = classify(evidence)
-        error = to_exception(failure, evidence, model="gpt-4o", base_url="http://me:secret@127.0.0.1:3000/v1?key=x")
-        text = str(error)
-        assert "gpt-4o" in text
-        assert "fault is" in text
-        assert failure.hint in text
-        if evidence.request_id:
-            assert evidence.request_id in text
-        assert not any("\u4e00" <= letter <= "\u9fff" for letter in text)
-        told = text + repr(error.__dict__)
-        assert "secret" not in told
-        assert "sk-Og7" not in told
-        assert "127.0.0.1:9" not in told
-
-
-def test_no_recorded_error_is_left_out() -> None:
-    silent = {path.stem for path in RECORDINGS.glob("*/*.yaml")} - set(KINDS) - _OTHER_PAGES
-    forgotten = []
-    for path in sorted(RECORDINGS.glob("*/*.yaml")):
-        # Only a quick look: reading all of them in full takes too long for a unit test.
-        if path.stem in silent and any(f"code: {status}" in path.read_text("utf-8") for status in (401, 403, 429, 503)):
-            forgotten.append(f"{path.parent.name}/{path.stem}")
-    assert forgotten == []
+from tests.gateway.pages import errors_in, recorded
+from tests.gateway.table import table
 
 
 def said(status: int, message: str = "", *, type: str | None = None, code: str | None = None, **more: Any) -> Evidence:
@@ -332,8 +164,7 @@ def test_no_row_stands_in_the_shadow_of_another() -> None:
     evidences += [Evidence(cause, phase) for cause, phase, *_ in TRANSPORT]
     evidences.append(Evidence("amended", "body", status=400))
     evidences += [Evidence("empty_answer", "body", finish_reason=r) for r in ("stop", "length", "content_filter")]
-    for path in (p.values[0] for p in _cases()):
-        evidences += _recorded(path)
+    evidences += [evidence for case in table().values() for each in recorded(case) for evidence in errors_in(each)]
     for evidence in evidences:
         reached.add(_row_of(evidence).signal)
     reached.add(_row_of(said(429, "quota", code="insufficient_quota"), frozenset()).signal)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from hubmix import Hub
+from hubmix.failover.evidence import Evidence
+from hubmix.transport.evidence import error_evidence, page_evidence
 from hubmix.transport.get import Fetched
 from tests.cassettes.format import Interaction, load
 from tests.gateway.table import Case
 
-PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001, "one-hub": 3004}
+PORTS = {"new-api": 3002, "new-api-2025": 3000, "one-api": 3001, "one-hub": 3004, "portkey": 3005}
 
 
 @cache
@@ -21,7 +25,31 @@ def recorded(case: Case) -> tuple[Interaction, ...]:
 
 
 def request_id(came: Interaction) -> str | None:
-    return (came.response_headers.get("x-oneapi-request-id") or [None])[0]
+    """Return the gateway's ID of the request, or the vendor's."""
+    values = (came.response_headers.get(name) for name in ("x-oneapi-request-id", "x-request-id"))
+    return next((value[0] for value in values if value), None)
+
+
+def scope_of(failed: Any) -> str:
+    """Return whom a failure or an error concerns."""
+    return failed.scope.value if failed.scope is not None else "unknown"
+
+
+def errors_in(came: Interaction) -> list[Evidence]:
+    """Return the errors of one answer: by its status, in its body, in its stream."""
+    headers = {name.lower(): values[0] for name, values in came.response_headers.items()}
+    if came.status >= 400:
+        return [page_evidence(came.status, headers, came.response_body)]
+    said = [_json(line.removeprefix("data: ")) for line in came.response_body.decode().splitlines()]
+    bodies = [each for each in said if isinstance(each, dict) and each.get("error")]
+    return [error_evidence("error_body", "body", came.status, headers, body, ()) for body in bodies]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def hub_for(case: Case) -> Hub:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
@@ -71,10 +71,18 @@ class LangChain:
         return [*history, said.message, *(results or [HumanMessage(QUESTION)])]
 
     async def ask(
-        self, hub: Hub, model: str, history: list[Any], *, stream: bool, fallbacks: Sequence[str] = (), n: int = 1
+        self,
+        hub: Hub,
+        model: str,
+        history: list[Any],
+        *,
+        stream: bool,
+        fallbacks: Sequence[str] = (),
+        n: int = 1,
+        api: Literal["auto", "chat", "responses"] = "auto",
     ) -> Outcome:
         several = {"n": n} if n > 1 else {}
-        llm = ChatHubmix(model=model, hub=hub, fallbacks=list(fallbacks), failover=ONCE, **several)
+        llm = ChatHubmix(model=model, hub=hub, fallbacks=list(fallbacks), failover=ONCE, api=api, **several)
         self.pieces = []
         if stream:
             return await self._stream(llm, history)
@@ -124,9 +132,17 @@ class LlamaIndex:
         return [*history, said.message, *(results or self.start())]
 
     async def ask(
-        self, hub: Hub, model: str, history: list[Any], *, stream: bool, fallbacks: Sequence[str] = (), n: int = 1
+        self,
+        hub: Hub,
+        model: str,
+        history: list[Any],
+        *,
+        stream: bool,
+        fallbacks: Sequence[str] = (),
+        n: int = 1,
+        api: Literal["auto", "chat", "responses"] = "auto",
     ) -> Outcome:
-        llm = Hubmix(model=model, hub=hub, fallbacks=list(fallbacks), failover=ONCE)
+        llm = Hubmix(model=model, hub=hub, fallbacks=list(fallbacks), failover=ONCE, api=api)
         self.pieces = []
         if stream:
             return await self._stream(llm, history)
@@ -147,21 +163,27 @@ class LlamaIndex:
 PLAYERS = [kind(waits=waits) for kind in (LangChain, LlamaIndex) for waits in (True, False)]
 
 
-def in_turn(cases: Iterable[Case]) -> list[Any]:
+def in_turn(cases: Iterable[Case], likeness: Callable[[Case], Any] = lambda case: case.id) -> list[Any]:
     """Return parameters (case, player) for every pair; most are marked slow.
 
-    Each case goes to one of the players in turn, and the first case of a row of the failover table to all of them,
-    once whole and once streamed. The other pairs are marked slow.
+    The first case of a row of the failover table goes to all players, once whole and once streamed. Of the other cases
+    the first of each likeness goes to one of the players in turn. All further pairs are marked slow.
     """
-    parameters, seen = [], set()
+    parameters, rows, likenesses = [], set(), set()
     for number, case in enumerate(cases):
-        row = (case.steps[0].fails, case.steps[0].weak, case.name.endswith("_stream"))
+        row, like = row_of(case), likeness(case)
         for turn, player in enumerate(PLAYERS):
-            fast = row not in seen or turn == number % len(PLAYERS)
+            fast = row not in rows or (like not in likenesses and turn == number % len(PLAYERS))
             marks = () if fast else (pytest.mark.slow,)
             parameters.append(pytest.param(case, player, id=f"{case.id}-{player!r}", marks=marks))
-        seen.add(row)
+        rows.add(row)
+        likenesses.add(like)
     return parameters
+
+
+def row_of(case: Case) -> tuple[Any, ...]:
+    """Return the row of the failover table of a case, and if it streams."""
+    return case.steps[0].fails, case.steps[0].weak, case.name.endswith("_stream")
 
 
 def _of_langchain(message: AIMessage) -> Outcome:
@@ -199,7 +221,7 @@ def _of_langchain(message: AIMessage) -> Outcome:
 def _of_llamaindex(response: ChatResponse) -> Outcome:
     message, about = response.message, response.additional_kwargs
     thoughts = [block for block in message.blocks if isinstance(block, ThinkingBlock)]
-    calls = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    calls = [_with_text_named(block, message) for block in message.blocks if isinstance(block, ToolCallBlock)]
     return Outcome(
         text=message.content or "",
         reasoning="".join(block.content or "" for block in thoughts).strip(),
@@ -216,6 +238,14 @@ def _of_llamaindex(response: ChatResponse) -> Outcome:
         request_id=about.get("request_id"),
         message=message,
     )
+
+
+def _with_text_named(block: ToolCallBlock, message: ChatMessage) -> ToolCallBlock:
+    """Give the text of a custom tool the name that it has in LangChain."""
+    custom = {call["id"] for call in message.additional_kwargs["tool_calls"] if call["type"] == "custom"}
+    if block.tool_call_id not in custom:
+        return block
+    return block.model_copy(update={"tool_kwargs": {"__arg1": block.tool_kwargs}})
 
 
 def _llamaindex_usage(about: dict[str, Any]) -> Usage | None:

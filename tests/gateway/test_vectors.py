@@ -13,7 +13,7 @@ from hubmix.wire import read_embeddings
 from langchain_hubmix import HubmixEmbeddings
 from llamaindex_hubmix import HubmixEmbedding
 from tests.cassettes.playback import play
-from tests.gateway.pages import hub_for, recorded, request_id
+from tests.gateway.pages import hub_for, recorded, request_id, scope_of
 from tests.gateway.players import ONCE
 from tests.gateway.table import KINDS, Case, Usage, table
 
@@ -46,7 +46,7 @@ def check_failure(error: HubmixError, case: Case) -> None:
     step, came = case.steps[0], recorded(case)[0]
     kind = KINDS[step.fails]
     assert isinstance(error, getattr(hubmix, kind.exception))
-    assert (error.kind, error.scope.value) == (step.fails, kind.scope)
+    assert (error.kind, scope_of(error)) == (step.fails, kind.scope)
     assert error.request_id == request_id(came)
     assert step.says in (error.hub_message or "")
 
