@@ -104,12 +104,6 @@ VENDOR: Mapping[str, Vendor] = {
     "vendor_error_detail": Vendor(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
     "vendor_error_message": Vendor(400, {"message": "bad request"}),
     "vendor_error_string": Vendor(400, {"error": "model is warming up"}),
-    **{
-        f"system_{what}_overloaded": Vendor(
-            503, _error(f"system {what} overloaded (current: 99.4%, threshold: 90%)", "new_api_error", code)
-        )
-        for what, code in ((what, f"system_{what}_overloaded") for what in ("cpu", "memory", "disk"))
-    },
     "server_retry_all_fail": Vendor(500, _error("boom", "server_error")),
     "stream_429": Vendor(429, _error("Rate limit reached", "requests", "rate_limit_exceeded")),
 }

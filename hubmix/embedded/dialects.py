@@ -235,6 +235,17 @@ _NEW_API: dict[str, Own] = {
         relay=True,
     ),
     "key_group_gone": Own(403, "无权访问 dear 分组", "无权访问 dear 分组"),
+    **{
+        # Its guard refuses before anything else has seen the request, so the message has no request ID.
+        f"system_{what}_overloaded": Own(
+            503,
+            f"system {what} overloaded (current: 99.4%, threshold: 90%)",
+            code=f"system_{what}_overloaded",
+            relay=True,
+            type="new_api_error",
+        )
+        for what in ("cpu", "memory", "disk")
+    },
 }
 
 _DIAL = (
