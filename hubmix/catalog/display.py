@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 from hubmix._compat import extra
 from hubmix._html import table
 from hubmix._text import one_line, plain
-from hubmix.catalog.models import ModelInfo, count_text, remarks
+from hubmix.catalog.models import ModelInfo, count_text, remarks, unsure_prices
 
 _TEXT_ROWS = 60
 _HTML_ROWS = 300
@@ -176,4 +176,4 @@ def _width(text: str) -> int:
 def _footer(models: Sequence[ModelInfo], as_of: str | None, left_out: str) -> str:
     count = "no models" if not models else "1 model" if len(models) == 1 else f"{len(models):,} models"
     dated = f"{count}, as of {as_of}" if as_of else count
-    return f"{dated}; {left_out}" if left_out else dated
+    return "; ".join(part for part in (dated, left_out, unsure_prices(models)) if part)

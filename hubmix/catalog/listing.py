@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, overload
 from typing_extensions import Unpack
 
 from hubmix.catalog.models import CAPABILITIES, KINDS, ModelInfo, capability_name
+from hubmix.catalog.pricing import Pricing
 from hubmix.errors import ConfigurationError
 
 Price = Decimal | float | int
@@ -226,8 +227,8 @@ def select(
         yield from (name in info.input_modalities if info.input_modalities else None for name in inputs)
         if min_context is not None:
             yield None if info.context_window is None else info.context_window >= min_context
-        yield _affordable(info, info.input_price, max_input_price, unknown_prices)
-        yield _affordable(info, info.output_price, max_output_price, unknown_prices)
+        yield _affordable(info, "input", max_input_price, unknown_prices)
+        yield _affordable(info, "output", max_output_price, unknown_prices)
         if free is not None:
             yield None if info.free is None else info.free is free
         if isinstance(available, bool):
@@ -288,13 +289,16 @@ def _mentions(info: ModelInfo, word: str) -> bool:
     return word in info.id.lower() or word in info.name.lower() or word in (info.owner or "").lower()
 
 
-def _affordable(info: ModelInfo, price: Decimal | None, limit: Price | None, unknown: bool) -> bool | None:
+def _affordable(info: ModelInfo, name: str, limit: Price | None, unknown: bool) -> bool | None:
     if limit is None:
         return True
-    if price is None:
+    pricing = info.pricing or Pricing()
+    # A price by the length of the prompt has to hold for the longest.
+    prices = [getattr(part, name) for part in pricing.tiers or (pricing,)]
+    if None in prices:
         # What is sold by the call has no price per token to compare.
-        return False if info.pricing and info.pricing.per_call is not None else unknown or None
-    return price <= _decimal(limit)
+        return False if pricing.per_call is not None else unknown or None
+    return max(prices) <= _decimal(limit)
 
 
 def _decimal(value: Price) -> Decimal:

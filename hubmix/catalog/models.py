@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -196,12 +196,17 @@ def abilities(info: ModelInfo) -> str:
 
 
 def remarks(info: ModelInfo) -> str:
-    """Return the last column of a list: abilities, and whether the model ends."""
-    if not (info.retired or info.deprecated):
-        return abilities(info)
-    end = "retired" if info.retired else "deprecated"
-    told = f"{end}, see {info.successor}" if info.successor else end
-    return "; ".join(part for part in (abilities(info), told) if part)
+    """Return the last column of a list: abilities, tiers, and whether the model ends."""
+    tiers = "more for long prompts" if info.pricing is not None and info.pricing.tiers else ""
+    end = "retired" if info.retired else "deprecated" if info.deprecated else ""
+    told = f"{end}, see {info.successor}" if end and info.successor else end
+    return "; ".join(part for part in (abilities(info), tiers, told) if part)
+
+
+def unsure_prices(models: Iterable[ModelInfo]) -> str:
+    """Return how many of these prices may not be those of a call; "" if all are."""
+    count = sum(info.pricing is not None and bool(info.pricing.note) for info in models)
+    return f"{count:,} of the prices may differ for your key or prompt (pricing.note says why)" if count else ""
 
 
 def count_text(value: int | None) -> str:

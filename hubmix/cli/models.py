@@ -100,7 +100,7 @@ def models(
         )
         near = () if found else connection.models.suggest(" ".join(query or ()))
         hint = "" if found else connection.models.info().base_url
-        kinds = Counter(info.kind for info in connection.models.list(kind=None, available="any"))
+        kinds = Counter(info.kind for info in connection.models.list(kind=None, available="any", retired=retired))
     if plot is not None:
         save_plot(found, plot)
     if as_json:
@@ -117,10 +117,13 @@ def models(
 
 def summary(found: ModelList, kinds: Counter[str], base_url: str) -> str:
     """Return the line below the table: counts, age of the list, what is left out."""
+    from hubmix.catalog.models import unsure_prices
+
     count = f"{len(found):,} model{'' if len(found) == 1 else 's'}"
     parts = [count if found else f"no model of {base_url} is known to meet all of that"]
     parts[0] += f", as of {found.as_of}" if found.as_of else ""
     parts.append(found.left_out.in_words("--unknown", "--all", "--retired"))
+    parts.append(unsure_prices(found))
     if len(kinds) > 1:
         parts.append(f"in all {', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())}")
     return "; ".join(part for part in parts if part)

@@ -15,6 +15,7 @@ from hubmix import _compat
 from hubmix.catalog import ModelInfo, ModelList, Pricing, cells
 from hubmix.catalog.listing import LeftOut, select
 from hubmix.catalog.models import CatalogInfo, age_text
+from hubmix.catalog.pricing import Tier
 from hubmix.catalog.readers import read_aihubmix
 from hubmix.errors import ConfigurationError
 from tests.catalog.test_catalog import AIHUBMIX, MODELS, catalog
@@ -293,6 +294,23 @@ def test_deprecated_models_are_marked() -> None:
     assert "retired, see now" in repr(listed(retired=True))
     assert "2999-09-22" in AGES[3]._repr_html_()
     assert "deprecated" in repr(AGES[3])
+
+
+TIERED = Pricing(Decimal(1), Decimal(2), tiers=(Tier(100, Decimal(1), Decimal(2)), Tier(None, Decimal(9), Decimal(2))))
+
+
+def test_price_by_length_counts_at_its_highest() -> None:
+    tiered = ModelList([ModelInfo("tiered", pricing=TIERED)])
+    assert tiered.filter(max_input_price=5).ids == []
+    assert tiered.filter(max_input_price=9, max_output_price=2).ids == ["tiered"]
+    assert "more for long prompts" in repr(tiered)
+
+
+def test_prices_that_may_differ_are_counted() -> None:
+    grouped = ModelList([ModelInfo("a", pricing=Pricing(Decimal(1), Decimal(2), note="the key's group")), ALL[0]])
+    assert "; 1 of the prices may differ for your key" in repr(grouped)
+    assert "1 of the prices may differ for your key" in grouped._repr_html_()
+    assert "may differ" not in repr(ALL)
 
 
 @pytest.mark.parametrize(
