@@ -294,11 +294,12 @@ def _affordable(info: ModelInfo, name: str, limit: Price | None, unknown: bool) 
         return True
     pricing = info.pricing or Pricing()
     # A price by the length of the prompt has to hold for the longest.
-    prices = [getattr(part, name) for part in pricing.tiers or (pricing,)]
-    if None in prices:
+    prices: list[Decimal | None] = [getattr(part, name) for part in pricing.tiers or (pricing,)]
+    known = [price for price in prices if price is not None]
+    if len(known) < len(prices):
         # What is sold by the call has no price per token to compare.
         return False if pricing.per_call is not None else unknown or None
-    return max(prices) <= _decimal(limit)
+    return max(known) <= _decimal(limit)
 
 
 def _decimal(value: Price) -> Decimal:

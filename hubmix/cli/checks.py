@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PATIENCE = 10.0  # seconds for each step
 _SOON = 7  # days before a certificate ends
 _NEW_KEY = "Make a new key on the hub's website, and check that it belongs to this very hub."
+_TOP_UP = "Top up the account, or raise the key's limit; see: hubmix balance"
+_KEY_SETTINGS = "Look at the key's settings on the hub's website: allowed models and addresses."
 
 _OWN_KEY = "Each of two accounts needs a key of its own: pass api_key= to its Hub."
 
@@ -131,9 +133,12 @@ def examine(what: Surroundings) -> Iterator[Check]:
 
 def _agreeing(catalog: Check, call: Check) -> Check:
     """Return the catalog's check with no advice that the call has proved wrong."""
-    if catalog.advice == _NEW_KEY and call.outcome is Outcome.OK:
+    if catalog.advice not in (_NEW_KEY, _KEY_SETTINGS):
+        return catalog
+    if call.outcome is Outcome.OK:
         return replace(catalog, advice="The key is good for calls; only the list is kept from it.")
-    return catalog
+    # A call says more: a key that is spent may be refused the list without another word.
+    return replace(catalog, advice=call.advice) if call.advice in (_NEW_KEY, _TOP_UP, _KEY_SETTINGS) else catalog
 
 
 def _skipped(name: str, why: str) -> Check:
@@ -249,8 +254,9 @@ def _catalog(what: Surroundings) -> Check:
     what.listed = tuple(one.id for one in found if one.kind == "chat")
     if info.last_error:
         # A price list is open to everybody, so a key that is not good may show in the other list alone.
-        refused = "HTTP 401" in info.notes.values()
-        advice = _NEW_KEY if refused else "The list in hand may be old or lack models; calls do not need it."
+        refused = {"HTTP 401": _NEW_KEY, "HTTP 403": _KEY_SETTINGS}
+        told = (refused[note] for note in info.notes.values() if note in refused)
+        advice = next(told, "The list in hand may be old or lack models; calls do not need it.")
         return Check("catalog", Outcome.FAILED, str(info), advice)
     closed = found.left_out.unavailable
     usable = f", {info.count - closed:,} of them for this key" if closed else ""
@@ -287,9 +293,9 @@ def _rejected(name: str, error: HubmixError) -> Check:
     if isinstance(error, AuthenticationError):
         advice = _NEW_KEY
     elif isinstance(error, QuotaExceededError):
-        advice = "Top up the account, or raise the key's limit; see: hubmix balance"
+        advice = _TOP_UP
     elif isinstance(error, PermissionDeniedError):
-        advice = "Look at the key's settings on the hub's website: allowed models and addresses."
+        advice = _KEY_SETTINGS
     elif isinstance(error, (ModelNotFoundError, ModelUnavailableError)):
         advice = "Name another model with --model; what this hub serves: hubmix models"
     return Check(name, Outcome.FAILED, message_of(error), advice)

@@ -87,6 +87,10 @@ class Accounts:
         """
         return self._accounts[key]
 
+    def left(self, key: str) -> float:
+        """USD left on the account behind a key."""
+        return 0.0 if self.account(key).state == "empty" else self.balance - self.used
+
     def refuse_at_door(self, key: str | None) -> str | None:
         """The case of the error for a key on any path, or None if it may enter."""
         if not key:

@@ -295,7 +295,7 @@ class HubApp:
         if name == "usage":
             return lambda key: pages.usage(accounts.account(key))
         if name == "remain" and path in dialect.paths:
-            return lambda key: pages.remain(accounts.balance, accounts.used)
+            return lambda key: pages.remain(accounts.left(key))
         return None
 
 

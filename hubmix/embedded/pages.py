@@ -212,9 +212,9 @@ def usage(account: Account) -> Response:
     return json_response(200, {"object": "list", "total_usage": round(account.used * 100, 6)})
 
 
-def remain(balance: float, used: float) -> Response:
+def remain(left: float) -> Response:
     """GET /dashboard/billing/remain, AIHubMix's: what is left, as `total_usage`."""
-    return json_response(200, {"object": "list", "total_usage": round(balance - used, 6)})
+    return json_response(200, {"object": "list", "total_usage": round(left, 6)})
 
 
 def token_usage(account: Account, balance: float) -> Response:

@@ -377,7 +377,7 @@ HUB_OVERLOADED = Failure(
     Recovery.RETRY,
     ENDPOINT_COUNTED,
     Fault.HUB,
-    "The hub itself is overloaded and answers no call, whatever the model (asked for the model {model}).",
+    "The hub itself is overloaded and answers no call, whatever the model.",
     "Wait and try again, or use another hub; another model of this one adds to its load.",
     least_wait=2.0,
     error=ServerError,

@@ -170,8 +170,8 @@ class ConnectedHub:
         info = self.known.find(model)
         return info.successor if info is not None else None
 
+    def suggest(self, model: str) -> Sequence[str]:
         """Return model IDs that are spelt like an unknown one; none for a listed one."""
-        """Return model IDs that are spelt like an unknown one; none for one that is listed."""
         return () if self.lists(model) else self.known.suggest(model)
 
     def discover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:

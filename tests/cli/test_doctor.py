@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -180,6 +180,17 @@ def test_key_that_works_is_not_to_be_replaced(hubmix: Command, serve: Callable[.
     assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "ok")
     assert "new key" not in str(advice(done))
     assert "good for calls" in advice(done)["catalog"]
+
+
+@pytest.mark.parametrize("dialect", ["new-api", "one-hub"])
+@pytest.mark.parametrize("state", ["expired", "spent", "banned"])
+def test_refused_key_has_one_advice(hubmix: Command, dialect: Any, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list says less of a key than a call does."""
+    monkeypatch.setenv("HUBMIX_API_KEY", "sk-own")
+    with EmbeddedHub(dialect, keys={"sk-own": state}) as hub:
+        done = hubmix("doctor", "--json", "--base-url", hub.base_url)
+    assert (outcomes(done)["catalog"], outcomes(done)["call"]) == ("failed", "failed")
+    assert advice(done)["catalog"] == advice(done)["call"] != ""
 
 
 def test_model_that_the_key_may_not_call_is_not_called(hubmix: Command, serve: Callable[..., ScriptedHub]) -> None:

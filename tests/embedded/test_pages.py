@@ -77,6 +77,11 @@ def test_an_unlimited_key_looks_rich(hub: EmbeddedHub) -> None:
     assert usage["total_granted"] == 10 * 500_000
 
 
+def test_empty_account_of_aihubmix_has_nothing_left() -> None:
+    with EmbeddedHub("aihubmix", keys={"sk-test": "empty"}) as hub:
+        assert send(hub, "GET", "/dashboard/billing/remain", key="sk-test").json["total_usage"] == 0
+
+
 def test_aihubmix_says_what_remains() -> None:
     with EmbeddedHub("aihubmix", balance=3.0) as hub:
         assert send(hub, "GET", "/dashboard/billing/remain").json["total_usage"] == 3.0
