@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from hubmix.wire.json_text import loads
 
 Block = dict[str, Any]
 Item = Mapping[str, Any]
@@ -79,7 +80,7 @@ def _arguments(item: Item, fields: tuple[str, ...]) -> dict[str, Any]:
         return {key: value for key, value in action.items() if key != "sources"}
     if isinstance(text, str) and text:
         try:
-            parsed = json.loads(text)
+            parsed = loads(text)
         except ValueError:
             return {"arguments": text}
         return parsed if isinstance(parsed, dict) else {"arguments": parsed}

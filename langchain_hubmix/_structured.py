@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -15,6 +14,7 @@ from pydantic.v1 import ValidationError as ValidationErrorV1
 
 from hubmix.plugin.objects import objects_in, partial_object, spoken
 from hubmix.plugin.structured import default_description, described_schema
+from hubmix.wire.json_text import loads
 from langchain_hubmix._errors import ConfigurationError, RefusalError, StructuredOutputError
 from langchain_hubmix._tools import is_class, uncut, wire_response_format, wire_tool
 
@@ -160,7 +160,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
         if not text.strip():
             raise self._error(message, "the answer holds no text")
         try:
-            other = json.loads(spoken(text))
+            other = loads(spoken(text))
         except ValueError as error:
             raise self._error(message, f"the answer is not JSON ({error})") from error
         raise self._error(message, f"the answer is a JSON {type(other).__name__}, not an object")

@@ -23,6 +23,7 @@ from hubmix.catalog.readers import Entries, guess_kind
 from hubmix.catalog.sources import SOURCES, Source
 from hubmix.errors import ConfigurationError
 from hubmix.transport.get import Fetched
+from hubmix.wire.json_text import loads
 
 _MODEL_FIELDS = frozenset(item.name for item in fields(ModelInfo)) - {"id", "raw", "source"}
 _LISTS = ("input_modalities", "output_modalities", "features", "endpoints", "reasoning_options", "apis")
@@ -102,7 +103,7 @@ def parse_document(
         raise RejectedError("it answered with a web page; is the base URL complete?")
     try:
         payload = _decoded(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise RejectedError("its answer is not JSON" if body.strip() else "its answer is empty") from None
     return document_of(source, [payload, *map(_page, further)] if source.more else payload, etag, now)
 
@@ -112,18 +113,18 @@ def _page(fetched: Fetched | Exception) -> Any:
         return None
     try:
         return _decoded(fetched.body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return loads(body)
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except ValueError:
         # An integer of more digits than Python reads. It is one broken cell, and not the end of the list.
-        return json.loads(body, parse_int=lambda digits: int(digits) if len(digits) < 100 else float(digits))
+        return loads(body, parse_int=lambda digits: int(digits) if len(digits) < 100 else float(digits))
 
 
 def document_of(source: Source, payload: Any, etag: str | None, now: float) -> Document:

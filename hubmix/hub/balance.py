@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -16,6 +15,7 @@ from hubmix.failover.report import to_exception
 from hubmix.presets import Dialect
 from hubmix.transport.evidence import page_evidence
 from hubmix.transport.get import Ask, Conversation, Fetched, Fetcher, aconverse, converse
+from hubmix.wire.json_text import loads
 
 UNLIMITED_NOTE = "unlimited key; the account's balance is not visible"
 SILENT_NOTE = "this hub does not say what is left on a key"
@@ -227,8 +227,8 @@ def _page(answer: Fetched | Exception, base_url: str) -> Any:
 
 def _json(answer: Fetched) -> Any:
     try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
+        return loads(answer.body)
+    except ValueError:
         return None
 
 

@@ -19,6 +19,7 @@ from hubmix.hub.planning import ConnectedHub
 from hubmix.transport.connection import Connection
 from hubmix.transport.endpoint import Endpoint, resolve_endpoint, resolve_key
 from hubmix.transport.get import Pages
+from hubmix.transport.sizes import SIZES, Sizes
 from hubmix.wire.apis import CHAT, EMBEDDINGS, RERANK
 from hubmix.wire.checks import check_headers
 
@@ -74,9 +75,12 @@ class Hub:
         price_group: The group of a New API or one-hub gateway whose ratio the key is billed with, such as `"vip"`.
             Without it, a cost has no total where the usable groups have different ratios.
         budget: What the calls through this hub may cost together; see `hubmix.Budget`.
+        max_body: How many bytes of a whole answer or a page are read, counted after decompression (64,000,000). A
+            stream may have four times as many, one event of it a quarter, and the body of an error 1,000,000. What is
+            larger ends in a `MalformedAnswerError`.
 
     Raises:
-        ConfigurationError: If the name, the URL or the key cannot be used.
+        ConfigurationError: If the name, the URL, the key or `max_body` cannot be used.
 
     Example:
         ```python
@@ -106,6 +110,7 @@ class Hub:
         allow_http: bool | None = None,
         price_group: str | None = None,
         budget: Budget | None = None,
+        max_body: int | None = None,
     ) -> None:
         endpoint = resolve_endpoint(preset, base_url, os.environ, allow_http=allow_http)
         self._connection = Connection(
@@ -115,6 +120,7 @@ class Hub:
             timeout=timeout,
             rate_limit=rate_limit,
             query=default_query,
+            sizes=SIZES if max_body is None else Sizes(max_body),
             http_client=http_client,
             http_async_client=http_async_client,
         )

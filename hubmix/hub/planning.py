@@ -309,7 +309,8 @@ class ConnectedHub:
         headers = _headers(options)
         headers = {**own, **(headers or {})} if own else headers
         base_url = route.mirror or self.connection.endpoint.base_url
-        return Request(f"{base_url}/{route.api.path}", body, Reading(route.api, asked), headers, amended, learned)
+        url, sizes = f"{base_url}/{route.api.path}", self.connection.sizes
+        return Request(url, body, Reading(route.api, asked), headers, amended, learned, sizes)
 
     def _tell_of_hints(self, api: str, payload: Payload) -> None:
         dropped = set(dropped_hints(api, payload)) - self._hints_told

@@ -16,7 +16,9 @@ from hubmix._text import redact, redact_value
 from hubmix.failover.evidence import Evidence
 from hubmix.transport.events import EventDecoder
 from hubmix.transport.evidence import error_evidence, evidence_headers, secrets_of, shown
-from hubmix.wire.error_body import find_request_id, holds_error, plain_text
+from hubmix.transport.sizes import SIZES
+from hubmix.wire.error_body import SHOWN, find_request_id, holds_error, plain_text
+from hubmix.wire.json_text import JsonLimitError, check_nesting, loads
 from hubmix.wire.values import AnswerError
 
 # What a good answer says of the model that served it, and of its end.
@@ -89,11 +91,13 @@ def decode(answer: Answer, body: bytes) -> Any:
     """
     body = body.strip()
     try:
-        return json.loads(body.removesuffix(b"[DONE]").rstrip().removesuffix(b"data:") if body[-1:] == b"]" else body)
-    except (ValueError, RecursionError) as error:
+        return loads(body.removesuffix(b"[DONE]").rstrip().removesuffix(b"data:") if body[-1:] == b"]" else body)
+    except JsonLimitError as error:
+        raise UnreadableBodyError("undecodable", str(error)) from error
+    except ValueError as error:
         html = "html" in answer.content_type or body[:1] == b"<"
         what = "a web page" if html else "nothing" if not body else "text that is no JSON"
-        said = plain_text(body.decode("utf-8", "replace"))
+        said = plain_text(body[:SHOWN].decode("utf-8", "replace"))
         raise UnreadableBodyError("html" if html else "undecodable", f"The hub answered with {what}.", said) from error
 
 
@@ -123,19 +127,24 @@ def _loads(data: bytes) -> Any:
     """
     try:
         text = data.decode()
+        check_nesting(data)
         value, end = _raw_decode(text)
-    except ValueError:
-        return json.loads(data)  # which may still read it, or says what is wrong with it
-    return value if end == len(text) else json.loads(data)
+    except (ValueError, RecursionError, MemoryError):
+        return loads(data)  # which may still read it, or says what is wrong with it
+    return value if end == len(text) else loads(data)
 
 
 class Events:
-    """The chunks of a streamed answer, as far as its bytes have come."""
+    """The chunks of a streamed answer, as far as its bytes have come.
+
+    Args:
+        largest: the bytes that an event may have.
+    """
 
     __slots__ = ("_decoder", "done", "seen")
 
-    def __init__(self) -> None:
-        self._decoder = EventDecoder()
+    def __init__(self, largest: int = SIZES.event) -> None:
+        self._decoder = EventDecoder(largest)
         self.done = False
         self.seen = False
 
@@ -144,6 +153,7 @@ class Events:
 
         Raises:
             UnreadableBodyError: If the data of an event is no JSON.
+            BodyError: If an event is too large.
         """
         return self._chunks(self._decoder.feed(piece))
 
@@ -164,7 +174,7 @@ class Events:
             self.seen = True
             try:
                 found = [_loads(data)]
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 found = self._several(data, error)
             for chunk in found:
                 wrapped = name == b"error" and isinstance(chunk, dict) and not chunk.get("error")
@@ -183,7 +193,7 @@ class Events:
                 chunks = [_loads(line) for line in lines[:done]]
                 self.done = done is not None
                 return chunks
-        except (ValueError, RecursionError):
+        except ValueError:
             pass
         self.done = True
         return [UnreadableBodyError("undecodable", f"An event of the stream is no JSON: {error}")]
@@ -201,8 +211,8 @@ class Events:
             if not line.lstrip().startswith(b"{"):
                 continue
             try:
-                found = json.loads(line)
-            except (ValueError, RecursionError):
+                found = loads(line)
+            except ValueError:
                 continue
             if isinstance(found, dict) and found.get("error"):
                 return found

@@ -42,6 +42,11 @@ def stopped_by(stop: Stop) -> None:
     _UNTIL.stop = stop
 
 
+def time_is_over() -> bool:
+    """Return whether this thread's request has to be over."""
+    return monotonic() >= _UNTIL.at
+
+
 @contextmanager
 def waiting_for(seconds: float) -> Iterator[None]:
     """Leave what is awaited inside after so many seconds."""

@@ -24,6 +24,7 @@ from hubmix._compat import http
 from hubmix.errors import ConfigurationError
 from hubmix.transport.bounded import bounded
 from hubmix.transport.endpoint import is_loopback
+from hubmix.transport.sizes import ACCEPTED
 
 if TYPE_CHECKING:
     import openai
@@ -159,7 +160,7 @@ class ClientPool:
         from openai import Omit
 
         # The SDK would send OpenAI's organisation and project from the environment to whatever server it is pointed at.
-        headers: dict[str, Any] = {"OpenAI-Organization": None, "OpenAI-Project": None}
+        headers: dict[str, Any] = {"OpenAI-Organization": None, "OpenAI-Project": None, "Accept-Encoding": ACCEPTED}
         headers.update(dict.fromkeys(_TELEMETRY), **self._headers)
         headers = {name: Omit() if value is None else value for name, value in headers.items()}
         # The SDK makes no client without a key. Without one only public pages are asked, and this is not sent there.
@@ -194,12 +195,14 @@ class ClientPool:
             if self._sync is None:
                 import openai
 
+                from hubmix.transport.sdk import SyncClient
+
                 inner = self._user_sync or bounded(
                     openai.DefaultHttpxClient(
                         follow_redirects=False, limits=_limits(), trust_env=not self.local, event_hooks=self._hooks()
                     )
                 )
-                self._sync = openai.OpenAI(http_client=inner, **self._arguments(waits=True))
+                self._sync = SyncClient(http_client=inner, **self._arguments(waits=True))
             return self._sync
 
     async def current(self) -> openai.AsyncOpenAI:
@@ -217,15 +220,15 @@ class ClientPool:
         return await self._make_async(loop)
 
     async def _make_async(self, loop: asyncio.AbstractEventLoop) -> openai.AsyncOpenAI:
-        import openai
+        from hubmix.transport.sdk import AsyncClient
 
         if self._user_async is not None:
-            self._async = openai.AsyncOpenAI(http_client=self._user_async, **self._arguments(waits=False))
+            self._async = AsyncClient(http_client=self._user_async, **self._arguments(waits=False))
             return self._async
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
         fast = find_spec("httpx_aiohttp") is not None
         inner = async_http_client(fast=fast, local=self.local, hooks=self._hooks(waits=False))
-        client = openai.AsyncOpenAI(http_client=inner, **self._arguments(waits=False))
+        client = AsyncClient(http_client=inner, **self._arguments(waits=False))
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
         clients[self._token] = (client, closer)

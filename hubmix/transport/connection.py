@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from hubmix._text import SHORTEST_SECRET
 from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing_key
+from hubmix.transport.sizes import SIZES, Sizes
 
 if TYPE_CHECKING:
     import openai
@@ -30,6 +31,7 @@ class Connection:
         timeout: Seconds for one attempt, or None for the default.
         rate_limit: The limit on requests, as it was given.
         query: Parameters of the URL of every request.
+        sizes: How many bytes of an answer are read.
         http_client: A client of the user's for sync calls.
         http_async_client: The same for async calls.
     """
@@ -43,12 +45,14 @@ class Connection:
         timeout: float | None = None,
         rate_limit: str | SharedRateLimit | None = None,
         query: Mapping[str, Any] | None = None,
+        sizes: Sizes = SIZES,
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
         self.endpoint = endpoint
         self.timeout = timeout
         self.rate_limit = rate_limit
+        self.sizes = sizes
         self._credential = credential
         self._headers = dict(headers)
         self._query = dict(query or {})

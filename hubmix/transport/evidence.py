@@ -16,6 +16,7 @@ from typing import Any
 from hubmix._compat import http
 from hubmix._text import SHORTEST_SECRET, one_line, redact, redact_value
 from hubmix.failover.evidence import Evidence
+from hubmix.transport.sizes import NO_MEMORY, BodyError
 from hubmix.wire.error_body import decode_error_body, find_request_id, read_error_body
 
 _EVIDENCE_HEADERS = (
@@ -96,6 +97,10 @@ def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
 
     if isinstance(error, openai.APIStatusError):
         return status_evidence(error.response)
+    if isinstance(error, BodyError):
+        return Evidence(cause="undecodable", phase="body", status=error.status, message=str(error))
+    if isinstance(error, MemoryError) and phase != "open":
+        return Evidence(cause="undecodable", phase=phase, message=NO_MEMORY)
     wrapped = isinstance(error, openai.APIConnectionError)
     cause = error.__cause__ if wrapped else error
     if cause is None or not (wrapped or _is_of_transport(cause, phase)):
@@ -178,8 +183,8 @@ def waited_for(error: BaseException) -> str | None:
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of every HTTP library in use and of the sockets below."""
-    return (*_request_errors(), OSError)
+    """Return the errors of every HTTP library in use, of the sockets below and of bodies."""
+    return (*_request_errors(), OSError, BodyError, MemoryError)
 
 
 def _request_errors() -> tuple[type[Exception], ...]:

@@ -20,6 +20,7 @@ from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
 from hubmix.transport.closing import Owned, finish_in_loop
 from hubmix.transport.evidence import failure_evidence, waited_for
+from hubmix.transport.sizes import SIZES, Sizes
 from hubmix.wire import Delta
 from hubmix.wire.api import Reading
 from hubmix.wire.checks import unsendable
@@ -40,6 +41,7 @@ class Request:
         headers: those of this call, next to the client's own.
         amended: what was changed because the vendor had refused it before.
         learned: what was known of the vendor's refusals.
+        sizes: how many bytes of an answer are read.
     """
 
     url: str
@@ -48,6 +50,7 @@ class Request:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     amended: tuple[str, ...] = ()
     learned: tuple[Learned, ...] = ()
+    sizes: Sizes = SIZES
 
 
 @dataclass(slots=True)

@@ -24,7 +24,8 @@ from hubmix.transport.exchange import (
     read_evidence,
     request_options,
 )
-from hubmix.transport.stream import LARGEST, StreamState, read_body, too_large
+from hubmix.transport.sizes import Body, apieces_of
+from hubmix.transport.stream import StreamState, read_body
 from hubmix.wire import Delta
 from hubmix.wire.api import Answered, Reading
 
@@ -33,15 +34,15 @@ async def whole_async(client: Any, request: Request, limits: Limits, reading: Re
     """Send one attempt at a whole answer, and read it."""
     attempt = Attempt(limits, stream=False)
     answer = await _open(client, request, attempt)
-    return read_body(await _read_bytes(answer, attempt), answer, reading)
+    return read_body(await _read_bytes(answer, attempt, request.sizes.body), answer, reading)
 
 
 async def stream_async(client: Any, request: Request, limits: Limits, reading: Reading[Any]) -> Opened[Owned[Delta]]:
     """Send one attempt at a stream, and read up to its first content."""
     attempt = Attempt(limits, stream=True)
     answer = await _open(client, request, attempt)
-    state = StreamState(answer, reading, limits, attempt.deadline, monotonic)
-    return await _commit(answer, Owned(_deltas(answer, state, answer.response.aiter_bytes())))
+    state = StreamState(answer, reading, limits, attempt.deadline, monotonic, request.sizes)
+    return await _commit(answer, Owned(_deltas(answer, state, apieces_of(answer.response))))
 
 
 async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
@@ -79,17 +80,14 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     return Answer.of(response)
 
 
-async def _read_bytes(answer: Answer, attempt: Attempt) -> bytes:
+async def _read_bytes(answer: Answer, attempt: Attempt, largest: int) -> bytes:
     """The body of an answer whose head has come; closes the response."""
-    response, parts, size = answer.response, [], 0
+    response, body = answer.response, Body(largest)
     wait = anyio.move_on_after(attempt.deadline.left(monotonic()))
     try:
         with wait:
-            async for piece in response.aiter_bytes():
-                parts.append(piece)
-                size += len(piece)
-                if size > LARGEST:
-                    raise AttemptFailed(too_large(answer))
+            async for piece in apieces_of(response):
+                body.take(piece)
     except transport_errors() as error:
         evidence = read_evidence(error, answer)
         raise AttemptFailed(attempt.late(evidence) if evidence.cause == "read_timeout" else evidence) from error
@@ -98,7 +96,7 @@ async def _read_bytes(answer: Answer, attempt: Attempt) -> bytes:
             await response.aclose()
     if wait.cancelled_caught:
         raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
-    return b"".join(parts)
+    return body.value
 
 
 async def _commit(answer: Answer, deltas: Owned[Delta]) -> Opened[Owned[Delta]]:

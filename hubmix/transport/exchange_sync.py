@@ -24,7 +24,8 @@ from hubmix.transport.exchange import (
     request_options,
     set_read_timeout,
 )
-from hubmix.transport.stream import LARGEST, StreamState, read_body, too_large
+from hubmix.transport.sizes import Body, pieces_of
+from hubmix.transport.stream import StreamState, read_body
 from hubmix.wire import Delta
 from hubmix.wire.api import Answered, Reading
 
@@ -35,7 +36,7 @@ def whole_sync(client: Any, request: Request, limits: Limits, reading: Reading[A
     """Send one attempt at a whole answer, and read it."""
     attempt = Attempt(limits, stream=False)
     answer = _open(client, request, attempt)
-    return read_body(read_bytes(answer, attempt), answer, reading)
+    return read_body(read_bytes(answer, attempt, request.sizes.body), answer, reading)
 
 
 def stream_sync(
@@ -44,8 +45,8 @@ def stream_sync(
     """Send one attempt at a stream, and read up to its first content."""
     attempt = Attempt(limits, stream=True)
     answer = _open(client, request, attempt)
-    state = StreamState(answer, reading, limits, attempt.deadline, monotonic)
-    return _commit(answer, _deltas(answer, state, answer.response.iter_bytes()))
+    state = StreamState(answer, reading, limits, attempt.deadline, monotonic, request.sizes)
+    return _commit(answer, _deltas(answer, state, pieces_of(answer.response)))
 
 
 def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
@@ -74,24 +75,21 @@ def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     return Answer.of(response)
 
 
-def read_bytes(answer: Answer, attempt: Attempt) -> bytes:
+def read_bytes(answer: Answer, attempt: Attempt, largest: int) -> bytes:
     """The body of an answer whose head has come; closes the response.
 
     The HTTP libraries limit each read by itself, so a body that comes byte by byte would outlast every timeout.
 
     Raises:
-        AttemptFailed: if the connection breaks, or the time is over.
+        AttemptFailed: if the connection breaks, the time is over, or there are too many bytes.
     """
-    response, parts, size = answer.response, [], 0
+    response, body = answer.response, Body(largest)
     began, end = monotonic(), attempt.deadline.at
     set_read_timeout(response, max(end - began, 0.001))
     watch: Watch | None = None
     try:
-        for piece in response.iter_bytes():
-            parts.append(piece)
-            size += len(piece)
-            if size > LARGEST:
-                raise AttemptFailed(too_large(answer))
+        for piece in pieces_of(response):
+            body.take(piece)
             now = monotonic()
             if now >= end:
                 raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
@@ -108,7 +106,7 @@ def read_bytes(answer: Answer, attempt: Attempt) -> bytes:
         if watch is not None:
             WATCHDOG.remove(watch)
         response.close()
-    return b"".join(parts)
+    return body.value
 
 
 def _watched(response: object, end: float) -> Watch | None:

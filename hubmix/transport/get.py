@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +15,7 @@ from hubmix.failover.report import to_exception
 from hubmix.transport.answer import monotonic
 from hubmix.transport.bounded import reading_until, waiting_for
 from hubmix.transport.evidence import failure_evidence, secrets_of
+from hubmix.transport.sizes import aread_all, read_all
 
 if TYPE_CHECKING:
     from hubmix.transport.connection import Connection
@@ -142,9 +143,10 @@ class Pages:
 
         try:
             with reading_until(monotonic() + timeout):
-                return _fetched(self._connection.pool.sync().get(url, **options), self._connection.secrets)
+                response: Any = self._connection.pool.sync().get(url, **options, stream_cls=openai.Stream[Any])
+                return self._fetched(response, read_all(response, self._connection.sizes.body))
         except openai.APIStatusError as error:
-            return _fetched(error.response, self._connection.secrets)
+            return self._fetched(error.response, error.response.content)
         except Exception as error:  # noqa: BLE001 - `_unreachable` raises what no transport raised
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
@@ -164,13 +166,22 @@ class Pages:
         client = await self._connection.pool.current()
         try:
             with waiting_for(timeout):
-                return _fetched(await client.get(url, **options), self._connection.secrets)
+                response: Any = await client.get(url, **options, stream_cls=openai.AsyncStream[Any])
+                return self._fetched(response, await aread_all(response, self._connection.sizes.body))
             unreachable = self._silent(timeout)
         except openai.APIStatusError as error:
-            return _fetched(error.response, self._connection.secrets)
+            return self._fetched(error.response, error.response.content)
         except Exception as error:  # noqa: BLE001 - `_unreachable` raises what no transport raised
             unreachable = self._unreachable(error)
         raise unreachable  # not "from" the SDK's error, which holds the request and with it the key
+
+    def _fetched(self, response: Any, body: bytes) -> Fetched:
+        """Return the page without the key: a hub may repeat it."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        for secret in {*self._connection.secrets, *secrets_of(response)}:
+            body = body.replace(secret.encode(), b"***")
+            headers = {name: value.replace(secret, "***") for name, value in headers.items()}
+        return Fetched(response.status_code, headers, body)
 
     def _request(
         self, path: str, headers: Mapping[str, str] | None, authorized: bool, timeout: float
@@ -184,7 +195,7 @@ class Pages:
             sent.setdefault("Connection", "close")
         if not authorized:
             sent["Authorization"] = Omit()
-        options = {"cast_to": http().Response, "options": {"headers": sent, "timeout": timeout}}
+        options = {"cast_to": http().Response, "options": {"headers": sent, "timeout": timeout}, "stream": True}
         return self._absolute(path), options
 
     def _absolute(self, path: str) -> str:
@@ -212,13 +223,3 @@ class Pages:
     def _error(self, evidence: Evidence) -> HubmixError:
         failure = classify(evidence, self._connection.endpoint.preset.own_error_types)
         return to_exception(failure, evidence, model="", base_url=self._connection.base_url)
-
-
-def _fetched(response: Any, secrets: Collection[str]) -> Fetched:
-    """Return the page without the key: a hub may repeat it."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    body = response.content
-    for secret in {*secrets, *secrets_of(response)}:
-        body = body.replace(secret.encode(), b"***")
-        headers = {name: value.replace(secret, "***") for name, value in headers.items()}
-    return Fetched(response.status_code, headers, body)

@@ -14,18 +14,12 @@ from hubmix.failover.limits import Deadline, Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, Events, UnreadableBodyError, decode, telling_headers
 from hubmix.transport.events import looks_like_events
+from hubmix.transport.sizes import NO_MEMORY, PIECE, SIZES, Sizes, too_large
 from hubmix.wire import AnswerError, Delta, Reply
 from hubmix.wire.api import Answered, Reading
 from hubmix.wire.values import as_delta
 
 logger = logging.getLogger(__name__)
-
-LARGEST = 100_000_000  # bytes of an answer, unpacked: a thousand vectors of 3072 numbers are 40 million
-
-
-def too_large(answer: Answer, phase: str = "body") -> Evidence:
-    """Return evidence of an answer that would fill the memory."""
-    return answer.evidence("undecodable", phase, f"The answer is larger than {LARGEST // 1_000_000} MB.")
 
 
 def read_body(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answered:
@@ -34,14 +28,22 @@ def read_body(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answer
     Raises:
         AttemptFailed: it is no answer, or one that broke off.
     """
+    try:
+        return _read_body(body, answer, reading)
+    except MemoryError as error:
+        raise AttemptFailed(answer.evidence("undecodable", "body", NO_MEMORY)) from error
+
+
+def _read_body(body: bytes, answer: Answer, reading: Reading[Answered]) -> Answered:
     if not looks_like_events(body):
         return _read_document(body, answer, reading)
     if reading.api.stream is None:
-        events = Events()
+        events = Events(len(body))
         [data] = (events.feed(body) + events.end())[:1] or [None]
         return _read_value(data, answer, reading)
-    state = StreamState(answer, reading, Limits(), Deadline(), lambda: 0.0)
-    state.take(body)
+    state = StreamState(answer, reading, Limits(), Deadline(), lambda: 0.0, Sizes(4 * len(body)))
+    for begin in range(0, len(body), PIECE):  # at once, millions of empty lines would take much memory
+        state.take(body[begin : begin + PIECE])
     state.end()
     reply: Answered = state.finish()[-1].final  # type: ignore[assignment]  # only chats have streams
     return reply
@@ -56,6 +58,7 @@ class StreamState:
         limits: what the attempt may take.
         deadline: by when the first content has to be there.
         clock: returns monotonic seconds.
+        sizes: how many bytes it may have.
     """
 
     __slots__ = (
@@ -68,20 +71,28 @@ class StreamState:
         "_reader",
         "_reading",
         "_size",
+        "_sizes",
         "committed",
         "deadline",
     )
 
     def __init__(
-        self, answer: Answer, reading: Reading[Any], limits: Limits, deadline: Deadline, clock: Callable[[], float]
+        self,
+        answer: Answer,
+        reading: Reading[Any],
+        limits: Limits,
+        deadline: Deadline,
+        clock: Callable[[], float],
+        sizes: Sizes = SIZES,
     ) -> None:
         self._answer = answer
         self._clock = clock
-        self._events = Events()
+        self._events = Events(sizes.event)
         self._reading = reading
         self._reader = reading.stream()
         self._limits = limits
         self._size = 0
+        self._sizes = sizes
         self._failure: AttemptFailed | None = None
         self._progressed = False  # the bytes read last say that a tool of the server is at work
         self.committed = False
@@ -102,12 +113,13 @@ class StreamState:
         Raises:
             AttemptFailed: If an earlier event was a failure, or the time is up. Comments and role chunks do not
                 count as a sign of life; the progress of a hosted tool does.
+            BodyError: If the stream or an event of it is too large.
         """
         self.raise_failure()
         self._progressed = False
         self._size += len(piece)
-        if self._size > LARGEST:
-            raise self._failed(too_large(self._answer, self.phase))
+        if self._size > self._sizes.stream:
+            raise too_large("The stream", self._sizes.stream)
         deltas = self._read(self._events.feed(piece))
         now = self._clock()
         if deltas:

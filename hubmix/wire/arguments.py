@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-_decode = json.JSONDecoder(strict=False).decode
+from hubmix.wire.json_text import JsonLimitError, loads
+
+_decode = partial(loads, strict=False)
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
 _BEGUN = re.compile(r"\s*\{\s*[^\s}]")
@@ -214,7 +217,7 @@ def check_arguments(text: str) -> tuple[dict[str, Any] | None, str | None]:
         parsed = _decode(text)
         if isinstance(parsed, str):
             parsed = _decoded_again(parsed)
-    except RecursionError as error:
+    except JsonLimitError as error:
         return None, f"the arguments are nested too deeply: {error}"
     except ValueError as error:
         cut = isinstance(error, json.JSONDecodeError) and _breaks_off(error)

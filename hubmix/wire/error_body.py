@@ -7,6 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hubmix.wire.json_text import loads
+
+SHOWN = 65_536
+"""Characters at the beginning of a page in which its words are looked for."""
+
 
 def read_error_body(body: bytes | str | Any) -> dict[str, str | None]:
     """Get code, type, param and message out of an error body, whatever its shape.
@@ -55,8 +60,8 @@ def decode_error_body(body: Any) -> Any:
     if not isinstance(body, str):
         return body
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return loads(body)
+    except ValueError:
         return body
 
 
@@ -145,6 +150,7 @@ def _nested_words(value: Any) -> str:
 
 def plain_text(text: str) -> str:
     """The title of an HTML page, or the text itself; one line, at most 500 characters."""
+    text = text[:SHOWN]
     if re.match(r"\s*<(!doctype|html|head|body)", text, re.IGNORECASE):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         text = title.group(1) if title else "an HTML page"

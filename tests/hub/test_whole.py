@@ -92,11 +92,15 @@ def test_an_answer_that_comes_byte_by_byte_is_ended(dripping: str, stream: bool,
 def test_a_silence_in_a_body_has_only_the_time_that_is_left() -> None:
     timeouts: dict[str, Any] = {"read": 10.0}
     response = SimpleNamespace(
-        request=SimpleNamespace(extensions={"timeout": timeouts}), iter_bytes=lambda: iter([b"{}"]), close=lambda: None
+        request=SimpleNamespace(extensions={"timeout": timeouts}),
+        headers={},
+        is_stream_consumed=False,
+        iter_raw=lambda: iter([b"{}"]),
+        close=lambda: None,
     )
     answer = Answer(response, 200, "application/json", None, {})
     attempt = Attempt(Limits(total=Deadline(time.monotonic() + 1, "total_timeout", 10)), stream=False)
-    assert read_bytes(answer, attempt) == b"{}"
+    assert read_bytes(answer, attempt, 2) == b"{}"
     assert timeouts["read"] <= 1
 
 

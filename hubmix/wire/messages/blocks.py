@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hubmix.wire.fields import kept_blocks
+from hubmix.wire.json_text import loads
 
 Block = dict[str, Any]
 
@@ -154,8 +154,8 @@ def _input(arguments: Any) -> dict[str, Any]:
     if isinstance(arguments, Mapping):
         return dict(arguments)
     try:
-        value = json.loads(arguments or "{}", strict=False)
-    except (ValueError, RecursionError):
+        value = loads(arguments or "{}", strict=False)
+    except ValueError:
         return {"arguments": arguments}
     return value if isinstance(value, dict) else {"arguments": value} if value is not None else {}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.chat.calls import made_up_id, read_name
+from hubmix.wire.json_text import loads
 from hubmix.wire.messages.blocks import Block
 from hubmix.wire.messages.reply import SEPARATOR, assemble, read_usage
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta
@@ -238,6 +239,6 @@ def _position(index: Any) -> int:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return loads(text)
+    except ValueError:
         return text

@@ -1,0 +1,53 @@
+"""The SDK's clients, which read the body of an error no further than its limit.
+
+The SDK reads it whole before it raises, in whatever size it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import openai
+
+from hubmix.transport.sizes import ERROR_BODY, BodyError, aread_all, read_all
+
+_ABOUT_THE_BYTES = ("content-encoding", "content-length", "transfer-encoding")
+_WHAT = "The body of the error"
+
+
+class SyncClient(openai.OpenAI):
+    """`openai.OpenAI` that bounds the bodies of errors."""
+
+    def _send_request(self, *arguments: Any, **options: Any) -> Any:
+        response: Any = super()._send_request(*arguments, **options)
+        if response.is_success or response.is_stream_consumed:
+            return response
+        with _of(response):
+            return _read(response, read_all(response, ERROR_BODY, _WHAT))
+
+
+class AsyncClient(openai.AsyncOpenAI):
+    """`SyncClient`, for asyncio."""
+
+    async def _send_request(self, *arguments: Any, **options: Any) -> Any:
+        response: Any = await super()._send_request(*arguments, **options)
+        if response.is_success or response.is_stream_consumed:
+            return response
+        with _of(response):
+            return _read(response, await aread_all(response, ERROR_BODY, _WHAT))
+
+
+@contextmanager
+def _of(response: Any) -> Iterator[None]:
+    try:
+        yield
+    except BodyError as error:
+        error.status = response.status_code
+        raise
+
+
+def _read(response: Any, body: bytes) -> Any:
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _ABOUT_THE_BYTES]
+    return type(response)(response.status_code, headers=headers, content=body, request=response.request)
