@@ -183,7 +183,7 @@ def waited_for(error: BaseException) -> str | None:
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of every HTTP library in use, of the sockets below and of bodies."""
+    """Return the errors of every HTTP library in use, of sockets and of bodies."""
     return (*_request_errors(), OSError, BodyError, MemoryError)
 
 
