@@ -20,6 +20,7 @@ from hubmix.failover.changes import (
     in_messages,
     joined_text,
     mapped_ids,
+    reasoning_as_effort,
     renamed,
     system_role,
     thinking_as,
@@ -151,6 +152,8 @@ AMENDMENTS: tuple[Amendment, ...] = (
         _refuses(r"\breasoning_(content|details)"),
         in_messages(without_reasoning),
     ),
+    # It belongs to OpenRouter and to the Responses API; OpenAI's chat completions have the effort by another name.
+    _row("reasoning sent as reasoning_effort", _refuses(r"(?<!\w)reasoning(?!\w)"), reasoning_as_effort),
     # A model that does not think (pydantic-ai #2865).
     _row("encrypted reasoning not asked for", r"encrypted content is not supported", without_encrypted),
     # Only the account that encrypted can read, and a hub has many (litellm #22651). What a call was refused is

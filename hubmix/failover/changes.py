@@ -103,6 +103,15 @@ def without_reasoning(message: dict[str, Any]) -> dict[str, Any]:
     return dict(_leave_out(message, _REASONING)) if any(name in message for name in _REASONING) else message
 
 
+def reasoning_as_effort(body: Body, said: str) -> Body:
+    """Say the effort by its name of chat completions, and leave the other settings out."""
+    reasoning = body.get("reasoning")
+    if not isinstance(reasoning, Mapping) or "input" in body:
+        return body
+    effort = reasoning.get("effort")
+    return {**_leave_out(body, ("reasoning",)), **({"reasoning_effort": effort} if effort else {})}
+
+
 def joined_text(message: dict[str, Any]) -> dict[str, Any]:
     parts = message.get("content")
     if not isinstance(parts, list) or not all(isinstance(part, dict) and part.get("type") == "text" for part in parts):

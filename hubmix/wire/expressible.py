@@ -45,7 +45,18 @@ _VERSIONED = ("web_search_",)  # web_search_preview, web_search_2025_08_26
 # State that one account keeps: it means nothing at another hub, model or mirror.
 _KEPT_BY_THE_SERVER = ("previous_response_id", "conversation", "background")
 _UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
-ITEM_PARTS = frozenset({"additional_tools", "configuration_update"})
+ITEM_PARTS = frozenset(
+    {
+        "additional_tools",
+        "apply_patch_call_output",
+        "computer_call_output",
+        "configuration_update",
+        "local_shell_call_output",
+        "mcp_approval_response",
+        "shell_call_output",
+        "tool_search_output",
+    }
+)
 """Content of a LangChain message that the Responses API takes as input items, and no other API at all."""
 HINTS: dict[str, tuple[str, ...]] = {
     "responses": ("seed", "prediction"),

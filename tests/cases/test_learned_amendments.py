@@ -210,3 +210,17 @@ def test_other_refusal_of_texts_is_told(serve: Serve) -> None:
         Hub(base_url=serve(error(400, "no", type="x")).base_url, api_key="sk-test").embed(
             {"model": "e", "input": ["a"]}
         )
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_reasoning_settings_are_said_as_an_effort(way: Way, serve: Serve) -> None:
+    def script(request: Request) -> Answer:
+        if "reasoning" in request.body:
+            return error(400, "Unknown parameter: 'reasoning'.", type=INVALID, param="reasoning")
+        return whole_or_stream("ok", stream=request.stream)
+
+    hub = serve(script)
+    outcome = way.ask(hub, reasoning={"effort": "low", "summary": "auto"})
+    assert outcome.text == "ok"
+    assert hub.bodies[-1]["reasoning_effort"] == "low"
+    assert "reasoning sent as reasoning_effort" in str(outcome.trace)

@@ -62,6 +62,12 @@ def responses(*items: Any, **fields: Any) -> dict[str, Any]:
 # name, words, body, what it becomes
 ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     (
+        "reasoning",
+        "Unrecognized request argument supplied: reasoning",
+        chat(reasoning={"effort": "low", "summary": "auto"}),
+        chat(reasoning_effort="low"),
+    ),
+    (
         "adaptive thinking",
         "adaptive thinking is not supported on this model",
         chat(max_tokens=8192, thinking={"type": "adaptive"}, output_config={"effort": "low"}),

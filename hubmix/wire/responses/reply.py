@@ -228,5 +228,5 @@ def _read_end(reply: Reply, data: Mapping[str, Any]) -> None:
 def _is_richer(item: Item) -> bool:
     """Whether an item says more than the chat form of an answer can."""
     return item.get("type") not in ("message", "function_call") or any(
-        item.get(name) for name in ("phase", "namespace", "caller")
+        item.get(name) for name in ("phase", "namespace", "caller", "async")
     )

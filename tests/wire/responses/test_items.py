@@ -152,12 +152,15 @@ def test_thoughts_of_a_chat_answer_stay_out() -> None:
 
 TOOLS_ADDED = {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "f"}]}
 EFFORT = {"type": "configuration_update", "reasoning": {"effort": "high"}}
+APPROVAL = {"type": "mcp_approval_response", "approve": True, "approval_request_id": "mcpr_1"}
 
 
 def test_items_among_content_stand_before_their_message() -> None:
     brief = {"type": "text", "text": "Be brief."}
-    assert sent({"role": "system", "content": [brief, TOOLS_ADDED]}, {"role": "user", "content": [EFFORT]}) == [
+    asked = {"role": "user", "content": [EFFORT, APPROVAL]}
+    assert sent({"role": "system", "content": [brief, TOOLS_ADDED]}, asked) == [
         TOOLS_ADDED,
         {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]},
         EFFORT,
+        APPROVAL,
     ]

@@ -203,3 +203,9 @@ def test_what_is_no_answer_raises_with_the_words_of_the_server(data: Any, cause:
 )
 def test_item_of_an_odd_shape_raises_nothing(item: dict[str, Any]) -> None:
     assert isinstance(read(item, usage="none", created_at="now", incomplete_details="x"), Reply)
+
+
+def test_call_that_is_not_waited_for_goes_back_as_it_came() -> None:
+    called = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    assert read(called).items == []
+    assert read({**called, "async": True}).items == [{**called, "async": True}]
