@@ -104,7 +104,7 @@ def without_reasoning(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def reasoning_as_effort(body: Body, said: str) -> Body:
-    """Say the effort by its name of chat completions, and leave the other settings out."""
+    """Send the effort under its other name, and leave the other settings out."""
     reasoning = body.get("reasoning")
     if not isinstance(reasoning, Mapping) or "input" in body:
         return body
