@@ -12,8 +12,8 @@ import typer
 from hubmix._text import one_line, visible
 from hubmix.cli import screen
 from hubmix.cli.attachments import content_of
-from hubmix.cli.chat import piped_input
-from hubmix.cli.connection import BaseUrl, HubName, Json, Timeout, connect
+from hubmix.cli.chat import options_of, piped_input
+from hubmix.cli.connection import Api, BaseUrl, BudgetUsd, HubName, Json, Timeout, connect
 from hubmix.cli.guard import FAILED, message_of
 from hubmix.errors import ConfigurationError
 
@@ -39,21 +39,21 @@ def compare(
     temperature: Annotated[float | None, typer.Option("--temperature", metavar="NUMBER", min=0)] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", metavar="N", min=1)] = None,
     timeout: Timeout = None,
+    api: Api = "auto",
+    budget: BudgetUsd = None,
     as_json: Json = False,
     hub: HubName = None,
     base_url: BaseUrl = None,
 ) -> None:
     """Ask several models at once; show answers, speed and cost side by side.
 
-    The exit code is 1 if any of them failed.
+    The exit code is 1 if any of them failed. A budget is for all of them together.
 
     Examples:
 
         hubmix compare "What is entropy?" -m gpt-4o-mini -m deepseek-chat
         hubmix compare "Say hello" -m gpt-4o-mini,qwen3-max --json
     """
-    from hubmix.failover.options import CallOptions
-
     names = list(dict.fromkeys(name.strip() for given in model or () for name in given.split(",") if name.strip()))
     question = " ".join(prompt or ())
     if piped := piped_input():
@@ -64,10 +64,9 @@ def compare(
     messages.append({"role": "user", "content": content_of(question, attach or [])})
     given = {"temperature": temperature, "max_tokens": max_tokens}
     parameters = {name: value for name, value in given.items() if value is not None}
+    options = options_of(None, timeout, api, budget=budget)
     with connect(context, hub, base_url) as connection, screen.waiting(f"asking {len(names)} models"):
-        results = connection.compare(
-            [messages], names, concurrency=len(names), options=CallOptions(timeout=timeout), **parameters
-        )
+        results = connection.compare([messages], names, concurrency=len(names), options=options, **parameters)
     if as_json:
         screen.as_json([as_dict(result) for result in results])
     else:

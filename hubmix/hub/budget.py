@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Literal
 
 from hubmix._html import table
@@ -259,7 +259,7 @@ def _exceeded(budget: Budget, estimate: Estimate) -> BudgetExceededError:
     again = f"The budget starts anew at {resets:%Y-%m-%d %H:%M} UTC. " if resets else ""
     return BudgetExceededError(
         f"The call of the model {estimate.model!r} could cost {_shown(estimate.total)} USD, and {budget!r} has "
-        f"{_shown(left)} USD left ({_shown(spent)} spent). Nothing was sent. {advice}{again}"
+        f"{_shown(left, ROUND_FLOOR)} USD left ({_shown(spent)} spent). Nothing was sent. {advice}{again}"
         f"Raise the limit, or choose a cheaper model.",
         spent=spent,
         left=left,
@@ -299,8 +299,10 @@ def _usd(pico: int) -> Decimal:
     return amount.quantize(Decimal("0.01")) if amount == amount.quantize(Decimal("0.01")) else amount
 
 
-def _shown(amount: Decimal) -> str:
-    return plain(amount.quantize(Decimal("0.000001"), ROUND_CEILING)) if amount else "0"
+def _shown(amount: Decimal, rounding: str = ROUND_CEILING) -> str:
+    """USD with six decimals, or with the first three digits of a smaller amount."""
+    decimals = max(6, 2 - amount.adjusted()) if amount else 0
+    return plain(amount.quantize(Decimal(1).scaleb(-decimals), rounding))
 
 
 def _bar(spent: Decimal, reserved: Decimal, limit: Decimal) -> str:

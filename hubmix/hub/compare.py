@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -272,7 +273,8 @@ def _side_by_side(
                 done.put((number, error))
 
     for _ in range(min(concurrency, len(jobs))):
-        threading.Thread(target=work, daemon=True).start()
+        # In the caller's context, so that the spending blocks around it count these calls too.
+        threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
     results: dict[int, Compared] = {}
     while len(results) < len(jobs):
         try:

@@ -151,6 +151,14 @@ def test_a_failure_is_the_result_of_its_model(hubmix: Command) -> None:
     assert "no-such-model" in bad["error"]
 
 
+def test_compared_models_share_a_budget_and_an_api(hubmix: Command) -> None:
+    asked = ("compare", QUESTION, "-m", "embedded/extract,embedded/echo", "--json")
+    refused = json.loads(hubmix(*asked, "--budget", "0.0000001").out)
+    assert "has 0.0000001 USD left" in refused[0]["error"]
+    assert hubmix(*asked, "--api", "responses").code == 0
+    assert "--api must be one of" in hubmix(*asked, "--api", "letters").err
+
+
 # ---- vectors
 
 

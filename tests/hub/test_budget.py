@@ -67,6 +67,15 @@ def test_no_room_says_what_would_fit(make: Callable[..., Budget]) -> None:
     assert pickle.loads(pickle.dumps(error)).left == error.left
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("0.0000001", "has 0.0000001 USD left"), ("0.01234567", "has 0.012345 USD left"), ("0", "has 0 USD left")],
+)
+def test_small_amounts_are_said_as_they_are(limit: str, said: str) -> None:
+    with pytest.raises(BudgetExceededError, match=said):
+        reserve([Budget.private(limit)], CALL, seconds=60)
+
+
 def test_tightest_of_several_budgets_decides_and_holds_nothing(make: Callable[..., Budget]) -> None:
     wide, tight = make("1", per="day"), make("0.01")
     with pytest.raises(BudgetExceededError):

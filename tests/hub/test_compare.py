@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubmix import ConfigurationError, Hub
+from hubmix import BudgetExceededError, ConfigurationError, Hub
 from hubmix.embedded import EmbeddedHub, Fault
 from tests.hub.conftest import MODEL, OTHER
 
@@ -47,6 +47,17 @@ def test_failed_call_is_a_row_with_its_error(hub: Hub, server: EmbeddedHub) -> N
     assert failed.answer is None
     assert failed.to_dict()["error"]
     assert answered.error is None
+
+
+def test_spending_block_around_it_counts_and_holds(server: EmbeddedHub) -> None:
+    prices = {OTHER: {"pricing": {"input": "1", "output": "10"}}}
+    with Hub(base_url=server.base_url, api_key=server.api_key, model_overrides=prices) as hub:
+        with hub.spending() as spent:
+            hub.compare(["one", "two"], [OTHER])
+        assert spent.calls == 2
+        with hub.spending(limit="0.001"):
+            (row,) = hub.compare("Hello", [OTHER], max_tokens=1000)
+    assert isinstance(row.error, BudgetExceededError)
 
 
 def test_concurrency_bounds_the_calls_at_once(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
