@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _SAME = str.maketrans("._", "--")
 
@@ -24,30 +25,37 @@ class Match:
         return len(self.choices) > 1
 
 
+class _Spellings(NamedTuple):
+    """The ids in lower case, without vendor, and with `.`, `-` and `_` made equal."""
+
+    lower: dict[str, tuple[str, ...]]
+    short: dict[str, tuple[str, ...]]
+    folded: dict[str, tuple[str, ...]]
+    short_folded: dict[str, tuple[str, ...]]
+
+
 class AliasIndex:
     """Answers what an id means among `ids`.
 
     In this order, and the first step that finds anything decides: the user's own aliases, the id itself, the id in
     another case, without its vendor prefix, with a vendor prefix, and with `.`, `-` and `_`
     made equal (`claude-sonnet-4.6` is `claude-sonnet-4-6`). A step that finds several is ambiguous.
+
+    The other spellings are collected when they are first needed: most names are ids.
     """
 
-    __slots__ = ("_aliases", "_folded", "_ids", "_lower", "_short", "_short_folded")
+    __slots__ = ("_aliases", "_ids", "_spellings")
 
     def __init__(self, ids: Collection[str], aliases: Mapping[str, str]) -> None:
         self._ids = ids
         self._aliases = aliases
-        self._lower: dict[str, tuple[str, ...]] = {}
-        self._short: dict[str, tuple[str, ...]] = {}
-        self._folded: dict[str, tuple[str, ...]] = {}
-        self._short_folded: dict[str, tuple[str, ...]] = {}
-        for model in ids:
-            lower = model.lower()
-            _add(self._lower, lower, model)
-            _add(self._folded, lower.translate(_SAME), model)
-            for short in _without_vendor(lower):
-                _add(self._short, short, model)
-                _add(self._short_folded, short.translate(_SAME), model)
+        self._spellings: _Spellings | None = None
+
+    def _spelt(self) -> _Spellings:
+        # Two threads that come first both collect the same.
+        if self._spellings is None:
+            self._spellings = _spellings(self._ids)
+        return self._spellings
 
     def match(self, name: str) -> Match:
         """What `name` means."""
@@ -62,13 +70,14 @@ class AliasIndex:
             return Match((name,))
         lower = name.strip().lower()
         shorter = tuple(_without_vendor(lower))
+        spelt = self._spelt()
         return Match(
-            self._lower.get(lower)
-            or _first(self._lower, shorter)
-            or self._short.get(lower)
-            or self._folded.get(lower.translate(_SAME))
-            or _first(self._folded, [short.translate(_SAME) for short in shorter])
-            or self._short_folded.get(lower.translate(_SAME))
+            spelt.lower.get(lower)
+            or _first(spelt.lower, shorter)
+            or spelt.short.get(lower)
+            or spelt.folded.get(lower.translate(_SAME))
+            or _first(spelt.folded, [short.translate(_SAME) for short in shorter])
+            or spelt.short_folded.get(lower.translate(_SAME))
             or ()
         )
 
@@ -77,15 +86,28 @@ class AliasIndex:
         lower = name.strip().lower()
         # Compared with and without vendor: `opanai/gpt-4o` and `gpt-4o-minii` are both typing errors.
         spellings = (lower, *_without_vendor(lower))
-        words = [*self._lower, *(short for short in self._short if short not in self._lower)]
+        spelt = self._spelt()
+        words = [*spelt.lower, *(short for short in spelt.short if short not in spelt.lower)]
         close = {
             word: max(difflib.SequenceMatcher(None, word, spelling).ratio() for spelling in spellings)
             for spelling in spellings
             for word in difflib.get_close_matches(spelling, words, n=limit, cutoff=0.6)
         }
         best = sorted(close, key=lambda word: (-close[word], word))
-        found = (model for word in best for model in self._lower.get(word) or self._short[word])
+        found = (model for word in best for model in spelt.lower.get(word) or spelt.short[word])
         return tuple(dict.fromkeys(found))[:limit]
+
+
+def _spellings(ids: Iterable[str]) -> _Spellings:
+    found = _Spellings({}, {}, {}, {})
+    for model in ids:
+        lower = model.lower()
+        _add(found.lower, lower, model)
+        _add(found.folded, lower.translate(_SAME), model)
+        for short in _without_vendor(lower):
+            _add(found.short, short, model)
+            _add(found.short_folded, short.translate(_SAME), model)
+    return found
 
 
 def same_model(one: str, other: str) -> bool:

@@ -39,13 +39,13 @@ _TIERS_UNKNOWN = "the price depends on the length of the prompt, and the hub's t
 
 def aihubmix_pricing(value: Any) -> Pricing | None:
     """Read AIHubMix's `pricing`: USD per 1M tokens, perhaps with tiers."""
-    prices = mapping(value)
-    written = [prices.get(name) for name in _TIER_PRICES]
+    get = mapping(value).get
+    written = (get("input"), get("output"), get("cache_read"), get("cache_write"))
     try:
         pricing = _usd(*written)
     except TypeError:  # a list or an object in a cell
         pricing = _usd(*(price if isinstance(price, (int, float, str)) else None for price in written))
-    listed = prices.get("tiers")
+    listed = get("tiers")
     if listed:
         tiers = read_tiers(listed)
         return replace(pricing, tiers=tiers) if tiers else replace(pricing, note=_TIERS_UNKNOWN)

@@ -119,9 +119,11 @@ def read_aihubmix(payload: Any) -> Entries:
         model = text(item.get("model_id")) or text(item.get("id"))
         if not model:
             continue
-        # By the cells that are there: a row has a dozen of them.
-        rules = [(rule, item[cell]) for cell in item if (rule := _AIHUBMIX.get(cell)) is not None and item[cell]]
-        known = {name: read(written) for (name, read), written in rules}
+        known: dict[str, Any] = {}
+        for cell, written in item.items():  # a row has a dozen of them
+            if written and (rule := _AIHUBMIX.get(cell)) is not None:
+                name, read = rule
+                known[name] = read(written)
         for cell, (name, read) in _AIHUBMIX_ALSO.items():
             if cell in item and not known.get(name):
                 known[name] = read(item[cell])
@@ -262,11 +264,9 @@ def guess_kind(model: str, endpoints: Iterable[str]) -> tuple[str, str | None]:
 
 def _put(entries: Entries, model: str, item: Mapping[str, Any], **known: Any) -> None:
     """Keep what is known; if an id comes twice, the first one wins, field by field."""
-    entry = entries.setdefault(model, {"raw": item})
-    for name, value in known.items():
-        # An empty list says nothing; False does.
-        if (value or value is False) and name not in entry:
-            entry[name] = value
+    # An empty list says nothing; False does.
+    told = {name: value for name, value in known.items() if value or value is False}
+    entries[model] = {"raw": item, **told, **entries.get(model, {})}
 
 
 def _owner(value: Any) -> str | None:

@@ -202,8 +202,8 @@ def _merge_one(
         groups = values.pop("groups", None)
         if groups and "pricing" in new:
             values["pricing"] = in_group(new["pricing"], groups, price_group)
-    for name in ("raw", "groups"):
-        source.pop(name, None)
+    source.pop("raw", None)
+    source.pop("groups", None)
     if "kind" not in values:
         values["kind"], origin = guess_kind(model, values.get("endpoints", ()))
         source["kind"] = origin or "default"
