@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,10 +129,24 @@ def parameters() -> str:
                 continue
             text += f"\n## {package.__name__}.{name}\n\n{head}"
             for one in parameters_of(cls):
-                cells = (f"`{one.name}`", f"`{one.type}`", f"`{one.default}`" if one.default else "required")
-                row = " | ".join(cell.replace("|", "\\|") for cell in (*cells, one.description, one.destination))
-                text += f"| {row} |\n"
+                default = _code(one.default) if one.default else "required"
+                row = (
+                    f"`{one.name}`",
+                    _code(one.type),
+                    default,
+                    one.description.replace("|", "&#124;"),
+                    one.destination,
+                )
+                text += f"| {' | '.join(row)} |\n"
     return text
+
+
+def _code(text: str) -> str:
+    """Return code for a cell of a table.
+
+    A `|` is written in HTML: MkDocs shows the backslash that GitHub needs.
+    """
+    return f"<code>{escape(text, quote=False).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 PAGES: dict[str, Callable[[], str]] = {
