@@ -39,6 +39,10 @@ class Caller(Protocol):
     """What a map asks; a `Hub` is one."""
 
     @property
+    def host(self) -> str:
+        """The host, as answers name it."""
+
+    @property
     def models(self) -> ModelCatalog:
         """The catalog, for the prices."""
 
@@ -221,15 +225,20 @@ class _Job:
 
     def lacks_prices(self, rows: Iterable[Row]) -> bool:
         """Whether an answer has no price yet, and no list came."""
-        return any(map(_unpriced, rows)) and self.hub.models.info().age is None
+        return any(map(self._unpriced, rows)) and self.hub.models.info().age is None
 
     def price(self, row: Row) -> Row:
         """Fill in a cost that was unknown when the answer came before the catalog."""
         reply = row.reply
-        if reply is not None and reply.served is not None and _unpriced(row):
+        if reply is not None and reply.served is not None and self._unpriced(row):
             billed = reply.served if reply.cost is None else reply.cost.model
             reply.cost = self.hub.models.cached.cost(billed, reply.usage)
         return row
+
+    def _unpriced(self, row: Row) -> bool:
+        """Whether a row lacks a price that this hub's own catalog may have."""
+        own = row.reply is not None and row.reply.hub in (None, self.hub.host)
+        return row.ok and own and (row.cost is None or not row.cost.complete)
 
     def ask(self, request: Request) -> Row:
         started = time.monotonic()
@@ -247,10 +256,6 @@ class _Job:
             except HubmixError as error:
                 return self.finish(request, None, error, started)
             return self.finish(request, reply, None, started)
-
-
-def _unpriced(row: Row) -> bool:
-    return row.ok and (row.cost is None or not row.cost.complete)
 
 
 def _strip(error: BaseException) -> None:

@@ -74,10 +74,11 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class OpenBreaker:
-    """An open breaker: of what, for how many seconds more, and what opened it."""
+    """An open breaker: of what, until when, and what opened it."""
 
     target: Scope
-    seconds: float
+    until: float  # on the registry's clock
+    seconds: float  # from now on
     failure: Failure
     evidence: Evidence
     probing: bool = False
@@ -92,8 +93,12 @@ class OpenBreaker:
 
     @property
     def order(self) -> tuple[bool, float]:
-        """A sort key: the first to be asked comes first."""
-        return not self.soft, self.seconds
+        """A sort key: the first to be asked comes first.
+
+        Not by the seconds that are left: they shrink between two looks at one breaker, and routes that it holds back
+        alike would change places.
+        """
+        return not self.soft, self.until
 
     def describe(self) -> str:
         """Say why the route was not asked in its turn."""
@@ -179,7 +184,8 @@ class BreakerRegistry:
             probing = now >= breaker.until
             if probing and breaker.probe is None:
                 continue
-            found = OpenBreaker(key.target, max(breaker.until - now, 0.0), breaker.failure, breaker.evidence, probing)
+            left = max(breaker.until - now, 0.0)
+            found = OpenBreaker(key.target, breaker.until, left, breaker.failure, breaker.evidence, probing)
             if hardest is None or found.order > hardest.order:
                 hardest = found
         return hardest

@@ -146,6 +146,8 @@ class Candidates:
     def unfit(self, candidate: Candidate) -> str | None:
         """Return why a candidate would fail for certain; the filter spares the primary."""
         route, plan = candidate.route, self._plan
+        if plan.bound and route.account != plan.bound[0]:
+            return plan.bound[1]
         if self._free_only and route.account in self._free_only and not route.hub.is_free(route.model):
             return "It costs money, and the account or key has too little."
         if self._window_above is not None:

@@ -97,7 +97,7 @@ def read_fallbacks(given: Iterable[str | Fallback] | None) -> Fallbacks:
         raise ConfigurationError(f"{_WANTED}: fallbacks=[{given!r}].")
     if isinstance(given, Fallback):
         raise ConfigurationError(f"{_WANTED}: fallbacks=[{given!r}].")
-    if given is not None and not isinstance(given, Iterable):
+    if given is not None and (isinstance(given, Mapping) or not isinstance(given, Iterable)):
         raise ConfigurationError(f"{_WANTED}, not {given!r}.")
     found = tuple(given or ())
     for one in found:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from hubmix.failover.breakers import REGISTRY, BreakerRegistry
+from hubmix.failover.breakers import REGISTRY, BreakerRegistry, Key
 from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.hedging import Hedging
@@ -82,6 +82,7 @@ class Plan:
         total_timeout: seconds for everything, waits included.
         streaming: the send function returns an open stream at its first content.
         chosen: why the first route is first, if a measurement or a price decided.
+        bound: the account that alone can read the request, and why, in a sentence; None if any can.
         hedging: when a second route is asked at the same time; None for never.
         discover: when the first route has failed, ask its hub once for further models.
         on_attempt: called with every failed or skipped attempt as it happens.
@@ -96,6 +97,7 @@ class Plan:
     total_timeout: float | None = None
     streaming: bool = False
     chosen: str | None = None
+    bound: tuple[Key, str] | None = None
     hedging: Hedging | None = None
     discover: bool = False
     on_attempt: Callable[[Attempt], None] | None = None

@@ -10,7 +10,7 @@ from hubmix.failover.breakers import OpenBreaker, Permit
 from hubmix.failover.candidates import Candidate
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import Plan
-from hubmix.failover.route import Route
+from hubmix.failover.route import Route, key_names
 from hubmix.wire.trace import Attempt, Trace
 
 logger = logging.getLogger("hubmix.failover")
@@ -43,11 +43,12 @@ class Requests:
     `under_way` holds one, or two while a hedge runs.
     """
 
-    __slots__ = ("_first", "_plan", "_trace", "hedge", "under_way")
+    __slots__ = ("_first", "_keys", "_plan", "_trace", "hedge", "under_way")
 
     def __init__(self, plan: Plan, trace: Trace) -> None:
         self._plan = plan
         self._trace = trace
+        self._keys = key_names(plan.routes)
         self._first: Send | None = None  # what the hedge runs next to
         self.hedge: Send | None = None
         self.under_way: list[Send] = []
@@ -82,10 +83,14 @@ class Requests:
         status, code = (breaker.evidence.status, breaker.evidence.code) if breaker else (None, None)
         self._record(candidate.route, "skipped", kind=kind, status=status, code=code, reason=reason)
 
+    def account(self, route: Route) -> str:
+        """Name the hub of a route, and its key if the call has several for that hub."""
+        key = self._keys.get(route.account)
+        return f"{route.hub.name} ({key})" if key else route.hub.name
+
     def _record(self, route: Route, outcome: Outcome, **details: Any) -> Attempt:
-        attempt = Attempt(
-            route.model, outcome, base_url=route.mirror, hub=route.hub.name, api=route.api.name, **details
-        )
+        details |= {"base_url": route.mirror, "hub": route.hub.name, "key": self._keys.get(route.account)}
+        attempt = Attempt(route.model, outcome, api=route.api.name, **details)
         self._trace.attempts.append(attempt)
         if self._plan.on_attempt is not None and outcome in ("error", "skipped"):
             try:

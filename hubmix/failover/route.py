@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,10 @@ class RouteHub(Protocol):
     @property
     def name(self) -> str:
         """The host, with a port if it is not the scheme's own, for traces and errors."""
+
+    @property
+    def key_source(self) -> str:
+        """Where the key came from: a variable's name, or another word."""
 
     @property
     def base_urls(self) -> Sequence[str]:
@@ -117,3 +121,22 @@ class Route:
         if scope is Scope.ACCOUNT:
             return self.account == other.account
         return scope is Scope.REQUEST or self.base_url == other.base_url
+
+
+def key_names(routes: Sequence[Route]) -> Mapping[Key, str]:
+    """Name the accounts of the hubs that a call can ask with several keys.
+
+    Returns:
+        Account to the name of its key: its variable, or "key 2" for the second one of a hub. Empty for most calls.
+    """
+    if len(routes) == 1:
+        return {}
+    hubs: dict[str, dict[Key, str]] = {}
+    for route in routes:
+        hubs.setdefault(route.hub.name, {})[route.account] = route.hub.key_source
+    return {
+        account: source if source.isupper() and list(keys.values()).count(source) == 1 else f"key {number}"
+        for keys in hubs.values()
+        if len(keys) > 1
+        for number, (account, source) in enumerate(keys.items(), 1)
+    }

@@ -168,8 +168,9 @@ class FailoverRun:
         return step
 
     def _names(self, *candidates: Candidate) -> list[str]:
-        several = len({candidate.route.hub.name for candidate in candidates}) > 1
-        return [f"the model {c.route.model!r}" + (f" at {c.route.hub.name}" if several else "") for c in candidates]
+        accounts = [self._asked.account(candidate.route) for candidate in candidates]
+        at = [f" at {account}" if len(set(accounts)) > 1 else "" for account in accounts]
+        return [f"the model {c.route.model!r}{where}" for c, where in zip(candidates, at, strict=True)]
 
     # -- what came of it --------------------------------------------------------------------------------------------
 
@@ -259,6 +260,8 @@ class FailoverRun:
         decision = decide(failure, plan.policy, remaining, repeatable=sdk_would_retry(evidence))
         if decision.step is NextStep.FAIL and failure.ask_one_more:
             self._note = "Two models refused the request, so the fault may be in it."
+        elif decision.step is NextStep.FAIL and plan.bound:
+            self._note = plan.bound[1]
         returned = decision.step is NextStep.RETURN and self._kept is not None
         self._asked.end(
             step,

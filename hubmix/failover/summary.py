@@ -12,7 +12,7 @@ from hubmix.failover.decide import LASTING
 from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.plan import Plan
 from hubmix.failover.report import did_you_mean, fault_of, to_exception, what_happened
-from hubmix.failover.route import Route
+from hubmix.failover.route import Route, key_names
 from hubmix.wire.trace import Attempt, Trace
 
 
@@ -23,6 +23,12 @@ class Failed(NamedTuple):
     failure: Failure
     evidence: Evidence
     partial: Any = None
+    key: str | None = None  # as the trace names it
+
+    @property
+    def account(self) -> str:
+        """The hub, with the name of the key if the call has several for it."""
+        return f"{self.route.hub.name} ({self.key})" if self.key else self.route.hub.name
 
 
 def final_error(candidates: Candidates, plan: Plan, trace: Trace, note: str, *, fatal: bool) -> HubmixError:
@@ -36,11 +42,13 @@ def final_error(candidates: Candidates, plan: Plan, trace: Trace, note: str, *, 
         fatal: whether one failure ended it.
     """
     failed: list[Failed] = []
+    keys = key_names(plan.routes)
     for candidate in candidates:  # one entry for each model and hub: a mirror is no model of its own
         if candidate.failure and candidate.evidence:
             _find_typo(candidate, trace)
             failed = [one for one in failed if one.route.served != candidate.route.served]
-            failed.append(Failed(candidate.route, candidate.failure, candidate.evidence, candidate.partial))
+            key = keys.get(candidate.route.account)
+            failed.append(Failed(candidate.route, candidate.failure, candidate.evidence, candidate.partial, key))
     several = len({route.served for route in plan.routes}) > 1
     last = failed[-1]
     # What is not the model's fault alone was not asked of the others, so it is told as with one model.
@@ -69,7 +77,7 @@ def _find_typo(candidate: Candidate, trace: Trace) -> None:
 
 def route_error(failed: Failed, trace: Trace, note: str = "") -> HubmixError:
     """Return the exception of one route, with every attempt of the call."""
-    route, failure, evidence, partial = failed
+    route, failure, evidence, partial, _ = failed
     successor = route.hub.successor(route.model) if failure.suggests else None
     error = to_exception(
         failure,
@@ -128,14 +136,15 @@ def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None,
     lines = [f"No model answered the call for {trace.requested!r}; {requests} made."]
     if note:
         lines.append(note)
-    hubs = trace.hubs if len(trace.hubs) > 1 else [None]
+    accounts = trace.accounts if len(trace.accounts) > 1 else [None]
     numbered = list(enumerate(trace.attempts, 1))
-    for hub in hubs:
-        at = f" at {hub}" if hub else ""
-        if hub:
-            lines.append(f"{hub}:")
-        lines += [f"  {number}. {_attempt(attempt)}" for number, attempt in numbered if hub in (None, attempt.hub)]
-        lines += _advice([one for one in failed if hub in (None, one.route.hub.name)], at)
+    for account in accounts:
+        at = f" at {account}" if account else ""
+        if account:
+            lines.append(f"{account}:")
+        there = [(number, attempt) for number, attempt in numbered if account in (None, attempt.account)]
+        lines += [f"  {number}. {_attempt(attempt)}" for number, attempt in there]
+        lines += _advice([one for one in failed if account in (None, one.account)], at)
     if retry_after is not None:
         lines.append(f"Come back in {retry_after:.3g} s.")
     return "\n".join(lines)

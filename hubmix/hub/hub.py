@@ -167,6 +167,11 @@ class Hub:
         return self._connection.endpoint
 
     @property
+    def host(self) -> str:
+        """The host, with a port that is not the scheme's own, as answers name the hub."""
+        return self._connected.name
+
+    @property
     def name(self) -> str:
         """The preset's name, or `"custom"`."""
         return self.endpoint.preset.name

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from hubmix.errors import BadRequestError, ConfigurationError
 from hubmix.failover.amendments import Learned, amend, learn
-from hubmix.failover.breakers import HubBreakers
+from hubmix.failover.breakers import HubBreakers, Key
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.hedging import Hedging, PromptPrice
 from hubmix.failover.limits import Limits
@@ -32,7 +32,7 @@ from hubmix.wire.api import Api, BodyOptions, Payload, Reading
 from hubmix.wire.api_choice import ApiChoice, choose_apis, ordered_apis
 from hubmix.wire.apis import APIS, CHAT
 from hubmix.wire.checks import check_headers
-from hubmix.wire.expressible import HINTS, dropped_hints
+from hubmix.wire.expressible import HINTS, account_state, dropped_hints
 from hubmix.wire.requirements import Requirements
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ class ConnectedHub:
         url = urlsplit(self.connection.base_url)
         host = url.hostname or self.connection.base_url
         return host if url.port in (None, _DEFAULT_PORTS.get(url.scheme)) else f"{host}:{url.port}"
+
+    @property
+    def key_source(self) -> str:
+        """Where the key came from: a variable's name, or another word."""
+        return self.connection.key_source
 
     @cached_property
     def base_urls(self) -> Sequence[str]:
@@ -202,6 +207,7 @@ class ConnectedHub:
         if not model:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         routes, chosen = self._routes(api, payload, options), None
+        bound = _bound(routes, payload)
         if options.prefer != "order":
             estimate = self._estimate_of(payload, options)
             routes, chosen = preferred(routes, options.prefer, lambda route: estimate(route).price, streaming=streaming)
@@ -213,6 +219,7 @@ class ConnectedHub:
             total_timeout=options.total_timeout,
             streaming=streaming,
             chosen=chosen,
+            bound=bound,
             hedging=None if options.policy.hedge_after is None else self._hedging(payload, options),
             discover=self._is_to_discover(model, options),
             on_attempt=options.on_attempt,
@@ -358,6 +365,14 @@ def _of_one_model(targets: list[tuple[ConnectedHub, str]]) -> list[tuple[Connect
                 f"fallbacks: vectors of {model!r} and of {name!r} at {hub.name} do not mix; name the same model there."
             )
     return [(own, model), *((hub, name) for hub, name in others if hub is not own)]
+
+
+def _bound(routes: Sequence[Route], payload: Payload) -> tuple[Key, str] | None:
+    """Return the account that alone can read the request, and why; None if any can."""
+    if len(routes) == 1 or all(route.hub is routes[0].hub for route in routes):
+        return None
+    kept = account_state(payload)
+    return (routes[0].account, f"The request names {' and '.join(kept)}, which no other account has.") if kept else None
 
 
 def _left(limits: Limits) -> float | None:

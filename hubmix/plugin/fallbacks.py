@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from hubmix.failover.options import Fallback, read_fallbacks
 from hubmix.hub.hub import Hub
 from hubmix.hub.model import HubModel
 from hubmix.hub.registry import resolve_hub
+from hubmix.presets import preset_for
+
+_SHARED_VARIABLE = "HUBMIX_API_KEY"
 
 
 def loaded(given: Any) -> Any:
@@ -44,11 +48,39 @@ def only_hubs(fallbacks: Any, model: str | None) -> Any:
 def _loaded(one: Any) -> Any:
     if not (isinstance(one, Mapping) and isinstance(one.get("hub"), str)):
         return one
-    hub = resolve_hub(base_url=one["hub"])
+    hub = _with_its_own_key(one["hub"], one.get("key_from"))
     return hub.model(one["model"]) if one.get("model") else hub
 
 
+def _with_its_own_key(base_url: str, source: str | None) -> Hub:
+    """Return a hub with the key of a variable; it is never sent another hub's key.
+
+    Args:
+        base_url: where it is.
+        source: where its key came from, if not from `HUBMIX_API_KEY`.
+
+    Raises:
+        ConfigurationError: the variable is not set, or the key was given in the code.
+    """
+    if source in (None, _SHARED_VARIABLE):
+        return resolve_hub(base_url=base_url)
+    preset = preset_for(base_url)
+    names = (source, *preset.key_variables)
+    key = next((value for name in names if name and (value := os.environ.get(name, "").strip())), None)
+    if key is None:
+        where = f"from {source}" if source and source.isupper() else "in the code"
+        raise ConfigurationError(
+            f"The fallback at {base_url} had its key {where}, and a dump holds no keys. Set the variable, or put a Hub "
+            "with its api_key in place of this entry.",
+            kind="no_key",
+        )
+    return resolve_hub(base_url=base_url, api_key=key)
+
+
 def _dumped(one: str | Fallback) -> Any:
-    if isinstance(one, HubModel):
-        return {"hub": one.hub.base_url, "model": one.model}
-    return {"hub": one.base_url} if isinstance(one, Hub) else one
+    if isinstance(one, HubModel) and isinstance(one.hub, Hub):
+        return {**_dumped(one.hub), "model": one.model}
+    if not isinstance(one, Hub):
+        return one
+    source = one.key_source
+    return {"hub": one.base_url} if source == _SHARED_VARIABLE else {"hub": one.base_url, "key_from": source}

@@ -89,6 +89,31 @@ def server_state(payload: Payload) -> tuple[str, ...]:
     return tuple(name for name in _KEPT_BY_THE_SERVER if payload.get(name))
 
 
+def account_state(payload: Payload) -> tuple[str, ...]:
+    """Name what the payload refers to and only one account can read."""
+    return tuple(dict.fromkeys(_kept_by_an_account(payload)))
+
+
+def _kept_by_an_account(payload: Payload) -> Iterator[str]:
+    if payload.get("prompt"):
+        yield "a stored prompt"
+    for message in payload.get("messages") or ():
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            held = (part, part.get("file"), part.get("image_url")) if isinstance(part, Mapping) else ()
+            if any(isinstance(one, Mapping) and one.get("file_id") for one in held):
+                yield "a file ID"
+        audio = message.get("audio")
+        if isinstance(audio, Mapping) and audio.get("id"):
+            yield "the ID of an earlier audio answer"
+    for tool in payload.get("tools") or ():
+        if isinstance(tool, Mapping) and tool.get("vector_store_ids"):
+            yield "a vector store"
+        container = tool.get("container") if isinstance(tool, Mapping) else None
+        if isinstance(container, str) or (isinstance(container, Mapping) and container.get("file_ids")):
+            yield "a container"
+
+
 def dropped_hints(api: str, payload: Payload) -> tuple[str, ...]:
     """Name the hints that the API has no place for, and that can be left out."""
     return tuple(name for name in HINTS.get(api, ()) if payload.get(name) is not None)

@@ -30,6 +30,7 @@ class Attempt:
         first_token_ms: milliseconds to the first content of a stream, None for a whole answer.
         base_url: the base URL asked, where it was not the hub's first.
         hub: the hub that was asked, as its host.
+        key: which key it was asked with, if the call has several for that hub: the name of its variable, or "key 2".
         api: the API over which it was asked, such as "chat".
         amended: what was changed in the request because the vendor had refused it before.
         hedged_after_ms: of a hedge, the milliseconds between the start of the attempt before it and its own; else None.
@@ -47,9 +48,15 @@ class Attempt:
     first_token_ms: float | None = None
     base_url: str | None = None
     hub: str | None = None
+    key: str | None = None
     api: str | None = None
     amended: tuple[str, ...] = ()
     hedged_after_ms: float | None = None
+
+    @property
+    def account(self) -> str | None:
+        """The hub, with the name of the key if the call has several for it."""
+        return f"{self.hub} ({self.key})" if self.key else self.hub
 
     def facts(self) -> str:
         """Kind, status, code and request id in one line, as far as they are known."""
@@ -93,13 +100,18 @@ class Trace:
         """True if a model other than the requested one, or a second hub, answered."""
         if self.served is None:
             return False
-        ended = [attempt.hub for attempt in self.attempts if attempt.outcome != "hedged"]
-        return self.served != self.requested or (bool(ended) and self.attempts[0].hub != ended[-1])
+        ended = [attempt.account for attempt in self.attempts if attempt.outcome != "hedged"]
+        return self.served != self.requested or (bool(ended) and self.attempts[0].account != ended[-1])
 
     @property
     def hubs(self) -> list[str]:
         """The hubs that the call came to, in order."""
         return list(dict.fromkeys(attempt.hub for attempt in self.attempts if attempt.hub))
+
+    @property
+    def accounts(self) -> list[str]:
+        """The same, with each key of a hub that was asked with several."""
+        return list(dict.fromkeys(attempt.account for attempt in self.attempts if attempt.account))
 
     def times(self) -> list[tuple[float, float]]:
         """When each attempt began and ended, in milliseconds since the call did."""
@@ -143,7 +155,7 @@ class Trace:
 
 
 def _line(attempt: Attempt) -> str:
-    where = " at ".join(part for part in (attempt.model, attempt.hub) if part)
+    where = " at ".join(part for part in (attempt.model, attempt.account) if part)
     took = "" if attempt.latency_ms is None else f", {attempt.latency_ms:,.0f} ms"
     waited = f", waited {attempt.waited_ms:,.0f} ms" if attempt.waited_ms >= 1 else ""
     over = f" over {attempt.api}" if attempt.api else ""
@@ -225,10 +237,10 @@ def timeline(trace: Trace) -> str:
     """Return the trace as an HTML table, with bars made of characters."""
     times = trace.times()
     whole = max((ended for _, ended in times), default=0.0)
-    several = len(trace.hubs) > 1
+    several = len(trace.accounts) > 1
     rows = [
         (
-            f"{attempt.model} at {attempt.hub}" if several else attempt.model,
+            f"{attempt.model} at {attempt.account}" if several else attempt.model,
             _bar(attempt, began, ended, whole or 1.0),
             _milliseconds(_waited(attempt)) if _waited(attempt) else "",
             "" if attempt.latency_ms is None else _milliseconds(attempt.latency_ms),

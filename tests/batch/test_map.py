@@ -287,6 +287,18 @@ async def test_costs_are_known_to_amap_too(server: EmbeddedHub) -> None:
     assert rows.cost > 0
 
 
+def test_row_of_another_hub_is_not_priced_by_the_own_one(server: EmbeddedHub, hub: Hub) -> None:
+    """The other hub told no price, and the own hub has one for the same ID."""
+    server.fault(ECHO, "account_empty")
+    with EmbeddedHub(faults={"/v1/models": "html", "/api/pricing": "html"}) as bare:
+        spare = Hub(base_url=bare.base_url, api_key=bare.api_key)
+        rows = hub.map(["a"], model=ECHO, fallbacks=[spare])
+    assert rows.texts == ["a"]
+    assert hub.models.get(ECHO).pricing is not None
+    assert rows[0].reply.hub == spare.host
+    assert rows[0].cost is None or rows[0].cost.total is None
+
+
 def test_a_hub_without_a_catalog_answers_all_the_same() -> None:
     with EmbeddedHub(faults={"/v1/models": "html", "/api/pricing": "html"}) as bare:
         rows = Hub(base_url=bare.base_url, api_key=bare.api_key).map(["a"], model=ECHO)

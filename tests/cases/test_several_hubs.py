@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from langchain_core.load import dumps
 
-from hubmix import AllModelsFailedError, CallOptions, ConfigurationError, Hub, Trace
+from hubmix import AllModelsFailedError, CallOptions, ConfigurationError, Hub, QuotaExceededError, Trace
 from hubmix.failover.breakers import REGISTRY
 from hubmix.hub.model import HubModel
+from hubmix.presets import AIHUBAPI
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings
 from langchain_hubmix import HubmixRerank as LangChainRerank
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 from tests.cases.ways import WAYS, Way
 from tests.support.answers import Answer, error, ranking, vectors, whole_or_stream
+from tests.support.responses import message, whole_or_response
 from tests.support.scripted_hub import Request, ScriptedHub
 
 EMPTY = error(403, "no money", type="new_api_error", code="insufficient_user_quota")
@@ -110,6 +112,31 @@ def test_headers_of_a_call_go_to_its_own_hub_alone(pair: Pair) -> None:
     assert asyncio.run(pair.main.achat(payload, options)).text == "from the spare"
     assert pair.first.requests[0].headers["x-call"] == "secret of the call"
     check_nothing_leaks(pair)
+
+
+KEPT_BY_AN_ACCOUNT: list[tuple[str, dict[str, Any]]] = [
+    ("file", {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]}),
+    ("file", {"messages": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]}),
+    ("audio", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}, {"role": "user", "content": "go"}]}),
+    ("vector store", {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}),
+    ("container", {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}),
+    ("stored prompt", {"prompt": {"id": "pmpt_1"}}),
+]
+
+
+@pytest.mark.parametrize("prefer", ["order", "price"])
+@pytest.mark.parametrize(
+    ("what", "more"), KEPT_BY_AN_ACCOUNT, ids=[f"{what}-{n}" for n, (what, _) in enumerate(KEPT_BY_AN_ACCOUNT)]
+)
+def test_what_one_account_keeps_is_named_to_no_other(what: str, more: dict[str, Any], prefer: Any, pair: Pair) -> None:
+    payload = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **more}
+    for options in (CallOptions(fallbacks=(pair.other,), prefer=prefer), CallOptions(fallbacks=("x", pair.other))):
+        pair.main.reset_health()
+        with pytest.raises(QuotaExceededError, match=f"The request names .*{what}.*, which no other account has"):
+            pair.main.chat(payload, options)
+    assert pair.spare.requests == []
+    pair.first.script = whole_or_response(message("fine"), stream=False) if "messages" not in more else ok
+    assert pair.main.chat(payload, CallOptions(fallbacks=(pair.other,), prefer=prefer)).hub == pair.main.host
 
 
 def test_what_a_call_cost_is_counted_where_it_was_made(pair: Pair) -> None:
@@ -205,7 +232,37 @@ def test_langchain_dumps_hold_no_key(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("cls", [ChatHubmix, Hubmix])
-@pytest.mark.parametrize("wrong", ["deepseek-chat", [5], 5, "HUB", "MODEL"])
+def test_dump_names_the_variable_of_a_key_and_reads_it_again(
+    cls: Any, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`HUBMIX_API_KEY` is the first hub's key by then; it is not sent to the spare."""
+    monkeypatch.setattr("hubmix.plugin.fallbacks.preset_for", lambda url: AIHUBAPI)
+    monkeypatch.setattr("hubmix.transport.endpoint.preset_for", lambda url: AIHUBAPI)
+    monkeypatch.setenv("AIHUBAPI_API_KEY", SPARE_KEY)
+    llm = cls(model="m", hub=pair.main, fallbacks=[Hub(base_url=pair.spare.base_url)])
+    kept = llm.model_dump(include={"fallbacks"})["fallbacks"]
+    assert kept == [{"hub": pair.spare.base_url, "key_from": "AIHUBAPI_API_KEY"}]
+    monkeypatch.setenv("HUBMIX_API_KEY", FIRST_KEY)
+    again = cls(model="m", hub=pair.main, fallbacks=kept)
+    assert again.fallbacks[0].key_id == llm.fallbacks[0].key_id
+    monkeypatch.delenv("AIHUBAPI_API_KEY")
+    with pytest.raises(ConfigurationError, match="AIHUBAPI_API_KEY"):
+        cls(model="m", hub=pair.main, fallbacks=kept)
+
+
+@pytest.mark.parametrize("cls", [ChatHubmix, Hubmix])
+def test_dump_of_a_key_given_in_the_code_takes_no_other_key(
+    cls: Any, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBMIX_API_KEY", FIRST_KEY)
+    kept = cls(model="m", hub=pair.main, fallbacks=[pair.other.model("b")]).model_dump(include={"fallbacks"})
+    assert kept["fallbacks"] == [{"hub": pair.spare.base_url, "key_from": "argument", "model": "b"}]
+    with pytest.raises(ConfigurationError, match="had its key in the code"):
+        cls(model="m", hub=pair.main, fallbacks=kept["fallbacks"])
+
+
+@pytest.mark.parametrize("cls", [ChatHubmix, Hubmix])
+@pytest.mark.parametrize("wrong", ["deepseek-chat", {"hub": "x"}, [5], 5, "HUB", "MODEL"])
 def test_what_is_no_list_of_fallbacks_is_refused_in_words(cls: Any, wrong: Any, pair: Pair) -> None:
     given = {"HUB": pair.other, "MODEL": [cls(model="b", hub=pair.other)]}.get(str(wrong), wrong)
     with pytest.raises(ConfigurationError, match="fallbacks must be a list of model IDs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,6 +146,76 @@ def test_breakers_of_one_hub_say_nothing_of_another(walk: Walker, hubs: Hubs) ->
     answer, trace = hubs.run(walk, {"x@a": "a", "x@b": "b"}, "x@a", "x@b")
     assert (answer, trace.attempts[0].outcome, trace.attempts[0].hub) == ("b", "skipped", "a")
     assert hubs.run(walk, {}, "x@b", "x@a")[1].attempts[0].outcome == "ok"
+
+
+class Ticking(FakeTime):
+    """A clock that goes on between two looks, as the system's does."""
+
+    def monotonic(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+
+def test_routes_that_one_breaker_holds_back_keep_their_order(walk: Walker) -> None:
+    hubs = Hubs(Ticking(), "a")
+    with pytest.raises(HubmixError):
+        hubs.run(walk, {"x@a": EMPTY_WALLET}, "x@a")
+    answer, trace = hubs.run(walk, {"x@a": "topped up"}, "x@a", "y@a")
+    assert (answer, trace.served, hubs.asked) == ("topped up", "x", ["x@a", "x@a"])
+
+
+# -- two keys at one hub ----------------------------------------------------------------------------------------------
+
+
+def two_keys(*sources: str) -> Hubs:
+    """Two accounts at one hub; each key came from its source."""
+    hubs = Hubs(FakeTime(), "a", "b")
+    first, second = hubs.hubs["a"], hubs.hubs["b"]
+    breakers = hubs.time.health("https://a.example/v1", "another key", first.breakers.registry)
+    hubs.hubs["a"] = replace(first, key_source=sources[0])
+    hubs.hubs["b"] = replace(second, name="a", base_urls=first.base_urls, breakers=breakers, key_source=sources[1])
+    return hubs
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (("argument", "argument"), ("key 1", "key 2")),
+        (("AIHUBMIX_API_KEY", "argument"), ("AIHUBMIX_API_KEY", "key 2")),
+        (("HUBMIX_API_KEY", "AIHUBMIX_API_KEY"), ("HUBMIX_API_KEY", "AIHUBMIX_API_KEY")),
+    ],
+)
+def test_error_tells_two_wallets_at_one_hub_apart(
+    walk: Walker, sources: tuple[str, str], names: tuple[str, str]
+) -> None:
+    hubs = two_keys(*sources)
+    with pytest.raises(AllModelsFailedError) as caught:
+        hubs.run(walk, {"x@a": EMPTY_WALLET}, "x@a", "x@b")
+    first, second = (f"a ({name})" for name in names)
+    text = str(caught.value)
+    assert text.index(f"\n{first}:\n  1. 'x': quota") < text.index(f"\n{second}:\n  2. 'x': quota")
+    assert f"'x' at {second}: The fault is with your key or account at the hub. Top up" in text
+    assert [(attempt.hub, attempt.key) for attempt in caught.value.attempts] == [("a", names[0]), ("a", names[1])]
+
+
+def test_another_key_of_the_hub_is_a_switch(walk: Walker) -> None:
+    hubs = two_keys("argument", "argument")
+    lines: dict[str, Any] = {"x@a": [EMPTY_WALLET, "from the second key"]}
+    answer, trace = hubs.run(walk, lines, "x@a", "x@b")
+    assert (answer, trace.switched, trace.hubs, trace.accounts) == (
+        "from the second key",
+        True,
+        ["a"],
+        ["a (key 1)", "a (key 2)"],
+    )
+    assert Trace.from_dict(trace.to_dict()) == trace
+    assert "x at a (key 2)" in str(trace)
+    assert "x at a (key 2)" in trace._repr_html_()
+
+
+def test_one_key_of_a_hub_needs_no_name(walk: Walker, hubs: Hubs) -> None:
+    _, trace = hubs.run(walk, {"x@a": DOWN, "y@a": DOWN, "x@b": "b"}, *TARGETS)
+    assert {attempt.key for attempt in trace.attempts} == {None}
 
 
 @settings(max_examples=200, deadline=None)

@@ -44,6 +44,7 @@ class FakeHub:
     breakers: HubBreakers
     base_urls: Sequence[str] = (HUB,)
     name: str = "hub.example"
+    key_source: str = "argument"
     timeout: float | None = None
     own_error_types: frozenset[str] = HUB_TYPES
     lacks: Callable[[str, Requirements], str | None] = lambda model, requirements: None
