@@ -110,6 +110,7 @@ def _json_schema(values: dict[str, Any], wanted: Any) -> None:
 CONVERSIONS: Mapping[str, tuple[str, Callable[[dict[str, Any], Any], None]]] = {
     "stream_chunk_timeout": ("stream_usage", _idle_timeout),
     "should_use_structured_outputs": ("structured_output_method", _json_schema),
+    "strict": ("structured_output_method", _json_schema),
 }
 """Name of a parameter to the parameter that a class must have for it, and the function that says the same with it."""
 

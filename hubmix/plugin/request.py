@@ -23,7 +23,11 @@ from hubmix.wire.parameters import (
 if TYPE_CHECKING:
     from hubmix.wire.trace import Attempt
 
-_CALL_NAMES = {**ALIASES, **dict.fromkeys(("default_headers", "default_header", "extra_headers", "headers"), "headers")}
+_CALL_NAMES = {
+    **ALIASES,
+    **dict.fromkeys(("default_headers", "default_header", "extra_headers", "headers"), "headers"),
+    "extra_query": "extra_query",  # of the model object only
+}
 _STEERING = frozenset(ChatCallFields.model_fields) | {"model", "headers"}
 CALL_PARAMETERS = REQUEST_PARAMETERS | _STEERING
 """What a single call may say."""

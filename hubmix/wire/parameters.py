@@ -113,6 +113,7 @@ ALIASES: Mapping[str, str] = {
     "extra_headers": "default_headers",
     "headers": "default_headers",
     "async_http_client": "http_async_client",
+    "extra_query": "default_query",
 }
 """What ChatOpenAI, OpenAI's SDK, OpenAILike and others call the same thing."""
 
@@ -121,7 +122,7 @@ ALIASES: Mapping[str, str] = {
 HOLDERS = ("model_kwargs", "additional_kwargs")
 # ChatOpenAI's word for which API to use.
 _RESPONSES_OR_CHAT = "use_responses_api"
-_MERGED = frozenset({"extra_body", "default_headers", "headers"})
+_MERGED = frozenset({"extra_body", "default_headers", "default_query", "headers"})
 # Settings that all objects of a hub share.
 _OF_THE_HUB = frozenset({"rate_limit", "aliases", "model_overrides", "catalog_refresh"})
 
@@ -181,7 +182,7 @@ def _open(
     """Move the parameters in `held` into `result`; return the vendor's own."""
     if not isinstance(held, Mapping):
         raise ConfigurationError(f"{holder} is a dict of parameters, not {type(held).__name__}.")
-    if held.get("extra_query"):
+    if held.get("extra_query") and "default_query" not in known:
         raise ConfigurationError(f"{holder} holds extra_query, but the URL of a call takes no query: use extra_body.")
     vendors: dict[str, Any] = {}
     for given, value in held.items():

@@ -227,6 +227,17 @@ def test_stream_without_usage_names_no_stream_options(way: Way) -> None:
         assert "stream_options" not in hub.bodies[0]
 
 
+def test_strict_of_llamaindex_asks_for_the_strict_method() -> None:
+    assert Hubmix(model="m", api_key="sk-test", strict=True).structured_output_method == "json_schema"
+    assert Hubmix(model="m", api_key="sk-test", strict=False).structured_output_method != "json_schema"
+
+
+def test_no_tools_among_the_vendors_parameters_are_not_sent() -> None:
+    with ScriptedHub(completion("ok")) as hub:
+        chat_hubmix(hub, model_kwargs={"tools": [], "tool_choice": None}).invoke("x")
+        assert set(hub.bodies[0]) == {"messages", "model"}
+
+
 def test_silence_allowed_in_a_stream_reads_back() -> None:
     for kind in (ChatHubmix, Hubmix):
         assert kind(model="m", api_key="sk-test", stream_chunk_timeout=7).stream_chunk_timeout == 7

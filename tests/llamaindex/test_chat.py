@@ -250,9 +250,11 @@ def test_an_embedding_and_a_rerank_put_it_there_too(server: EmbeddedHub) -> None
         assert request.headers["x-trace"] == "b"
 
 
-def test_a_query_in_the_url_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="extra_query"):
-        Hubmix(model="m", additional_kwargs={"extra_query": {"a": 1}})
+def test_a_query_in_the_url_is_the_models_and_no_calls(llm: Hubmix) -> None:
+    for given in ({"additional_kwargs": {"extra_query": {"a": 1}}}, {"extra_query": {"a": 1}}):
+        assert Hubmix(model="m", **given).default_query == {"a": 1}
+        with pytest.raises(ConfigurationError, match="extra_query"):
+            llm.chat(MESSAGES, **given)
 
 
 def test_an_extra_body_that_is_no_dict_is_refused(llm: Hubmix) -> None:
@@ -283,7 +285,6 @@ def test_audio_may_be_asked_for_under_the_name_of_llama_index(llm: Hubmix, serve
     [
         ({"temprature": 1}, "Did you mean 'temperature'"),
         ({"fallback": ["m"]}, "Did you mean 'fallbacks'"),
-        ({"strict": True}, "structured_output_method"),
         ({"openai_client": object()}, "http_client"),
         ({"async_openai_client": object()}, "http_async_client"),
         ({"api_version": "1"}, "leave it out"),

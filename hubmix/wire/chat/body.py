@@ -25,15 +25,15 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     changed = model != payload.get("model")
     body["model"] = options.model_id
     body["messages"] = [_shape_message(message, options, changed) for message in payload.get("messages", ())]
-    tools = payload.get("tools")
+    if options.extra_body:
+        body.update(options.extra_body)
+    tools = body.get("tools")
     if not tools:  # gateways refuse an empty list, and a tool_choice without tools
         body.pop("tools", None)
         body.pop("tool_choice", None)
         body.pop("parallel_tool_calls", None)
     elif changed:
         body["tools"] = [_without_marker(t) for t in tools]
-    if options.extra_body:
-        body.update(options.extra_body)
     if options.stream:
         body["stream"] = True
         # Without it New API drops the usage, and may drop a finish_reason with it (read in its source).
