@@ -38,8 +38,8 @@ help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## Show the main job in both frameworks, without a key or with one
-	$(call bootstrap,demo)
-	@$(RUN) -m hubmix demo
+	$(call bootstrap,demo --venv .venvs/demo)
+	@$(IN_CACHE) .venvs/demo/bin/python -m hubmix demo
 
 test: ## Run the test suite (no key, no network)
 	$(call bootstrap,test)

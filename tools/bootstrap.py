@@ -1,7 +1,7 @@
 """Build the project's virtual environment inside the checkout, with Python alone.
 
-    python3 tools/bootstrap.py demo               # .venv with the project and its dependency group `demo`
-    python3 tools/bootstrap.py test dev           # adds those groups to the same .venv
+    python3 tools/bootstrap.py test               # .venv with the project and its dependency group `test`
+    python3 tools/bootstrap.py test dev           # adds a group to the same .venv
     python3 tools/bootstrap.py docs --venv .venvs/docs
 
 uv is used if it is on PATH (NO_UV=1 forbids it), else pip. A second run does nothing unless pyproject.toml changed.

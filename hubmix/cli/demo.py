@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 DOCUMENTS = Path(__file__).parent / "documents"
 QUESTION = "When does a stream change its model?"
 NEXT = """\
-make demo again with your own key: export HUBMIX_API_KEY=…
-hubmix models --supports tools --max-input-price 1
-hubmix chat "Why is the sky blue?" --fallback auto
+export HUBMIX_API_KEY=…   # then run this demo again: it asks your hub
+{command} models --supports tools --max-input-price 1
+{command} chat "Why is the sky blue?" --fallback auto
 docs/tutorial.md, and the notebooks"""
 
 
@@ -151,6 +152,15 @@ def show_code(code: str) -> None:
     screen.line()
 
 
+def command() -> str:
+    """Return the command as a shell finds it: its path if it is not on PATH."""
+    installed = Path(sys.executable).parent / "hubmix"
+    if shutil.which("hubmix") is not None or not installed.is_file():
+        return "hubmix"
+    here = Path.cwd()
+    return str(installed.relative_to(here) if installed.is_relative_to(here) else installed)
+
+
 def heading(text: str) -> None:
     """Begin a part."""
     screen.line(f"\n== {text}\n")
@@ -179,7 +189,7 @@ def main() -> int:
             show_code("with hub.spending() as spent:\n    ...\nspent")
             screen.line(f"{spent}")
         heading("What next")
-        screen.line(NEXT)
+        screen.line(NEXT.format(command=command()))
     except HubmixError as error:
         screen.line(f"\nThe demo stopped: {error}")
         return 1

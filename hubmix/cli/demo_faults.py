@@ -69,21 +69,22 @@ TROUBLES = (
 
 def show_faults() -> None:
     """Ask both clients the same under each fault, and show what a caller sees."""
+    compared = find_spec("langchain_openai") is not None
+    if not compared:
+        screen.line("ChatOpenAI is not installed here: pip install langchain-openai shows it next to ChatHubmix.\n")
     for trouble in TROUBLES:
         screen.line(trouble.title)
         keys = {"sk-empty": "empty"}
         with EmbeddedHub(trouble.dialect, models=MODELS, keys=keys) as server, EmbeddedHub(models=MODELS) as second:
-            screen.line(f"  ChatOpenAI   {_plain(trouble, server)}")
+            if compared:
+                screen.line(f"  ChatOpenAI   {_plain(trouble, server)}")
             screen.line(f"  ChatHubmix   {_ours(trouble, server, second)}")
         screen.line(f"               {trouble.code}\n")
     _show_budget()
 
 
 def _plain(trouble: Trouble, server: EmbeddedHub) -> str:
-    if find_spec("langchain_openai") is None:
-        return "not installed: pip install langchain-openai"
     plain: Any = import_module("langchain_openai")  # no dependency of this project
-
     _prepare(server, trouble)
     return _told(plain.ChatOpenAI(model=trouble.model, base_url=server.base_url, api_key=trouble.key), trouble, server)
 

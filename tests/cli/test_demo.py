@@ -64,7 +64,7 @@ def test_demo_tells_its_cost_and_what_next(shown: str) -> None:
     cost, follows = shown.split("\n== ")[-2:]
     assert "USD 0.000" in cost
     assert "unknown" not in cost
-    assert "hubmix chat" in follows
+    assert 'hubmix chat "Why is the sky blue?" --fallback auto' in follows
 
 
 @pytest.mark.parametrize("part", [part for _, part in demo.PARTS], ids=lambda part: part.__name__)
