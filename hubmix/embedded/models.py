@@ -34,8 +34,8 @@ class EmbeddedModel:
         kind: `llm`, `embedding` or `rerank`, as AIHubMix's catalog names them.
         context_length: Tokens of the prompt above which a call is refused with `context_length_exceeded`.
         max_output: The most tokens of an answer, also where the request names no `max_tokens`.
-        features: AIHubMix's words: `tools`, `function_calling`, `structured_outputs`, `thinking`,
-            `long_context`.
+        features: AIHubMix's words: `tools`, `function_calling`, `structured_outputs`, `thinking`, `long_context`. With
+            `redacted_thinking` a model that thinks adds a redacted block over `/v1/messages`.
         modalities: `text`, `image`, `audio`, `pdf`, `video`.
         price: USD per million tokens: input, output and cache read.
         owner: The vendor named in `owned_by`.

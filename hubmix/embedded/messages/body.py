@@ -11,7 +11,7 @@ from typing import Any
 from hubmix.embedded.call import ModelCall
 from hubmix.embedded.http import Response, json_response
 from hubmix.embedded.messages.request import MessagesRequest, marks
-from hubmix.embedded.messages.turns import sign
+from hubmix.embedded.messages.turns import REDACTED, sign
 from hubmix.embedded.rules import Answer, respond
 
 Event = dict[str, Any]
@@ -37,6 +37,8 @@ def content_blocks(call: ModelCall, request: MessagesRequest, answer: Answer) ->
     if request.thinks:
         thinking = "".join(answer.reasoning) if request.shows else ""
         blocks.append({"type": "thinking", "thinking": thinking, "signature": sign(call, thinking)})
+        if "redacted_thinking" in call.model.features:
+            blocks.append({"type": "redacted_thinking", "data": sign(call, REDACTED)})
     if answer.text:
         blocks.append({"type": "text", "text": "".join(answer.text)})
     for at, made in enumerate(answer.calls):

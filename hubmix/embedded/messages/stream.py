@@ -51,7 +51,7 @@ class MessagesOutgoing(Outgoing):
                 deltas.append({"type": "signature_delta", "signature": block["signature"]})
             elif block["type"] == "text":
                 deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
-            else:
+            elif block["type"] == "tool_use":
                 parts = pieces(arguments.pop(0)) if block["input"] or self.answer.finish_reason == "length" else []
                 deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *parts]]
             events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]

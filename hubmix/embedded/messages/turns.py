@@ -15,6 +15,7 @@ Turn = Mapping[str, Any]
 
 _USER = {"text", "image", "document", "tool_result", "search_result", "container_upload"}
 _ASSISTANT = {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "mcp_tool_use", "compaction"}
+REDACTED = "redacted"  # what the data of a redacted thinking block is the signature of
 _MEDIA = {"image": "image_url", "document": "file"}
 
 
@@ -84,6 +85,8 @@ def _check_block(call: ModelCall, where: str, role: str, block: Block) -> None:
         raise _refused(f"{where}.{kind}.cache_control: Extra inputs are not permitted")
     if kind == "thinking" and block.get("signature") != sign(call, str(block.get("thinking"))):
         raise _refused(f"{where}: Invalid `signature` in `thinking` block")
+    if kind == "redacted_thinking" and block.get("data") != sign(call, REDACTED):
+        raise _refused(f"{where}: Invalid `data` in `redacted_thinking` block")
     if kind == "tool_use" and not isinstance(block.get("input"), dict):
         raise _refused(f"{where}.tool_use.input: Input should be a valid dictionary")
     if kind == "tool_result" and isinstance(block.get("content"), list):
