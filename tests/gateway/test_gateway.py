@@ -158,51 +158,6 @@ async def test_a_second_model_is_asked_where_the_scope_calls_for_it(case, player
         check_answer(step, said, came, several=True)
 
 
-# ------------------------------------------------------------------------------------------------ two hubs
-
-
-def elsewhere(case: Case, stream: bool) -> Case:
-    """A good answer that was recorded at another gateway."""
-    other, name = ("one-hub", "responses_gemini") if api_of(case) == "responses" else ("one-api", "ok")
-    gateway = other if case.gateway != other else "new-api"
-    return table()[gateway, name + ("_stream" if stream else "")]
-
-
-def another_hub_helps(step: Expected) -> bool:
-    """Return True if a second hub is asked.
-
-    It is not asked if the request itself is at fault or part of an answer arrived.
-    """
-    kind = step.kind
-    return kind is not None and step.fails != "interrupted" and (kind.scope != "request" or kind.action != "fail")
-
-
-@pytest.mark.parametrize(("case", "player"), in_turn(FAILING, likeness))
-async def test_a_second_hub_is_asked_where_the_scope_calls_for_it(case, player):
-    hub, [step], [came] = hub_for(case), case.steps, recorded(case)
-    request = json.loads(came.request_body)
-    model, stream = request["model"], bool(request.get("stream"))
-    spare = elsewhere(case, stream)
-    other = json.loads(recorded(spare)[0].request_body)["model"]
-    with play(case.path, spare=[spare.path]) as cassette:
-        error, said = None, None
-        fallbacks = [hub_for(spare).model(other)]
-        try:
-            said = await player.ask(
-                hub, model, player.start(), stream=stream, fallbacks=fallbacks, api=asked_over(case)
-            )
-        except HubmixError as caught:
-            error = caught
-        asked_both = cassette.play_counts[1] == 1
-    assert asked_both is another_hub_helps(step)
-    if asked_both:
-        check_answer(spare.steps[0], said, recorded(spare)[0], several=True)
-        assert len({each["hub"] for each in said.trace["attempts"]}) == 2
-        assert said.trace["attempts"][0]["kind"] == (step.fails or step.weak)
-    elif step.fails:
-        check_failure(step, error, came, model)
-
-
 @pytest.mark.parametrize("player", PLAYERS, ids=repr)
 async def test_when_both_fail_the_error_lists_both(player):
     case, other = table()["new-api", "vendor_503"], table()["new-api", "vendor_529"]
