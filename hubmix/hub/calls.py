@@ -80,7 +80,9 @@ class Calls:
                     reply: Answered = whole_sync(client, request, limits, request.reading)
                     return reply
 
-        reply, run = run_sync(self._hub.plan(api, payload, options), send, charging.dropped)
+        plan = self._hub.plan(api, payload, options)
+        self._hub.load()
+        reply, run = run_sync(plan, send, charging.dropped)
         _count_hedged(run)
         self._complete(reply, run, charging, sent)
         charging.settle()
@@ -100,7 +102,9 @@ class Calls:
                     reply: Answered = await whole_async(client, request, limits, request.reading)
                     return reply
 
-        reply, run = await run_async(self._hub.plan(api, payload, options), send, charging.dropped)
+        plan = self._hub.plan(api, payload, options)
+        await self._hub.aload()
+        reply, run = await run_async(plan, send, charging.dropped)
         _count_hedged(run)
         self._complete(reply, run, charging, sent)
         await charging.asettle()
@@ -120,7 +124,9 @@ class Calls:
                 with sent.learning(hub, route, request):
                     return stream_sync(client, request, limits, request.reading)
 
-        opened, run = run_sync(self._hub.plan(api, payload, options, streaming=True), send, charging.dropped)
+        plan = self._hub.plan(api, payload, options, streaming=True)
+        self._hub.load()
+        opened, run = run_sync(plan, send, charging.dropped)
         _count_hedged(run)
         if isinstance(opened, Reply):  # an empty answer, and no route had a better one
             final = Delta(final=self._complete(opened, run, charging, sent))
@@ -157,7 +163,9 @@ class Calls:
                 with sent.learning(hub, route, request):
                     return await stream_async(client, request, limits, request.reading)
 
-        opened, run = await run_async(self._hub.plan(api, payload, options, streaming=True), send, charging.dropped)
+        plan = self._hub.plan(api, payload, options, streaming=True)
+        await self._hub.aload()
+        opened, run = await run_async(plan, send, charging.dropped)
         _count_hedged(run)
         if isinstance(opened, Reply):
             final = Delta(final=self._complete(opened, run, charging, sent))

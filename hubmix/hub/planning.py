@@ -337,6 +337,14 @@ class ConnectedHub:
         _log.info("The model %r at %s refused a request; from now on: %s.", route.model, self.name, learned.name)
         return replace(evidence, cause="amended", amendment=learned.name)
 
+    def load(self) -> None:
+        """Import the SDK and make its client, which is no part of a call's time."""
+        self.connection.client()
+
+    async def aload(self) -> None:
+        """`load`, for asyncio."""
+        await self.connection.pool.current()
+
     def client(self, limits: Limits) -> Any:
         """Return the SDK's client for one attempt, once the rate limit allows it."""
         if self.connection.rate_limit is not None and (limiter := self.connection.limiter()) is not None:

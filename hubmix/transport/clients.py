@@ -13,6 +13,7 @@ import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -46,12 +47,15 @@ _TELEMETRY = (
 )
 
 
-def async_http_client(*, fast: bool, local: bool = False, hooks: Mapping[str, Any] | None = None) -> Any:
+def async_http_client(
+    *, fast: bool, local: bool = False, plain: bool = False, hooks: Mapping[str, Any] | None = None
+) -> Any:
     """Return the pool's HTTP client for async calls.
 
     Args:
         fast: on the SDK's aiohttp backend, which needs httpx-aiohttp.
         local: for a hub on this machine; see `ClientPool.local`.
+        plain: for a hub that is asked without TLS.
         hooks: event hooks of the client.
     """
     from urllib.request import getproxies
@@ -60,13 +64,49 @@ def async_http_client(*, fast: bool, local: bool = False, hooks: Mapping[str, An
 
     shared: dict[str, Any] = {"follow_redirects": False, "trust_env": not local, "event_hooks": hooks}
     if fast:
-        return openai.DefaultAioHttpClient(limits=_limits(), **shared)
+        # aiohttp takes no context for one that verifies nothing.
+        return _swept(openai.DefaultAioHttpClient(limits=_limits(), verify=tls_context(), **shared))
+    verify = tls_context(plain=plain)
     if getproxies() and not local:  # a client that was given a transport asks no proxy of the environment
-        return openai.DefaultAsyncHttpxClient(limits=_limits(), **shared)
+        return _swept(openai.DefaultAsyncHttpxClient(limits=_limits(), verify=verify, **shared))
     from hubmix.transport.pool import SmallPools
 
-    transport: Any = SmallPools()  # of the HTTP library that is installed, whose types may be the other's
+    transport: Any = SmallPools(verify=verify)  # of the HTTP library that is installed, whose types may be the other's
     return openai.DefaultAsyncHttpxClient(transport=transport, **shared)
+
+
+def _swept(client: Any) -> Any:
+    """Let a client close its idle connections in time."""
+    from hubmix.transport.idle import Swept
+
+    client._transport = Swept(client._transport)
+    client._mounts = {pattern: transport and Swept(transport) for pattern, transport in client._mounts.items()}
+    return client
+
+
+def tls_context(*, plain: bool = False) -> Any:
+    """Return this process's TLS context: reading the certificates costs 25 to 50 ms.
+
+    Args:
+        plain: for a hub that is asked without TLS. Then it is None, and the HTTP library makes one if it needs it.
+    """
+    if plain and _makes_its_own():
+        return None
+    return _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=8)
+def _tls_context(*_: str | None) -> Any:
+    return http().create_ssl_context()
+
+
+@lru_cache(maxsize=1)
+def _makes_its_own() -> bool:
+    """Whether None leaves the context to httpcore.
+
+    Before httpx 0.28 it turned verification off (read in 0.27, `SSLConfig`).
+    """
+    return http().create_ssl_context(verify=None) is None
 
 
 def _limits() -> Any:
@@ -152,9 +192,14 @@ class ClientPool:
         self._forget()
 
     @property
+    def plain(self) -> bool:
+        """Whether the hub is asked without TLS."""
+        return self.base_url.startswith("http://")
+
+    @property
     def local(self) -> bool:
         """Whether the hub is on this machine: a proxy would carry the key off it."""
-        return self.base_url.startswith("http://") and is_loopback(urlsplit(self.base_url).hostname or "")
+        return self.plain and is_loopback(urlsplit(self.base_url).hostname or "")
 
     def _arguments(self, *, waits: bool) -> dict[str, Any]:
         from openai import Omit
@@ -199,7 +244,11 @@ class ClientPool:
 
                 inner = self._user_sync or bounded(
                     openai.DefaultHttpxClient(
-                        follow_redirects=False, limits=_limits(), trust_env=not self.local, event_hooks=self._hooks()
+                        follow_redirects=False,
+                        limits=_limits(),
+                        verify=tls_context(plain=self.plain),
+                        trust_env=not self.local,
+                        event_hooks=self._hooks(),
                     )
                 )
                 self._sync = SyncClient(http_client=inner, **self._arguments(waits=True))
@@ -227,8 +276,9 @@ class ClientPool:
             return self._async
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
         fast = find_spec("httpx_aiohttp") is not None
-        inner = async_http_client(fast=fast, local=self.local, hooks=self._hooks(waits=False))
+        inner = async_http_client(fast=fast, local=self.local, plain=self.plain, hooks=self._hooks(waits=False))
         client = AsyncClient(http_client=inner, **self._arguments(waits=False))
+        anyio.current_time()  # imports what anyio has for asyncio, before a call's time begins
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
         clients[self._token] = (client, closer)

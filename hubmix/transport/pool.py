@@ -3,16 +3,18 @@
 httpcore's pool goes through all its connections for every request that begins or ends, and through all of them again
 for every idle one (read in 1.0.9, `_assign_requests_to_connections`). In the first of several bursts of 256 calls a
 call cost 51 ms of CPU; over pools of 16 it costs 3. A call takes the first pool with room, so that few calls share few
-connections and keep them warm. Pools that a burst opened are closed when they have been idle for a while.
+connections and keep them warm. What a burst opened is closed when it has been idle for a while.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from hubmix._compat import http
+from hubmix.transport.idle import Sweeper, close_idle, in_background
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, AsyncByteStream, AsyncHTTPTransport, Limits, Request, Response
@@ -28,6 +30,7 @@ else:
 WIDTH = 16  # connections in a pool
 MOST = 64  # pools; with all of them full, calls wait for a connection as in any pool
 IDLE = 30.0  # seconds that an unused connection, and an unused pool, is kept
+KEPT = 18  # pools that are kept so long, with 288 connections; those of a larger burst close at the next look
 
 
 class _Pool:
@@ -62,20 +65,27 @@ class SmallPools(AsyncBaseTransport):
     """An HTTP transport over as many small pools as the calls under way need.
 
     Args:
-        make: Makes a pool's transport.
-        clock: Seconds on a clock that only goes forward.
+        make: makes a pool's transport.
+        clock: seconds on a clock that only goes forward.
+        verify: as of the HTTP library; not used with `make`.
     """
 
     def __init__(
-        self, make: Callable[[], AsyncBaseTransport] | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        make: Callable[[], AsyncBaseTransport] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        verify: Any = True,
     ) -> None:
-        self._make = make or _maker()
+        limits = Limits(max_connections=WIDTH, max_keepalive_connections=WIDTH, keepalive_expiry=IDLE)
+        self._make = make or partial(AsyncHTTPTransport, verify=verify, limits=limits)
         self._clock = clock
         self._pools: list[_Pool] = []
+        self._sweeper = Sweeper(self._sweep)
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send a request over the first pool that has room."""
-        await self._retire()
+        self._sweeper.begin()
         pool = self._choose()
         pool.busy += 1
 
@@ -102,21 +112,20 @@ class SmallPools(AsyncBaseTransport):
             return pool
         return min(self._pools, key=lambda pool: pool.busy)
 
-    async def _retire(self) -> None:
-        """Close the last pool when it has been idle; the first is swept by its own pool."""
-        if len(self._pools) > 1:
-            last = self._pools[-1]
-            if not last.busy and self._clock() - last.used > IDLE:
-                self._pools.pop()
-                await last.transport.aclose()
+    def _sweep(self) -> bool:
+        """Close idle connections and pools; return whether any pool is left."""
+        now, kept = self._clock(), list[_Pool]()
+        for pool in self._pools:
+            if pool.busy or now - pool.used <= (IDLE if len(kept) < KEPT else 0):
+                close_idle(pool.transport)
+                kept.append(pool)
+            else:
+                in_background(pool.transport.aclose())
+        self._pools = kept
+        return bool(kept)
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._sweeper.end()
         while self._pools:
             await self._pools.pop().transport.aclose()
-
-
-def _maker() -> Callable[[], AsyncBaseTransport]:
-    limits = Limits(max_connections=WIDTH, max_keepalive_connections=WIDTH, keepalive_expiry=IDLE)
-    verify = http().create_ssl_context()  # read once: it costs more than a pool
-    return lambda: AsyncHTTPTransport(verify=verify, limits=limits)

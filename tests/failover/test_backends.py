@@ -19,7 +19,7 @@ from hubmix.transport.clients import async_http_client
 from hubmix.transport.evidence import failure_evidence
 from hubmix.transport.exchange import Attempt
 from tests.failover.ways import EVERY, FIRST, SECOND, Way
-from tests.support.backends import BACKENDS, chosen, client_of
+from tests.support.backends import BACKENDS, choose, client_of
 from tests.support.raw_hub import Play, RawHub, head, resets, says
 
 QUESTION = [{"role": "user", "content": "hello"}]
@@ -29,8 +29,7 @@ HALF = b'{"id": "x"'
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("hubmix.transport.clients.find_spec", lambda _: chosen(request.param))
-    return str(request.param)
+    return choose(request.param, monkeypatch)
 
 
 def marks(hub: Hub) -> list[tuple[str, str | None]]:
@@ -127,7 +126,8 @@ async def test_frameworks_are_answered_over_the_backend(
 
     def noted(kind: str, make: Any, **options: Any) -> Any:
         client = make(**options)
-        used.append(f"{kind} {'aiohttp' if 'aiohttp' in type(client._transport).__module__ else 'own'}")
+        transport = getattr(client._transport, "inner", client._transport)
+        used.append(f"{kind} {'aiohttp' if 'aiohttp' in type(transport).__module__ else 'own'}")
         return client
 
     clients = "hubmix.transport.clients"

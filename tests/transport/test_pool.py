@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hubmix._compat import http
-from hubmix.transport.pool import IDLE, MOST, WIDTH, SmallPools
+from hubmix.transport.pool import IDLE, KEPT, MOST, WIDTH, SmallPools
 from tests.support.fake_time import FakeTime
 
 REQUEST = http().Request("POST", "https://hub.example/v1/chat/completions")
@@ -66,6 +66,11 @@ class Road:
             assert await response.aread() == b"onetwo"
             await response.aclose()
 
+    async def look(self) -> None:
+        """What the timer does, and the closing that it begins."""
+        self.small._sweeper._look()
+        await asyncio.sleep(0)
+
     @property
     def requests(self) -> list[int]:
         return [pool.requests for pool in self.pools]
@@ -120,23 +125,44 @@ async def test_beyond_the_last_pool_the_emptiest_takes_it(road: Road) -> None:
     assert sum(road.requests) == MOST * WIDTH + 3
 
 
-async def test_pools_of_a_burst_are_closed_when_it_is_over(road: Road) -> None:
+async def test_pools_are_closed_when_they_were_idle(road: Road) -> None:
     for answer in await road.open(3 * WIDTH):
         await answer.aclose()
     road.time.now += IDLE - 1
     await road.call()
+    await road.look()
     assert [pool.closed for pool in road.pools] == [False, False, False]
     road.time.now += 2
-    for closed in ([False, False, True], [False, True, True], [False, True, True]):
-        await road.call()
-        assert [pool.closed for pool in road.pools] == closed
+    await road.look()
+    assert [pool.closed for pool in road.pools] == [False, True, True]
+    road.time.now += IDLE
+    await road.look()
+    assert [pool.closed for pool in road.pools] == [True, True, True]
+    await road.call()
+    assert len(road.pools) == 4
+
+
+async def test_pools_of_a_large_burst_are_closed_sooner(road: Road) -> None:
+    for answer in await road.open((KEPT + 2) * WIDTH):
+        await answer.aclose()
+    road.time.now += 1
+    await road.look()
+    assert [pool.closed for pool in road.pools] == [False] * KEPT + [True] * 2
 
 
 async def test_a_pool_in_use_is_not_closed(road: Road) -> None:
     await road.open(WIDTH + 1)
     road.time.now += 10 * IDLE
-    await road.open(1)
+    await road.look()
     assert [pool.closed for pool in road.pools] == [False, False]
+
+
+async def test_no_look_is_due_once_all_is_closed(road: Road) -> None:
+    await road.call()
+    assert road.small._sweeper._timer is not None
+    road.time.now += 2 * IDLE
+    await road.look()
+    assert road.small._sweeper._timer is None
 
 
 async def test_closing_closes_every_pool(road: Road) -> None:
