@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,10 +21,8 @@ from hubmix.failover.breakers import REGISTRY
 from langchain_hubmix import HubmixEmbeddings
 from langchain_hubmix import HubmixRerank as LangChainRerank
 from llamaindex_hubmix import HubmixEmbedding, HubmixRerank
-from tests.cases.ways import WAYS, Way
-from tests.cassettes.format import Interaction
-from tests.gateway.pages import recorded
-from tests.gateway.table import Case, Expected, table
+from tests.cases.ways import Way
+from tests.gateway.played import PLAYED, Played
 from tests.support.answers import Answer, ranking, vectors, whole_or_stream
 from tests.support.responses import message, whole_or_response
 from tests.support.scripted_hub import Request, ScriptedHub
@@ -33,57 +30,6 @@ from tests.support.scripted_hub import Request, ScriptedHub
 KEY_A, KEY_B, CODE_A, HEADER_A = "sk-aaaa-only-for-a", "sk-bbbb-only-for-b", "CODE-OF-A", "header of a"
 TEXTS = ["Paris is in France.", "Oslo is in Norway."]
 FROM_B = "from b"
-VERBS = {"embeddings": "embed", "rerank": "rerank", "responses": "responses"}  # by the path; any other path is a chat
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """One recorded answer, what it means, and over which API it is played."""
-
-    id: str
-    step: Expected
-    came: Interaction
-    wire: bool  # the request is none of ours, so the API that it is played over may read it as another kind
-
-    @property
-    def verb(self) -> str:
-        return VERBS.get(urlsplit(self.came.uri).path.rpartition("/")[2], "chat")
-
-    @property
-    def streamed(self) -> bool:
-        return b'"stream":true' in self.came.request_body.replace(b" ", b"")
-
-    @property
-    def answer(self) -> Answer:
-        headers = {name: values[0] for name, values in self.came.response_headers.items()}
-        kind = headers.pop("content-type", "")
-        return Answer(self.came.response_body, self.came.status, kind, headers)
-
-    @property
-    def ways(self) -> list[Way]:
-        """The ways to meet this: a refusal in all, a body in those of its own form."""
-        if self.verb in ("embed", "rerank"):
-            return [way for way in WAYS if not way.stream]
-        return [way for way in WAYS if self.came.status >= 400 or way.stream is self.streamed]
-
-    @property
-    def helped(self) -> bool:
-        """Whether hub B is asked: no for a bad request, and after the first word."""
-        kind = self.step.kind
-        if kind is None or self.step.fails == "interrupted":
-            return False
-        return kind.scope != "request" or kind.action != "fail"
-
-
-def _played(case: Case) -> Iterator[Played]:
-    answers = [each for each in recorded(case) if each.status != 301]  # a redirect is no answer
-    for number, (step, came) in enumerate(zip(case.steps, answers, strict=True)):
-        if step.fails or (came.method == "POST" and not case.wire):  # a page that came is no answer to a call
-            name = f"{case.id}-{number + 1}" if len(answers) > 1 else case.id
-            yield Played(name, step, came, case.wire is not None)
-
-
-PLAYED = [played for case in table().values() for played in _played(case)]
 
 
 # ------------------------------------------------------------------------------------------------------ the two hubs
