@@ -88,13 +88,14 @@ def read_bytes(answer: Answer, attempt: Attempt, largest: int) -> bytes:
     set_read_timeout(response, max(end - began, 0.001))
     watch: Watch | None = None
     try:
-        for piece in pieces_of(response):
-            body.take(piece)
-            now = monotonic()
-            if now >= end:
-                raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
-            if watch is None and now - began > _PROMPT:
-                watch = _watched(response, end)
+        with reading_until(end):  # nothing comes out of a chunk whose length drips
+            for piece in pieces_of(response):
+                body.take(piece)
+                now = monotonic()
+                if now >= end:
+                    raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
+                if watch is None and now - began > _PROMPT:
+                    watch = _watched(response, end)
         if watch is not None and watch.expired:  # which a body without a length takes for its end
             raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
     except transport_errors() as error:
