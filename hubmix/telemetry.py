@@ -262,6 +262,8 @@ def _of_reply(reply: Reply) -> dict[str, Any]:
         "gen_ai.response.id": reply.id,
         "gen_ai.response.finish_reasons": [reply.finish_reason] if reply.finish_reason else None,
         "hubmix.served": reply.served,
+        "hubmix.hub": reply.hub,
+        "hubmix.api": reply.api,
         "hubmix.request_id": reply.request_id,
         "hubmix.incomplete": True if reply.incomplete else None,
     }

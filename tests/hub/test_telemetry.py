@@ -77,6 +77,7 @@ def test_call_is_one_span_with_genai_attributes(hub: Hub, recorded: Recorded) ->
     assert reply.usage is not None
     assert seen["gen_ai.usage.input_tokens"] == reply.usage.input_tokens
     assert seen["server.address"] == "127.0.0.1"
+    assert (seen["hubmix.hub"], seen["hubmix.api"]) == (reply.hub, "chat")
     assert [child.name for child in recorded.attempts] == [f"attempt {OTHER}"]
 
 
