@@ -1,8 +1,8 @@
 """OpenTelemetry spans and metrics of calls. Needs the `otel` extra.
 
 The names are those of the GenAI semantic conventions. One client span a call; below it one span an attempt, made from
-the trace once the call has ended. Skipped routes are events of the call's span. Nothing is measured until `instrument`
-is called.
+the trace once the call has ended. Skipped routes and hedges are events of the call's span. Nothing is measured until
+`instrument` is called.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class _Watch:
         self._span.end()
 
     def _attempts(self, attempts: Any) -> None:
-        """A span for each request, and an event for each route that was passed over."""
+        """Add a span for each request, and an event for each skipped route and each hedge."""
         trace = Trace("", attempts=list(attempts))
         parent = self._recorder.api.set_span_in_context(self._span)
         for attempt, times in zip(trace.attempts, trace.times(), strict=True):
@@ -240,6 +240,8 @@ class _Watch:
             if attempt.outcome == "skipped":
                 self._span.add_event("hubmix.skipped", about, timestamp=began)
                 continue
+            if attempt.hedged_after_ms is not None:
+                self._span.add_event("hubmix.hedged", about, timestamp=began)
             span = self._recorder.tracer.start_span(
                 f"attempt {attempt.model}", context=parent, attributes=about, start_time=began
             )

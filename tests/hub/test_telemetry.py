@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import hubmix
 from hubmix import CallOptions, Hub, HubmixError
 from hubmix.embedded import EmbeddedHub, Fault
+from hubmix.hub import hub as observed
 from hubmix.telemetry import uninstrument
+from hubmix.wire import Reply
+from hubmix.wire.apis import CHAT
+from hubmix.wire.trace import Attempt, Trace
 from tests.hub.conftest import MODEL, OTHER
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
@@ -111,6 +115,24 @@ def test_failed_attempt_is_a_child_span_with_its_error(hub: Hub, server: Embedde
     assert answered.attributes["hubmix.attempt.model"] == MODEL
     assert recorded.call.status.status_code.name == "UNSET"
     assert recorded.call.attributes["hubmix.served"] == MODEL
+
+
+def test_skipped_route_and_hedge_are_events_of_the_call(hub: Hub, recorded: Recorded) -> None:
+    attempts = [
+        Attempt(MODEL, "skipped", "server"),
+        Attempt(MODEL, "hedged", latency_ms=30.0),
+        Attempt(OTHER, "ok", hedged_after_ms=20.0, latency_ms=5.0),
+    ]
+
+    class Answered:
+        def whole(self, *_: Any) -> Reply:
+            return Reply(model=OTHER, trace=Trace(MODEL, OTHER, attempts))
+
+    assert observed.observe is not None
+    observed.observe(hub, cast("Any", Answered())).whole(CHAT, ask(), CallOptions())
+    assert [event.name for event in recorded.call.events] == ["hubmix.skipped", "hubmix.hedged"]
+    assert recorded.call.events[1].attributes["hubmix.attempt.model"] == OTHER
+    assert [span.name for span in recorded.attempts] == [f"attempt {MODEL}", f"attempt {OTHER}"]
 
 
 def test_failed_call_has_its_error_type(hub: Hub, server: EmbeddedHub, recorded: Recorded) -> None:
