@@ -29,6 +29,7 @@ class Candidate:
         unfit: why, by the catalog, it cannot do what the request needs.
         reported: that it was passed over is in the trace.
         failure, evidence, partial: of the last request.
+        unlisted: the hub's list was not known when it was asked, so the model ID went out as the caller wrote it.
     """
 
     route: Route
@@ -41,6 +42,7 @@ class Candidate:
     failure: Failure | None = None
     evidence: Evidence | None = None
     partial: Any = None
+    unlisted: bool = False
 
 
 class Candidates:

@@ -67,8 +67,8 @@ def compose(
         parts.append(did_you_mean(suggestions))
     if failure.retry_after is not None:
         parts.append(f"Come back in {failure.retry_after:.3g} s.")
-    if words := own_words(evidence.message):
-        parts.append(_quoted(words, evidence))
+    if said := quoted(evidence):
+        parts.append(said)
     return " ".join(parts)
 
 
@@ -77,8 +77,11 @@ def did_you_mean(suggestions: Sequence[str]) -> str:
     return f"Did you mean {' or '.join(repr(name) for name in suggestions)}?" if suggestions else ""
 
 
-def _quoted(words: str, evidence: Evidence) -> str:
+def quoted(evidence: Evidence) -> str:
     """Return the hub's English words in quotes; `.hub_message` has the rest."""
+    words = own_words(evidence.message)
+    if not words:
+        return ""
     if _ENGLISH.fullmatch(words):
         return f'{_said_by(evidence)}: "{words}"'
     pieces = (piece.strip(" ,;:.-") for piece in _FOREIGN.split(words))

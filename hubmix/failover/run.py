@@ -288,8 +288,12 @@ class FailoverRun:
         if self._kept is not None and self._fatal is None:
             return []
         left = _DISCOVERY if self._total is None else min(_DISCOVERY, self._total.left(self.plan.clock.monotonic()))
-        routes = [c.route for c in self._candidates if c.failure and c.failure.suggests and left > 0]
-        hubs = {id(route.hub): route.hub for route in routes if route.hub.lists(route.model) is None}
+        hubs: dict[int, RouteHub] = {}
+        for candidate in self._candidates:
+            route = candidate.route
+            if candidate.failure and candidate.failure.suggests and left > 0 and route.hub.lists(route.model) is None:
+                candidate.unlisted = True
+                hubs[id(route.hub)] = route.hub
         return [(hub, left) for hub in hubs.values()]
 
     def finish(self) -> Any:

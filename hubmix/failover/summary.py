@@ -11,7 +11,7 @@ from hubmix.failover.candidates import Candidate, Candidates
 from hubmix.failover.decide import LASTING
 from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.plan import Plan
-from hubmix.failover.report import did_you_mean, fault_of, to_exception, what_happened
+from hubmix.failover.report import did_you_mean, fault_of, quoted, to_exception, what_happened
 from hubmix.failover.route import Route, key_names
 from hubmix.wire.trace import Attempt, Trace
 
@@ -55,8 +55,11 @@ def final_error(candidates: Candidates, plan: Plan, trace: Trace, note: str, *, 
     alone = fatal or not several or (last.failure.scope is not Scope.MODEL and not note)
     if len(failed) == 1 and alone:
         return route_error(last, trace, note)
-    if all(one.evidence.cause == "html" for one in failed):
-        # One page of HTML is a mishap; HTML from every model is a website, not an API.
+    kinds = {attempt.kind for attempt in trace.attempts if attempt.outcome == "error"}
+    if all(one.evidence.cause == "html" for one in failed) and kinds == {failures.GARBLED.kind}:
+        # One page of HTML is a mishap; nothing else, from every model, is a website and not an API.
+        asked = " and ".join(repr(model) for model in dict.fromkeys(one.route.model for one in failed))
+        note = f"{note} Only web pages came back for {asked}.".strip()
         return route_error(last._replace(failure=failures.ENDPOINT), trace, note)
     return call_error(failed, trace, note)
 
@@ -66,7 +69,9 @@ def _find_typo(candidate: Candidate, trace: Trace) -> None:
     route, failure = candidate.route, candidate.failure
     if failure is None or not failure.suggests or failure.kind == failures.RETIRED.kind:
         return
-    if route.hub.lists(route.model) is False:
+    listed = route.hub.lists(route.model)
+    misspelt = listed and candidate.unlisted and route.hub.suggest(route.model)
+    if listed is False or misspelt:
         candidate.failure = failures.NOT_LISTED
         told = what_happened(failures.NOT_LISTED, route.model)
         reason = f"{told} {did_you_mean(route.hub.suggest(route.model))}".rstrip()
@@ -79,13 +84,14 @@ def route_error(failed: Failed, trace: Trace, note: str = "") -> HubmixError:
     """Return the exception of one route, with every attempt of the call."""
     route, failure, evidence, partial, _ = failed
     successor = route.hub.successor(route.model) if failure.suggests else None
+    mistyped = failure.suggests and (failure is failures.NOT_LISTED or not route.hub.lists(route.model))
     error = to_exception(
         failure,
         evidence,
         model=route.model,
         base_url=route.base_url,
         partial=partial,
-        suggestions=route.hub.suggest(route.model) if failure.suggests and not successor else (),
+        suggestions=route.hub.suggest(route.model) if mistyped and not successor else (),
         successor=successor,
         note=note,
     )
@@ -131,6 +137,9 @@ def _retry_after(found: Sequence[Failure]) -> float | None:
 
 
 def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None, note: str) -> str:
+    if all(one.failure is failures.NOT_LISTED for one in failed) and len(trace.accounts) < 2:
+        said = dict.fromkeys(attempt.reason for attempt in trace.attempts if attempt.reason)
+        return " ".join([*said, fault_of(failures.NOT_LISTED), failures.NOT_LISTED.hint])
     asked = sum(attempt.outcome == "error" for attempt in trace.attempts)
     requests = "1 request was" if asked == 1 else f"{asked} requests were"
     lines = [f"No model answered the call for {trace.requested!r}; {requests} made."]
@@ -138,16 +147,28 @@ def _in_words(failed: Sequence[Failed], trace: Trace, retry_after: float | None,
         lines.append(note)
     accounts = trace.accounts if len(trace.accounts) > 1 else [None]
     numbered = list(enumerate(trace.attempts, 1))
+    words = _words_of_last(failed, trace)
     for account in accounts:
         at = f" at {account}" if account else ""
         if account:
             lines.append(f"{account}:")
         there = [(number, attempt) for number, attempt in numbered if account in (None, attempt.account)]
-        lines += [f"  {number}. {_attempt(attempt)}" for number, attempt in there]
+        lines += [f"  {number}. {_attempt(attempt)}{words.get(id(attempt), '')}" for number, attempt in there]
         lines += _advice([one for one in failed if account in (None, one.account)], at)
     if retry_after is not None:
         lines.append(f"Come back in {retry_after:.3g} s.")
     return "\n".join(lines)
+
+
+def _words_of_last(failed: Sequence[Failed], trace: Trace) -> dict[int, str]:
+    """Return what each route said at last, by the id of its attempt."""
+    found: dict[int, str] = {}
+    for one in failed:
+        if one.failure is not failures.NOT_LISTED and (said := quoted(one.evidence)):
+            asked = [a for a in trace.attempts if a.outcome == "error" and a.model == one.route.model]
+            asked = [a for a in asked if a.account in (None, one.account, one.route.hub.name)]
+            found.update({id(attempt): f" {said}" for attempt in asked[-1:]})
+    return found
 
 
 def _advice(failed: Sequence[Failed], at: str) -> list[str]:

@@ -176,8 +176,11 @@ class ConnectedHub:
         return info.successor if info is not None else None
 
     def suggest(self, model: str) -> Sequence[str]:
-        """Return model IDs that are spelt like an unknown one; none for a listed one."""
-        return () if self.lists(model) else self.known.suggest(model)
+        """Return model IDs that are spelt like this one; none for one spelt as listed."""
+        if not self.lists(model):
+            return self.known.suggest(model)
+        listed = self.known.id(model)
+        return () if listed == model else (listed,)
 
     def discover_fallbacks(self, model: str, max_price_ratio: float, timeout: float) -> Sequence[str]:
         """Return the nearest models. Waits for the catalog for at most `timeout` seconds."""

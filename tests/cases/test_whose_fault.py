@@ -13,8 +13,8 @@ import pytest
 
 import hubmix
 from hubmix import FailoverPolicy, Hub
-from tests.cases.ways import SYNC, WAYS, Way
-from tests.support.answers import Answer, body, completion, error
+from tests.cases.ways import SYNC, WAYS, Way, chat_hubmix
+from tests.support.answers import Answer, body, completion, error, whole_or_stream
 from tests.support.scripted_hub import ScriptedHub
 
 Serve = Callable[..., ScriptedHub]
@@ -82,6 +82,39 @@ def test_typo_in_a_fallback_is_told_in_its_line(way: Way, serve: Serve) -> None:
     first, second = caught.value.exceptions
     assert isinstance(first, hubmix.ModelUnavailableError)
     assert isinstance(second, hubmix.ModelNotFoundError)
+
+
+@pytest.mark.usefixtures("list_is_asked_for")
+@pytest.mark.parametrize("way", SYNC, ids=str)
+def test_several_typos_are_told_in_one_line(way: Way, serve: Serve) -> None:
+    hub = serve(UNSERVED, pages={"/v1/models": LIST})
+    with pytest.raises(hubmix.AllModelsFailedError) as caught:
+        way.ask(hub, model="gpt-4o-mimi", fallbacks=["claude-hiku"])
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "Did you mean 'gpt-4o-mini'?" in said
+    assert "Did you mean 'claude-haiku'?" in said
+
+
+@pytest.mark.usefixtures("list_is_asked_for")
+@pytest.mark.parametrize("way", SYNC, ids=str)
+@pytest.mark.parametrize("model", ["GPT-4o-Mini", " gpt-4o-mini"])
+def test_typo_in_case_or_spaces_is_told(way: Way, model: str, serve: Serve) -> None:
+    hub = serve(
+        lambda request: whole_or_stream("ok", stream=request.stream) if request.model == "gpt-4o-mini" else UNSERVED,
+        pages={"/v1/models": LIST},
+    )
+    with pytest.raises(hubmix.ModelNotFoundError, match="Did you mean 'gpt-4o-mini'") as caught:
+        way.ask(hub, model=model)
+    assert "not yours" not in str(caught.value)
+
+
+def test_words_of_each_refusal_stand_in_the_error_of_all(serve: Serve) -> None:
+    hub = serve(lambda request: error(400, f"Odd words of {request.model}.", type="invalid_request_error"))
+    with pytest.raises(hubmix.AllModelsFailedError) as caught:
+        chat_hubmix(hub, fallbacks=["b"]).invoke("hi")
+    assert 'What came back: "Odd words of m."' in str(caught.value)
+    assert 'What came back: "Odd words of b."' in str(caught.value)
 
 
 @pytest.mark.usefixtures("list_is_asked_for")

@@ -12,6 +12,7 @@ import pytest
 
 from hubmix.errors import (
     AllModelsFailedError,
+    EndpointError,
     HubmixError,
     HubTimeoutError,
     ModelNotFoundError,
@@ -229,6 +230,14 @@ def test_a_stale_failure_counts_for_nothing(walk: Walker, time: FakeTime) -> Non
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_web_pages_alone_are_no_api_and_name_every_model(walk: Walker, time: FakeTime) -> None:
+    page = Evidence("html", "body", status=200)
+    with pytest.raises(EndpointError, match="Only web pages came back for 'a' and 'b'"):
+        walk(time.plan("a", "b"), script(a=page, b=page))
+    with pytest.raises(AllModelsFailedError, match="1. 'a': server"):
+        walk(time.plan("a", "b"), script(a=[OOPS, page], b=page))
 
 
 def test_the_error_of_many_lists_every_attempt_and_what_to_do(walk: Walker, time: FakeTime) -> None:
