@@ -236,7 +236,7 @@ def test_web_pages_alone_are_no_api_and_name_every_model(walk: Walker, time: Fak
     page = Evidence("html", "body", status=200)
     with pytest.raises(EndpointError, match="Only web pages came back for 'a' and 'b'"):
         walk(time.plan("a", "b"), script(a=page, b=page))
-    with pytest.raises(AllModelsFailedError, match="1. 'a': server"):
+    with pytest.raises(AllModelsFailedError, match=r"1\. 'a': server"):
         walk(time.plan("a", "b"), script(a=[OOPS, page], b=page))
 
 
