@@ -8,33 +8,32 @@ from typing import Any, NamedTuple
 
 from hubmix.wire.values import Usage
 
-# Names that vendors use and gateways pass on, and the OpenAI wire's own. Measured: New API of 2025 and one-api leave
-# Claude's and Gemini's words as they are. A word not in this table is passed on unchanged.
+# Names that vendors use and gateways pass on, in small letters, and the OpenAI wire's own. Measured: New API of 2025
+# and one-api leave Claude's and Gemini's words as they are. A word not in this table is passed on unchanged.
 FINISH_REASONS: dict[str, str] = {
+    **{name: name for name in ("stop", "length", "tool_calls", "content_filter", "function_call")},
     "tool_use": "tool_calls",
     "tool_call": "tool_calls",
     "end_turn": "stop",
     "stop_sequence": "stop",
-    "STOP": "stop",
     "eos": "stop",
     "eos_token": "stop",
-    "COMPLETE": "stop",
+    "complete": "stop",
     "max_tokens": "length",
-    "MAX_TOKENS": "length",
     "max_output_tokens": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
     "sensitive": "content_filter",
     "content_filtered": "content_filter",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "MALFORMED_FUNCTION_CALL": "error",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "model_armor": "content_filter",
+    "image_safety": "content_filter",
+    "malformed_function_call": "error",
 }
 
 # Words by which a vendor says that it broke off; those that end in "_error" or begin with "error" say it too.
@@ -124,7 +123,7 @@ def read_finish_reason(value: Any) -> tuple[str | None, str | None]:
     """
     if not isinstance(value, str) or not value:
         return None, None
-    standard = "error" if names_failure(value) else FINISH_REASONS.get(value, value)
+    standard = "error" if names_failure(value) else FINISH_REASONS.get(value.lower(), value)
     return standard, (value if standard != value else None)
 
 

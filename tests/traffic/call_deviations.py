@@ -104,6 +104,10 @@ def index_from_1(calls: Calls) -> Pieces:
     return [[{**each[0], "index": each[0]["index"] + 1}] for each in in_pieces(calls)]
 
 
+def index_as_a_fraction(calls: Calls) -> Pieces:
+    return [[{**one, "index": float(one["index"])} for one in each] for each in interleaved(calls) or ()]
+
+
 def id_and_name_repeated(calls: Calls) -> Pieces:
     return [[piece(call.index, call.id, call.name, part)] for call in calls for part in parts(call.arguments)]
 
@@ -215,6 +219,10 @@ def with_a_phantom(calls: Calls) -> Pieces:
     return [*in_pieces(calls), [piece(len(calls), "phantom", "", "")]]
 
 
+def with_a_phantom_whole(calls: Calls) -> Pieces:
+    return [*whole(calls), [piece(len(calls), "phantom", "", "")]]
+
+
 def with_nulls(calls: Calls) -> Pieces:
     return [[{"id": None, "type": None, **one} for one in each] for each in in_pieces(calls)]
 
@@ -241,6 +249,7 @@ TELLINGS: dict[str, Telling] = {
         null_index_and_id_repeated,
         all_under_index_0,
         index_from_1,
+        index_as_a_fraction,
         id_and_name_repeated,
         another_id_a_piece,
         repeated_under_a_new_index,

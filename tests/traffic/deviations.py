@@ -210,6 +210,13 @@ def another_reason_behind(chunks: Chunks, reply: Reply) -> Chunks | None:
     return [*chunks, chunk({}, "length" if reply.finish_reason == "stop" else "stop")]
 
 
+def finish_in_capitals(chunks: Chunks, _: Reply) -> Chunks | None:
+    made = copy.deepcopy(chunks)
+    for choice in choices(made):
+        choice["finish_reason"] = (choice.get("finish_reason") or "").upper() or None
+    return made
+
+
 def finish_twice(chunks: Chunks, reply: Reply) -> Chunks | None:
     return [*chunks, chunk({}, reply.native_finish_reason or reply.finish_reason)]
 
@@ -261,6 +268,15 @@ def whole_text_on_the_end(chunks: Chunks, reply: Reply) -> Chunks | None:
     if len(pieces) < 2 or "".join(pieces) != reply.text:
         return None
     end = chunk({"content": reply.text}, reply.native_finish_reason or reply.finish_reason)
+    return [*(without_end(chunks, reply) or ()), end]
+
+
+def whole_reasoning_on_the_end(chunks: Chunks, reply: Reply) -> Chunks | None:
+    pieces = [text for delta in deltas(chunks) for name in FIELDS if isinstance(text := delta.get(name), str) and text]
+    told_twice = any(delta.get("content") == reply.text for delta in deltas(chunks))
+    if reply.reasoning_details or told_twice or len(pieces) < 2 or "".join(pieces) != reply.reasoning:
+        return None
+    end = chunk({"reasoning_content": reply.reasoning}, reply.native_finish_reason or reply.finish_reason)
     return [*(without_end(chunks, reply) or ()), end]
 
 
@@ -333,6 +349,7 @@ WHOLE: dict[str, Deviation] = {
     "whole behind": whole_behind,
     "whole is the end": whole_is_the_end,
     "whole text on the end": whole_text_on_the_end,
+    "whole reasoning on the end": whole_reasoning_on_the_end,
     "message with every delta": message_beside_every_delta,
     "only messages": only_messages,
     "one message": one_message,
@@ -347,6 +364,7 @@ ENVELOPE: dict[str, Deviation] = {
     "blank finish everywhere": blank_finish_everywhere,
     "early stop": early_stop,
     "another reason behind": another_reason_behind,
+    "finish in capitals": finish_in_capitals,
     "finish twice": finish_twice,
     "usage as text": usage_as_text,
     "usage of Groq": usage_written(lambda usage: [{"choices": [], "x_groq": {"usage": usage}}]),

@@ -97,6 +97,7 @@ def test_an_object_of_details_is_joined_as_aihubmix_says() -> None:
         ("stop", "stop", None),
         ("tool_use", "tool_calls", "tool_use"),
         ("MAX_TOKENS", "length", "MAX_TOKENS"),
+        ("TOOL_USE", "tool_calls", "TOOL_USE"),
         ("refusal", "content_filter", "refusal"),
         ("MODEL_ARMOR", "content_filter", "MODEL_ARMOR"),
         ("MALFORMED_FUNCTION_CALL", "error", "MALFORMED_FUNCTION_CALL"),
@@ -276,6 +277,12 @@ def test_calls_of_two_choices_are_not_mixed() -> None:
         for id, text, index in pieces
     ]
     assert two_calls(*chunks) == [("f", PARIS)]
+
+
+def test_one_call_that_is_no_list_is_a_call() -> None:
+    entry = call(0, "a", "f", '{"x": 1}')
+    for reply in (whole({"tool_calls": entry}), streamed(chunk({"tool_calls": entry}), CALLS_END)):
+        assert [(each.name, each.args) for each in reply.tool_calls] == [("f", {"x": 1})]
 
 
 def test_the_same_call_twice_is_one_call() -> None:

@@ -307,4 +307,6 @@ def read_name(value: Any) -> str:
 
 def _key(value: Any) -> str | None:
     """Return an index or an id as text; "" and what cannot be either are None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None

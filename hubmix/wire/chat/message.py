@@ -42,6 +42,7 @@ class Message:
         "_own_reasoning",
         "_repeated",
         "_streamed",
+        "_thought_in_pieces",
         "_twins",
         "_went_on",
         "calls",
@@ -71,6 +72,7 @@ class Message:
         self._notes: set[str] = set()  # annotations, as text
         self._other: list[Any] = []  # parts of the content of no known kind
         self._in_pieces = False  # the text arrived in more than one piece
+        self._thought_in_pieces = False  # the reasoning too
         self._went_on = False  # words were repeated behind the finish reason
         self.has_deltas = False  # a piece of the answer has arrived
 
@@ -132,13 +134,15 @@ class Message:
         """
         delta, message = _mapping(choice.get("delta")), _mapping(choice.get("message"))
         finish, native = read_finish_reason(choice.get("finish_reason"))
-        self._in_pieces = self._in_pieces or len(self.text) > 1  # they may be joined from here on
+        # They may be joined from here on.
+        self._in_pieces = self._in_pieces or len(self.text) > 1
+        self._thought_in_pieces = self._thought_in_pieces or len(self.reasoning) > 1
         grew = False
         if delta:
             self.has_deltas = True
             grew = self._read_message(delta, out, is_last=bool(finish))
         if message and (finish or not grew):  # Perplexity repeats the message so far with every delta
-            grew = self._read_whole(message, out) or grew
+            grew = self._read_whole(message, out, is_last=bool(finish)) or grew
         if grew:
             self.reply.finish_reason = self.reply.native_finish_reason = None
             self._went_on = False
@@ -163,11 +167,11 @@ class Message:
     def _read_message(self, message: Mapping[str, Any], out: Delta, *, is_last: bool = False) -> bool:
         content = read_content(message.get("content"))
         refusal = message.get("refusal")
-        text = content.text
-        if is_last and self._in_pieces and _repeats(text, self.text) and len(text) == len(self.text[0]):
-            text = ""  # the whole text once more, on the piece that ends it
-        self._say(text, refusal if isinstance(refusal, str) and refusal else content.refusal, out)
-        self._reason(message, content.thinking, out)
+        # A piece that ends the answer may hold all of it once more.
+        again = is_last and self._in_pieces and _is_whole(content.text, self.text)
+        refusal = refusal if isinstance(refusal, str) and refusal else content.refusal
+        self._say("" if again else content.text, refusal, out)
+        self._reason(message, content.thinking, out, is_last=is_last)
         images = message.get("images")
         images = [*content.images, *images] if isinstance(images, list) else content.images
         self._images += images
@@ -191,7 +195,7 @@ class Message:
             self.reasoning.append(text)
             out.reasoning += text
 
-    def _reason(self, message: Mapping[str, Any], thinking: str, out: Delta) -> None:
+    def _reason(self, message: Mapping[str, Any], thinking: str, out: Delta, *, is_last: bool) -> None:
         """Pass the reasoning on once; of several fields the first with words is read."""
         details = message.get("reasoning_details")
         said: dict[str, Any] = {name: message.get(name) for name in REASONING_FIELDS}
@@ -208,7 +212,8 @@ class Message:
             self._twins |= worded.keys()
         elif own:
             text = self._unheard({name: text for name, text in worded.items() if name not in self._twins})
-        self._think(text, out)
+        if not (is_last and self._thought_in_pieces and _is_whole(text, self.reasoning)):
+            self._think(text, out)
 
     def _unheard(self, worded: Mapping[str, str]) -> str:
         """Return what another field says that was not said yet.
@@ -241,6 +246,7 @@ class Message:
 
     def _read_calls(self, message: Mapping[str, Any], out: Delta) -> bool:
         entries = message.get("tool_calls")
+        entries = [entries] if isinstance(entries, dict) else entries
         entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
         if not self._streamed:  # the index of a whole call says nothing: Gemini behind New API gives every call 0
             entries = [{**entry, "index": position} for position, entry in enumerate(entries)]
@@ -258,7 +264,7 @@ class Message:
 
     # --------------------------------------------------------------------------------- a whole message behind pieces
 
-    def _read_whole(self, message: Mapping[str, Any], out: Delta) -> bool:
+    def _read_whole(self, message: Mapping[str, Any], out: Delta, *, is_last: bool) -> bool:
         """Read a whole message in a stream. Behind deltas it only fills what is missing.
 
         Source: MiniMax ends its streams with it (songquanpeng/one-api#2406). Without deltas before it, messages are
@@ -266,7 +272,7 @@ class Message:
         """
         content, refusal = read_content(message.get("content")), message.get("refusal")
         if not self.has_content or not (self.has_deltas or self._begins_again(content.text)):
-            return self._read_message(message, out)
+            return self._read_message(message, out, is_last=is_last)
         thoughts = next((t for name in REASONING_FIELDS if isinstance(t := message.get(name), str) and t.strip()), "")
         self._think(_missing(self.reasoning, thoughts or content.thinking), out)
         refusal = refusal if isinstance(refusal, str) else content.refusal
@@ -342,6 +348,11 @@ def _repeats(text: str, said: list[str]) -> bool:
     if len(said) > 1:
         said[:] = ["".join(said)]
     return not said or text.startswith(said[0])
+
+
+def _is_whole(text: str, said: list[str]) -> bool:
+    """Return True if a text is all that was said, once more."""
+    return _repeats(text, said) and len(text) == len(said[0])
 
 
 def _has_words(delta: Mapping[str, Any]) -> bool:
