@@ -51,6 +51,7 @@ class Amendment:
             text of the refusal, "" when the change is made from memory.
         of_refusal: the change depends on the words, so the words are remembered.
         of_body: the change depends on what was sent, of which this is remembered.
+        warns: the user asked for what is left out, and is warned when the refusal is met.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Amendment:
     change: Callable[[Body, str], Body]
     of_refusal: bool = False
     of_body: Callable[[Body], str] | None = None
+    warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ def amend(body: dict[str, Any], learned: Iterable[Learned]) -> tuple[dict[str, A
 _REFUSALS = frozenset({0, 400, 404, 413, 415, 422, 500})
 
 
-def _row(name: str, refused: str, change: Callable[[Body, str], Body], *, of_refusal: bool = False) -> Amendment:
-    return Amendment(name, re.compile(refused, re.IGNORECASE | re.DOTALL), change, of_refusal)
+def _row(name: str, refused: str, change: Callable[[Body, str], Body], **more: Any) -> Amendment:
+    return Amendment(name, re.compile(refused, re.IGNORECASE | re.DOTALL), change, **more)
 
 
 _REFUSES = (
@@ -224,6 +226,7 @@ AMENDMENTS: tuple[Amendment, ...] = (
         "thinking left off: the history has no signatures",
         r"must start with a thinking block|expected .?thinking.?.{0,60}(found|but)|signature.{0,40}(required|missing)",
         without_unsigned_thinking,
+        warns=True,
     ),
     _row(
         "sampling parameters that the model refuses left out",

@@ -96,7 +96,7 @@ def in_messages(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[
     return changed
 
 
-_REASONING = ("reasoning_content", "reasoning_details", "reasoning")
+_REASONING = ("reasoning_content", "reasoning_details", "reasoning", "thinking_blocks")
 
 
 def without_reasoning(message: dict[str, Any]) -> dict[str, Any]:
@@ -269,4 +269,5 @@ def _is_unsigned_call(message: Any) -> bool:
     content = message.get("content")
     kinds = [block.get("type") for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
     called = bool(message.get("tool_calls")) or "tool_use" in kinds
-    return called and not message.get("reasoning_details") and "thinking" not in kinds
+    signed = message.get("reasoning_details") or message.get("thinking_blocks")
+    return called and not signed and "thinking" not in kinds

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 class Sent:
     """The requests of one call, and what their refusals teach."""
 
-    __slots__ = ("_amended",)
+    __slots__ = ("_amended", "_payload")
 
-    def __init__(self) -> None:
+    def __init__(self, payload: Payload) -> None:
+        self._payload = payload
         self._amended: dict[Route, tuple[str, ...]] = {}
 
     @contextmanager
@@ -49,9 +50,10 @@ class Sent:
             raise
         self._amended[route] = request.amended
 
-    def note(self, run: FailoverRun) -> None:
-        """Write into the trace what was changed in the request that was answered."""
+    def note(self, run: FailoverRun, usage: Any) -> None:
+        """Tell what was changed in the request that was answered, and what did not count."""
         run.amended(self._amended.get(run.served, ()))
+        _hub_of(run.served).tell_of_marks(run.served, self._payload, usage)
 
 
 def _hub_of(route: Route) -> ConnectedHub:
@@ -69,7 +71,7 @@ class Calls:
 
     def whole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """Ask for one whole answer."""
-        charging, sent = Charging(payload, options), Sent()
+        charging, sent = Charging(payload, options), Sent(payload)
 
         def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
@@ -90,7 +92,7 @@ class Calls:
 
     async def awhole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """`whole`, for asyncio."""
-        charging, sent = Charging(payload, options), Sent()
+        charging, sent = Charging(payload, options), Sent(payload)
 
         async def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
@@ -114,7 +116,7 @@ class Calls:
 
     def stream(self, api: Api[Any], payload: Payload, options: CallOptions) -> Generator[Delta, None, None]:
         """Ask for an answer in pieces."""
-        charging, sent = Charging(payload, options), Sent()
+        charging, sent = Charging(payload, options), Sent(payload)
 
         def send(route: Route, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             hub = _hub_of(route)
@@ -152,7 +154,7 @@ class Calls:
 
     async def astream(self, api: Api[Any], payload: Payload, options: CallOptions) -> AsyncGenerator[Delta, None]:
         """`stream`, for asyncio."""
-        charging, sent = Charging(payload, options), Sent()
+        charging, sent = Charging(payload, options), Sent(payload)
 
         async def send(route: Route, limits: Limits) -> Opened[Owned[Delta]]:
             hub = _hub_of(route)
@@ -209,7 +211,7 @@ class Calls:
     def _complete(self, reply: Any, run: FailoverRun, charging: Charging, sent: Sent) -> Any:
         route = run.served
         hub = _hub_of(route)
-        sent.note(run)
+        sent.note(run, reply.usage)
         hub.answered.add(route.api.name)
         served = hub.served(route.model, reply)
         cost = hub.known.cost(served.billed, reply.usage)  # a price by the call needs no usage

@@ -25,7 +25,7 @@ from hubmix.failover.plan import Plan
 from hubmix.failover.preference import preferred
 from hubmix.failover.route import Route
 from hubmix.hub.estimates import estimate_of
-from hubmix.hub.served import Served, served_model, warn_of_the_end
+from hubmix.hub.served import Served, served_model, unread_marks, warn_of_the_end
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
 from hubmix.wire.api import Api, BodyOptions, Payload, Reading
@@ -328,6 +328,14 @@ class ConnectedHub:
             self._hints_told |= dropped
             _log.warning("The API %r has no place for %s; left out.", api, ", ".join(sorted(dropped)))
 
+    def tell_of_marks(self, route: Route, payload: Payload, usage: Any) -> None:
+        """Say once of a model that its hub reads no cache marks."""
+        told = f"marks of {route.model}"
+        if route.api.name == "chat" and told not in self._hints_told and unread_marks(payload, route.model, usage):
+            self._hints_told.add(told)
+            said = "Cache marks were sent to the model %r at %s, and nothing was written to or read from a cache. "
+            _log.warning(said + "Over its Messages API (api='messages') they may count.", route.model, self.name)
+
     def learn(self, evidence: Evidence, route: Route, request: Request) -> Evidence:
         """Remember how to send differently what was refused, if that is known."""
         key = (route.model, route.api.name)
@@ -337,7 +345,9 @@ class ConnectedHub:
         known = self._learned.get(key, ())
         if learned not in known:  # another call may have learned it meanwhile
             self._learned[key] = (*known, learned)[-_MOST_LEARNED:]
-        _log.info("The model %r at %s refused a request; from now on: %s.", route.model, self.name, learned.name)
+        level = logging.WARNING if learned.amendment.warns else logging.INFO
+        said = "The model %r at %s refused a request; from now on: %s."
+        _log.log(level, said, route.model, self.name, learned.name)
         return replace(evidence, cause="amended", amendment=learned.name)
 
     def load(self) -> None:

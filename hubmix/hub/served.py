@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hubmix._text import one_line
 from hubmix.catalog.models import ModelInfo
 from hubmix.catalog.readers import is_router
+from hubmix.wire import Usage
 
 # AIHubMix names the model that answered if it is not the one asked for: its router's choice, then its own fallback.
 _NAMING = ("x-aihubmix-router-resolved-model", "x-aihubmix-model")
@@ -73,6 +75,29 @@ def served_model(
 def _name(value: object) -> str | None:
     name = one_line(value)[:_LONGEST] if isinstance(value, str) else ""
     return name or None
+
+
+_CACHEABLE = 4_096  # tokens; the longest of the prompts that Claude's models begin to cache
+
+
+def unread_marks(payload: Mapping[str, Any], model: str, usage: Usage | None) -> bool:
+    """Return whether a chat payload has cache marks that did nothing.
+
+    Args:
+        payload: of the call; its marks go to its own model alone.
+        model: that answered.
+        usage: of the answer.
+    """
+    if usage is None or usage.cache_read or usage.cache_creation or usage.input_tokens < _CACHEABLE:
+        return False
+    return model == payload.get("model") and any(
+        map(_marked, (*(payload.get("messages") or ()), *(payload.get("tools") or ())))
+    )
+
+
+def _marked(part: Mapping[str, Any]) -> bool:
+    content = part.get("content")
+    return "cache_control" in part or (isinstance(content, list) and any("cache_control" in each for each in content))
 
 
 _warned: set[tuple[str, str]] = set()

@@ -225,6 +225,10 @@ ANTHROPIC_BLOCKS = "anthropic_blocks"
 """The type of `reasoning_details` that holds an answer of the Messages API, block by block."""
 
 
+THINKING_BLOCKS = "thinking_blocks"
+"""The type of `reasoning_details` that holds LiteLLM's field of this name."""
+
+
 def kept_blocks(details: Any) -> list[dict[str, Any]] | None:
     """Return the blocks that an earlier answer kept in `reasoning_details`, or None."""
     if (

@@ -45,12 +45,18 @@ def test_thinking_is_left_off_in_the_turn_after_a_call(framework: str) -> None:
         assert ["reasoning_effort" in body for body in hub.bodies[3:]] == [True, False], kept
 
 
-def test_the_trace_says_that_it_was_left_off() -> None:
+def test_the_trace_says_that_it_was_left_off(caplog: pytest.LogCaptureFixture) -> None:
     with ScriptedHub(claude) as hub:
         llm = chat_hubmix(hub, reasoning_effort="low").bind_tools([weather])
         first = llm.invoke("go")
         answer = llm.invoke([HumanMessage("go"), first, {"role": "tool", "content": "sunny", "tool_call_id": "call_1"}])
         assert "thinking left off" in str(answer.response_metadata["failover"]["attempts"][-1])
+        llm.invoke([HumanMessage("go"), first, {"role": "tool", "content": "sunny", "tool_call_id": "call_1"}])
+    warned = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [record.getMessage() for record in warned if "thinking left off" in record.getMessage()] == [
+        f"The model 'm' at {hub.root_url.removeprefix('http://')} refused a request; from now on: thinking left off: "
+        "the history has no signatures."
+    ]
 
 
 class Person(BaseModel):

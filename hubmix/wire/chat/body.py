@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.api import BodyOptions, Payload
-from hubmix.wire.fields import kept_blocks
+from hubmix.wire.fields import THINKING_BLOCKS, kept_blocks
 
 REASONING_KEY = "hubmix_reasoning"
 
@@ -66,7 +66,9 @@ def _put_reasoning(message: dict[str, Any], reasoning: Mapping[str, Any], option
     """Give reasoning back: signatures only to their route, plain text to any."""
     text, details = reasoning.get("text"), reasoning.get("details")
     own = options.made(reasoning, "chat") and kept_blocks(details) is None
-    if details and own and options.reasoning_replay != "reasoning_content":
+    if own and isinstance(details, Mapping) and details.get("type") == THINKING_BLOCKS:
+        message[THINKING_BLOCKS] = details["blocks"]
+    elif details and own and options.reasoning_replay != "reasoning_content":
         message["reasoning_details"] = details
     # The plain text goes along in every case: strict thinking models (DeepSeek, Kimi) answer 400 without it.
     if text:

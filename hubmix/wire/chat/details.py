@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hubmix.wire.fields import THINKING_BLOCKS
+
 _READABLE = ("text", "thinking", "summary", "content")
 # Keys of a detail whose pieces are joined; any other text that comes again with the same value stays.
 _JOINED = frozenset({*_READABLE, "data", "signature", "thought", "thinking_signature"})
@@ -19,6 +21,42 @@ def details_text(details: Any) -> str:
     if not isinstance(details, list):
         return ""
     return "".join(str(each[key]) for each in details if isinstance(each, dict) and (key := _readable_key(each)))
+
+
+class ThinkingBlocks:
+    """Joins the streamed pieces of LiteLLM's `thinking_blocks`.
+
+    A signature ends a block of thinking, and a redacted block comes whole.
+    """
+
+    __slots__ = ("_blocks",)
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[dict[str, Any], list[str]]] = []  # each with the pieces of its thinking
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    def add(self, blocks: Any) -> str:
+        """Add the blocks of a piece or an answer; return what is new to read."""
+        given = [block for block in blocks if isinstance(block, Mapping)] if isinstance(blocks, list) else []
+        return "".join([self._add_block(block) for block in given])
+
+    def _add_block(self, block: Mapping[str, Any]) -> str:
+        text = block.get("thinking")
+        pieces = [text] if isinstance(text, str) else []
+        last, said = self._blocks[-1] if self._blocks else ({}, [])
+        if block.get("type") == last.get("type") == "thinking" and not last.get("signature"):
+            last["signature"] = block.get("signature")
+            said += pieces
+        else:
+            self._blocks.append((dict(block), pieces))
+        return "".join(pieces)
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the blocks as `reasoning_details`, None if there are none."""
+        whole = [{**block, "thinking": "".join(said)} if said else block for block, said in self._blocks]
+        return {"type": THINKING_BLOCKS, "blocks": whole} if whole else None
 
 
 def _readable_key(detail: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.chat.calls import LEGACY, Calls, Cut
-from hubmix.wire.chat.details import Details
-from hubmix.wire.fields import REASONING_FIELDS, chunk_usage, names_failure, read_content, read_finish_reason
+from hubmix.wire.chat.details import Details, ThinkingBlocks
+from hubmix.wire.fields import (
+    REASONING_FIELDS,
+    THINKING_BLOCKS,
+    chunk_usage,
+    names_failure,
+    read_content,
+    read_finish_reason,
+)
 from hubmix.wire.values import Delta, Reply, ToolCallDelta, Usage
 
 ENVELOPE_TEXTS = ("id", "model", "system_fingerprint", "service_tier")
@@ -17,7 +24,7 @@ ENVELOPE = frozenset({*ENVELOPE_TEXTS, "object", "created", "choices", "usage", 
 CITATIONS = ("citations", "search_results", "annotations")
 _MESSAGE = frozenset(
     {"role", "content", "tool_calls", "function_call", "refusal", "audio", "images", "reasoning_details"}
-).union(REASONING_FIELDS, CITATIONS)
+).union(REASONING_FIELDS, CITATIONS, (THINKING_BLOCKS,))
 _ENVELOPE = ENVELOPE.union(CITATIONS)
 _CHOICE = frozenset({"index", "message", "delta", "finish_reason", "logprobs", "usage", "error"})
 _JOINED_AUDIO = ("data", "transcript")
@@ -42,6 +49,7 @@ class Message:
         "_own_reasoning",
         "_repeated",
         "_streamed",
+        "_thinking_blocks",
         "_thought_in_pieces",
         "_twins",
         "_went_on",
@@ -62,6 +70,7 @@ class Message:
         self.refusal: list[str] = []
         self.calls = Calls(only_tool)
         self.details = Details()
+        self._thinking_blocks = ThinkingBlocks()
         self._own_reasoning: str | None = None  # the field whose reasoning is passed on
         self._twins: set[str] = set()  # fields that carry the same reasoning in the same chunks
         self._repeated: dict[str, int] = {}  # how much of it other fields have repeated, in characters
@@ -203,6 +212,8 @@ class Message:
         if details:
             said["details"] = self.details.add(details) if self._streamed else self.details.keep(details)
             out.reasoning_details = _listed(details)
+        if blocks := message.get(THINKING_BLOCKS):
+            said[THINKING_BLOCKS] = self._thinking_blocks.add(blocks)
         worded = {name: text for name, text in said.items() if isinstance(text, str) and text}
         if not worded:
             return
@@ -278,7 +289,12 @@ class Message:
         refusal = refusal if isinstance(refusal, str) else content.refusal
         self._say(_missing(self.text, content.text), _missing(self.refusal, refusal), out)
         rest = {key: value for key, value in message.items() if key not in ("content", "refusal", *REASONING_FIELDS)}
-        for name, known in (("reasoning_details", self.details), ("audio", self._audio), ("images", self._images)):
+        for name, known in (
+            ("reasoning_details", self.details),
+            (THINKING_BLOCKS, self._thinking_blocks),
+            ("audio", self._audio),
+            ("images", self._images),
+        ):
             if known:
                 rest.pop(name, None)
         if self.calls:
@@ -315,7 +331,7 @@ class Message:
         reply = self.reply
         reply.text, reply.reasoning = "".join(self.text), "".join(self.reasoning)
         reply.refusal = "".join(self.refusal)
-        reply.reasoning_details = self.details.read()
+        reply.reasoning_details = self.details.read() or self._thinking_blocks.read()
         reply.images = self._images or None
         reply.audio = {**self._audio, **{key: "".join(parts) for key, parts in self._audio_parts.items()}} or None
         reply.logprobs = dict(self._logprobs) or None
