@@ -190,7 +190,8 @@ AMENDMENTS: tuple[Amendment, ...] = (
     # Thinking models; a structured answer then depends on the model calling the tool by itself.
     _row(
         "forced tool_choice changed to auto",
-        _refuses(r"\btool_choice") + r"|\btool_choice\b.{0,160}(thinking|only\W{0,3}(support|auto)|must be)"
+        _refuses(r"\btool_choice")
+        + r"|\btool[_ ]choice\b.{0,160}(thinking|only\W{0,3}support|(must|should) be|\bauto\b)"
         r"|thinking.{0,80}\btool_choice\b",
         free_choice,
     ),

@@ -130,6 +130,12 @@ ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         chat(tools=[TOOL], tool_choice="auto"),
     ),
     (
+        "tool_choice, a schema's words",
+        "tool_choice: Input should be 'auto' or 'none'",
+        chat(tools=[TOOL], tool_choice="required"),
+        chat(tools=[TOOL], tool_choice="auto"),
+    ),
+    (
         "tool_choice, DeepSeek",
         "deepseek-reasoner does not support this tool_choice",
         chat(tools=[TOOL], tool_choice=FORCED),
