@@ -47,6 +47,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     os.environ["HUBMIX_CATALOG_REFRESH"] = "0"  # a recording holds no list of models
+    os.environ["HUBMIX_CACHE_DIR"] = ""  # what one recording refuses must not change the request of the next
     requests = [request for case in table().values() if (request := request_of(case))]
     scores = {name: score(ask, requests) for name, ask in CLIENTS.items()}
     good, failed, short = (
@@ -131,7 +132,8 @@ def of_outcome(outcome: Outcome) -> Got:
 
 
 def plain_langchain(request: Request) -> Got:
-    llm = chat_openai(request.url, model=request.model, stream_usage=True)
+    # Chat completions were recorded: by itself, ChatOpenAI asks for some models over the Responses API.
+    llm = chat_openai(request.url, model=request.model, stream_usage=True, use_responses_api=False)
     return ask_chat_openai(llm, QUESTION, stream=request.stream)
 
 
