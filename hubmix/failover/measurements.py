@@ -50,12 +50,14 @@ class Mean:
         deviation: the mean distance of a call from it.
         weight: how many calls it stands for; halves every five minutes.
         at: when the last call was added, on a monotonic clock.
+        jump: how far the last call was above (or, negative, below) the mean, if that was far outside of what was seen.
     """
 
     value: float = 0.0
     deviation: float = 0.0
     weight: float = 0.0
     at: float = 0.0
+    jump: float = 0.0
 
     def plus(self, sample: float, now: float) -> Mean:
         """The mean after one more call."""
@@ -64,7 +66,8 @@ class Mean:
         surprised = weight >= 1 and off > 3 * self.deviation + self.value / 2
         share = max(SURPRISED_WEIGHT if surprised else WEIGHT, 1 / (weight + 1))
         deviation = 0.0 if not weight else self.deviation + share * (off - self.deviation)
-        return Mean(self.value + share * (sample - self.value), deviation, weight + 1, now)
+        jump = sample - self.value if surprised else 0.0
+        return Mean(self.value + share * (sample - self.value), deviation, weight + 1, now, jump)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,26 @@ class Order:
     reason: str | None = None
 
 
+@dataclass(slots=True)
+class _Turns:
+    """The decisions among the same routes, and when a route that is not the best is due.
+
+    Args:
+        taken: decisions so far.
+        next: the decision that explores; one turn at most is taken early.
+    """
+
+    taken: int = 0
+    next: int = EXPLORE_EVERY
+
+    def explores(self, *, became_slow: bool) -> bool:
+        """Whether this decision may ask another route than the best."""
+        due = self.taken >= self.next
+        if due:
+            self.next = self.taken
+        return due or (became_slow and self.next - self.taken < EXPLORE_EVERY)
+
+
 class Measurements:
     """The measurements of this process. Thread-safe.
 
@@ -105,7 +128,7 @@ class Measurements:
         self._most = most
         self._lock = threading.Lock()
         self._known: dict[Hashable, Measured] = {}
-        self._turns: dict[Hashable, int] = {}
+        self._turns: dict[Hashable, _Turns] = {}
 
     def answered(self, key: Hashable, latency: float) -> None:
         """Add one answered request.
@@ -166,25 +189,28 @@ class Measurements:
         A route never measured comes first, once.
 
         Every 20th decision asks the longest unused of the routes within three times the best, so that a route that
-        became fast again is noticed.
+        became fast again is noticed. If the best one becomes slow all at once, this is done at once, and the next turn
+        comes later.
         """
         with self._lock:
             # The decisions among the same routes are counted together.
             group = (prefer, *keys)
-            turn = self._turns[group] = self._turns.pop(group, 0) + 1
+            turns = self._turns[group] = self._turns.pop(group, None) or _Turns()
+            turns.taken += 1
             while len(self._turns) > self._most:
                 del self._turns[next(iter(self._turns))]
             known = [self._known.get(key, Measured()) for key in keys]
         costs = [_cost(measured, prefer) for measured in known]
         ranks = sorted(range(len(keys)), key=lambda rank: costs[rank])
         best = costs[ranks[0]] if ranks else 0.0
-        if best > 0 and turn % EXPLORE_EVERY == 0:
+        if best > 0 and turns.explores(became_slow=_became_slow(known[ranks[0]], prefer)):
             near = [rank for rank in ranks[1:] if costs[rank] <= EXPLORE_WITHIN * best]
             if near:
                 unused = min(near, key=lambda rank: _measure(known[rank], prefer).at)
                 ranks.remove(unused)
                 ranks.insert(0, unused)
-                return Order(ranks, f"{prefer} measured again after {EXPLORE_EVERY} calls")
+                turns.next += EXPLORE_EVERY
+                return Order(ranks, f"{prefer} measured again")
         return Order(ranks, _reason(prefer, known, ranks))
 
     def _keep(self, key: Hashable, measured: Measured) -> None:
@@ -195,6 +221,11 @@ class Measurements:
 
 def _measure(measured: Measured, prefer: str) -> Mean:
     return measured.latency if prefer == "latency" else measured.throughput
+
+
+def _became_slow(measured: Measured, prefer: str) -> bool:
+    jump = _measure(measured, prefer).jump
+    return jump > 0 if prefer == "latency" else jump < 0
 
 
 def _cost(measured: Measured, prefer: str) -> float:

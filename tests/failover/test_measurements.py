@@ -49,6 +49,24 @@ def test_swapped_latencies_are_noticed_within_thirty_calls() -> None:
     assert sum(latency[key] for key in after) <= 1.1 * 100 * 0.01
 
 
+@pytest.mark.parametrize("calls", range(50, 60))
+@pytest.mark.parametrize(("quick", "slow"), [(0.01, 0.3), (0.1, 0.3), (0.2, 0.5)])
+def test_swap_is_seen_within_a_few_calls(calls: int, quick: float, slow: float) -> None:
+    measured = Measurements(Clock())
+    run(measured, {"a": quick, "b": slow}, calls)
+    after = run(measured, {"a": slow, "b": quick}, 30)
+    assert after.count("a") <= 5
+
+
+def test_one_call_in_twenty_explores_whatever_jumps() -> None:
+    measured, explored = Measurements(Clock()), 0
+    for number in range(400):
+        order = measured.order(["a", "b"], "latency")
+        explored += order.reason == "latency measured again"
+        measured.answered("ab"[order.ranks[0]], (2.0 if number % 7 == 0 else 0.1, 1.0)[order.ranks[0]])
+    assert 10 <= explored <= 1 + 400 // EXPLORE_EVERY
+
+
 def test_failed_route_without_an_answer_goes_last() -> None:
     measured = Measurements(Clock())
     measured.failed("a")
