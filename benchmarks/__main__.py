@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import catalog, failover, report, responses, speed, startup
+from benchmarks import catalog, failover, money, report, responses, speed, startup
 from benchmarks.measure import FULL, QUICK, TINY, Effort
 from benchmarks.results import Section
 from benchmarks.server import Loopback
 
 EFFORTS = {"full": FULL, "quick": QUICK, "tiny": TINY}
-GROUPS = ("speed", "responses", "startup", "failover", "catalog")
+GROUPS = ("speed", "responses", "startup", "failover", "money", "catalog")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,6 +48,7 @@ def run(groups: tuple[str, ...] | list[str], effort: Effort, *, patient: bool = 
             "responses": lambda: responses.measure(server, effort),
             "startup": lambda: startup.measure(server, effort),
             "failover": lambda: failover.measure(server, effort, patient=patient),
+            "money": lambda: money.measure(effort),
             "catalog": lambda: catalog.measure(effort),
         }
         for name in GROUPS:

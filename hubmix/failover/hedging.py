@@ -15,8 +15,9 @@ from typing import NamedTuple
 from hubmix._text import plain
 from hubmix.failover.route import Route
 
-_IN_STOCK = 30  # tenths of a hedge: three at the start, and never more
-_COST = 10  # tenths: ten calls pay for one hedge
+_COST = 10  # calls pay for one hedge
+_AT_START = 3 * _COST
+_MOST = 10 * _COST  # with room for three only, a hub of which 9 % of the calls want a hedge lacked one in ten of them
 
 
 class PromptPrice(NamedTuple):
@@ -41,16 +42,16 @@ class HedgeTokens:
     def count_call(self, hub: str) -> None:
         """Add a tenth of a hedge."""
         with self._lock:
-            self._stock[hub] = min(self._stock.get(hub, _IN_STOCK) + 1, _IN_STOCK)
+            self._stock[hub] = min(self._stock.get(hub, _AT_START) + 1, _MOST)
 
     def allows(self, hub: str) -> bool:
         """Whether a hedge is in stock."""
-        return self._stock.get(hub, _IN_STOCK) >= _COST
+        return self._stock.get(hub, _AT_START) >= _COST
 
     def take(self, hub: str) -> bool:
         """Take one hedge; False if none is in stock."""
         with self._lock:
-            stock = self._stock.get(hub, _IN_STOCK)
+            stock = self._stock.get(hub, _AT_START)
             if stock < _COST:
                 return False
             self._stock[hub] = stock - _COST

@@ -97,7 +97,7 @@ class Order:
 
 @dataclass(slots=True)
 class _Turns:
-    """The decisions among the same routes, and when a route that is not the best is due.
+    """The decisions among the same routes, and which of them explores next.
 
     Args:
         taken: decisions so far.
@@ -195,7 +195,7 @@ class Measurements:
         with self._lock:
             # The decisions among the same routes are counted together.
             group = (prefer, *keys)
-            turns = self._turns[group] = self._turns.pop(group, None) or _Turns()
+            turns = self._turns[group] = self._turns.pop(group, _Turns())
             turns.taken += 1
             while len(self._turns) > self._most:
                 del self._turns[next(iter(self._turns))]

@@ -283,6 +283,9 @@ def test_three_hedges_are_in_stock_and_ten_calls_earn_one(time: FakeTime) -> Non
     assert began == [True, True, True, False]
     later = [call() for _ in range(200)]
     assert 19 <= sum(later) <= 21
+    for _ in range(1000):
+        tokens.count_call(HUB)
+    assert sum(call() for _ in range(12)) == 11  # ten in stock at most, and one for the twelve calls
 
 
 def test_another_route_of_the_same_model_is_no_hedge(time: FakeTime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import catalog, comparison, failover, report, responses, speed, startup
+from benchmarks import catalog, comparison, failover, money, report, responses, routing, speed, startup
 from benchmarks.comparison import CASES, CLIENTS, QUESTION, Result
 from benchmarks.comparison_page import page
 from benchmarks.contenders import (
@@ -27,6 +27,8 @@ from benchmarks.contenders import (
 from benchmarks.measure import TINY, Timings
 from benchmarks.outcomes import Expected, Outcome, Received, judge
 from benchmarks.results import Figure, Section
+from benchmarks.routing_runs import TINY as TINY_ROUTING
+from benchmarks.routing_runs import percentile
 from benchmarks.server import ANSWER, DEAD, Loopback
 
 pytestmark = pytest.mark.slow
@@ -135,6 +137,26 @@ def test_a_dead_first_model_costs_one_request_and_then_none(server: Loopback) ->
 def test_the_catalog_that_is_measured_is_a_whole_one() -> None:
     found = catalog.measure(TINY)
     assert [figure.met is not None for figure in found.figures] == [True] * 4
+
+
+def test_money_is_measured_switched_off_and_on() -> None:
+    found = money.measure(TINY).figures
+    assert sum(figure.target == 20.0 for figure in found) == 4
+    assert all(figure.value > 0 for figure in found)
+
+
+def test_routing_writes_page_and_plot(tmp_path: Any) -> None:
+    target = tmp_path / "page.md"
+    assert routing.main(["--write", str(target)], TINY_ROUTING) == 0
+    text = target.read_text(encoding="utf-8")
+    assert "| some calls stall |" in text
+    assert text.count("| yes |") + text.count("| **no** |") == 4
+    assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_percentiles_are_values_that_were_seen() -> None:
+    assert percentile([3.0, 1.0, 2.0], 50) == 3.0
+    assert percentile([1.0], 99) == 1.0
 
 
 def test_the_program_writes_page_and_numbers(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
