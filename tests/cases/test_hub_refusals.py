@@ -126,3 +126,20 @@ def test_refusal_has_its_meaning(fact: Refusal, way: Way, serve: Serve) -> None:
     with pytest.raises(fact.error) as caught:
         way.ask(hub, fallbacks=["b"])
     assert (caught.value.kind, caught.value.scope.value, hub.models) == (fact.kind, fact.scope, ["m"])
+
+
+BUSY_FOR = {
+    "seconds": ({"Retry-After": "20"}, 20.0),
+    "milliseconds": ({"retry-after-ms": "1500", "Retry-After": "2"}, 1.5),
+    "a limit that is used up": ({"RateLimit": '"default";r=0;t=30', "RateLimit-Policy": '"default";q=60;w=60'}, 30.0),
+    "a limit with room": ({"RateLimit": '"default";r=3;t=30'}, None),
+}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize(("headers", "wait"), BUSY_FOR.values(), ids=BUSY_FOR)
+def test_wait_that_a_hub_names_is_told(headers: dict[str, str], wait: float | None, way: Way, serve: Serve) -> None:
+    hub = serve(error(429, "Slow down.", type="requests", code="rate_limit_exceeded", headers=headers))
+    with pytest.raises(hubmix.RateLimitedError) as caught:
+        way.ask(hub)
+    assert caught.value.retry_after == wait

@@ -103,12 +103,13 @@ def test_responses_refused_goes_on_over_chat(
     assert said.about["api"] == "chat"
 
 
-def test_catalog_names_the_api_of_a_model(serve: Serve) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_catalog_names_the_api_of_a_model(way: Way, serve: Serve) -> None:
     hub = serve(answered, pages=listed(("m", ["openai-response"]), ("n", ["openai", "openai-response"])))
-    llm = chat_hubmix(hub)
-    llm.hub.models.list()
-    llm.invoke("go")
-    llm.invoke("go", model="n")
+    kept = chat_hubmix(hub).hub  # models of equal settings share a hub
+    kept.models.list()
+    way.ask(hub)
+    way.ask(hub, model="n")
     assert paths(hub) == [RESPONSES, CHAT]
 
 

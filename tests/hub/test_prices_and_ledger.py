@@ -13,6 +13,7 @@ from hubmix import CallOptions, Hub, ModelNotFoundError
 from hubmix.embedded import EmbeddedHub
 from hubmix.embedded.models import Tier
 from hubmix.hub import served
+from tests.gateway.players import PLAYERS
 
 MODELS: dict[str, dict[str, Any]] = {
     "cheap": {"price": (1.0, 2.0, 0.1)},
@@ -52,26 +53,31 @@ def cost(hub: Hub, model: str, text: str = "Say hello.") -> Any:
     return hub.chat({"model": model, "messages": [{"role": "user", "content": text}]}).cost
 
 
-@pytest.mark.parametrize(
-    ("dialect", "settings", "model"),
-    [
-        ("aihubmix", {}, "cheap"),
-        ("aihubmix", {}, "mapped"),
-        ("aihubmix", {}, "auto"),
-        ("aihubmix", {}, "tiered"),
-        ("new-api", {}, "cheap"),
-        ("new-api", {"groups": {"default": 1, "vip": 0.5}, "group": "vip", "price_group": "vip"}, "cheap"),
-        ("one-hub", {}, "cheap"),
-        ("one-hub", {"groups": {"default": 1, "vip": 0.5}, "group": "vip", "price_group": "vip"}, "cheap"),
-    ],
-)
-def test_cost_is_what_the_ledger_took(dialect: Any, settings: dict[str, Any], model: str, start: Any) -> None:
+VIP = {"groups": {"default": 1, "vip": 0.5}, "group": "vip", "price_group": "vip"}
+CHARGES: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "AIHubMix: a price": ("aihubmix", {}, "cheap"),
+    "AIHubMix: another model answers": ("aihubmix", {}, "mapped"),
+    "AIHubMix: the router": ("aihubmix", {}, "auto"),
+    "AIHubMix: tiers": ("aihubmix", {}, "tiered"),
+    "New API: a ratio": ("new-api", {}, "cheap"),
+    "New API: a group": ("new-api", VIP, "cheap"),
+    "one-hub: a ratio": ("one-hub", {}, "cheap"),
+    "one-hub: a group": ("one-hub", VIP, "cheap"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("player", PLAYERS, ids=repr)
+@pytest.mark.parametrize(("dialect", "settings", "model"), CHARGES.values(), ids=CHARGES)
+async def test_cost_is_what_the_ledger_took(
+    dialect: Any, settings: dict[str, Any], model: str, player: Any, stream: bool, start: Any
+) -> None:
     server, hub = start(dialect, **settings)
-    for text in ("Say hello.", "A long question. " * 20):
+    for words in (1, 20):  # a short prompt and one of the next tier
         before = server.accounts.used
-        came = cost(hub, model, text)
-        assert came.complete
-        assert float(came.total) == pytest.approx(server.accounts.used - before, abs=2e-6)
+        with hub.spending() as spent:
+            await player.ask(hub, model, player.start() * words, stream=stream)
+        assert float(spent.total) == pytest.approx(server.accounts.used - before, abs=2e-6)
 
 
 def test_unknown_group_gives_no_total(start: Any) -> None:
