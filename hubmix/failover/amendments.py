@@ -244,8 +244,22 @@ _BATCH_LIMITS = tuple(
         r"batch size.{0,80}(?:larger than|exceed\w*|at most|maximum(?: allowed)?(?: batch size)?(?: of)?) ?(\d+)",
         r"(?:at most|maximum(?: of)?|up to|limit(?: of)?) (\d+) (?:requests|texts|inputs|documents|items)",
         r"array too long.{0,60}maximum length (\d+)",
+        r"(?:max\w*|limit) (?:number )?(?:of )?(?:inputs?|texts|documents|items)(?: is| of|:)? (\d+)",
+        r"(?:inputs|texts|documents|items)\b.{0,20} exceeds? (?:the |a )?(?:limit|max\w*)(?: of)? (\d+)",
         r"(?:数组|批量|batch).{0,20}(?:不得超过|最大|不能超过)\D{0,6}(\d+)",
     )
+)
+
+
+_ONE_TEXT = re.compile(
+    r"batch(es|ing)?( \w+){0,2} (is |are )?(not |un)supported|not support \w* ?batch"
+    r"|(single|only one) (input|text)\b",
+    re.IGNORECASE,
+)
+_TOO_MUCH = re.compile(
+    r"too many (inputs|texts|documents|items)|batch( size)? (is )?too (large|big)|tokens? (allowed )?per request"
+    r"|(entity|payload|body) too large",
+    re.IGNORECASE,
 )
 
 
@@ -258,4 +272,11 @@ def batch_limit(said: str, count: int) -> int | None:
     """
     found = (pattern.search(said) for pattern in _BATCH_LIMITS)
     limits = [int(match[1]) for match in found if match]
+    if _ONE_TEXT.search(said):
+        limits.append(1)
     return next((limit for limit in limits if 0 < limit < count), None)
+
+
+def is_too_much(said: str) -> bool:
+    """Whether a vendor refused texts for their number or size, with no limit named."""
+    return _TOO_MUCH.search(said) is not None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import replace
 
 from hubmix.errors import HubmixError
-from hubmix.failover.amendments import batch_limit
+from hubmix.failover.amendments import batch_limit, is_too_much
 from hubmix.wire.api import Payload
 from hubmix.wire.values import Cost, EmbeddingReply, Usage
 
@@ -28,26 +28,28 @@ def embed(ask: Callable[[Payload], EmbeddingReply], payload: Payload, limits: Li
         payload: the call's payload.
         limits: what is known of the models; more may be learned.
     """
-    if not _is_too_long(payload, limits):
+    limit = limits.get(payload.get("model", ""))
+    if limit is None or _count(payload) <= limit:
         try:
             return ask(payload)
         except HubmixError as error:
-            if not _learn(error, payload, limits):
+            if (limit := _limit_of(error, payload, limits)) is None:
                 raise
-    return _joined([ask(part) for part in _parts(payload, limits)])
+    return _joined([embed(ask, part, limits) for part in _parts(payload, limit)])
 
 
 async def aembed(
     ask: Callable[[Payload], Awaitable[EmbeddingReply]], payload: Payload, limits: Limits
 ) -> EmbeddingReply:
     """`embed`, for asyncio."""
-    if not _is_too_long(payload, limits):
+    limit = limits.get(payload.get("model", ""))
+    if limit is None or _count(payload) <= limit:
         try:
             return await ask(payload)
         except HubmixError as error:
-            if not _learn(error, payload, limits):
+            if (limit := _limit_of(error, payload, limits)) is None:
                 raise
-    return _joined([await ask(part) for part in _parts(payload, limits)])
+    return _joined([await aembed(ask, part, limits) for part in _parts(payload, limit)])
 
 
 def _count(payload: Payload) -> int:
@@ -55,22 +57,23 @@ def _count(payload: Payload) -> int:
     return len(texts) if isinstance(texts, list) else 1
 
 
-def _is_too_long(payload: Payload, limits: Limits) -> bool:
-    return _count(payload) > limits.get(payload.get("model", ""), _count(payload))
+def _limit_of(error: HubmixError, payload: Payload, limits: Limits) -> int | None:
+    """Return how many texts to send instead; None if fewer would be refused alike.
 
-
-def _learn(error: HubmixError, payload: Payload, limits: Limits) -> bool:
-    limit = batch_limit(error.hub_message or "", _count(payload))
+    A limit that the vendor names is remembered. Half of a list that is too large is a guess for this list alone.
+    """
+    said, count = error.hub_message or "", _count(payload)
+    limit = batch_limit(said, count)
     if limit is None:
-        return False
+        return count // 2 or None if is_too_much(said) else None
     model = payload["model"]
     limits[model] = limit
     logger.info("The model %r takes %d texts in one request; longer lists are split from now on.", model, limit)
-    return True
+    return limit
 
 
-def _parts(payload: Payload, limits: Limits) -> list[Payload]:
-    texts, limit = payload["input"], limits[payload["model"]]
+def _parts(payload: Payload, limit: int) -> list[Payload]:
+    texts = payload["input"]
     return [{**payload, "input": texts[start : start + limit]} for start in range(0, len(texts), limit)]
 
 

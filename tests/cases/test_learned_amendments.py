@@ -191,6 +191,25 @@ def test_batch_over_the_limit_is_split(framework: str, limit: int, status: int, 
     assert sum(len(body["input"]) > limit for body in hub.bodies) == 1
 
 
+@pytest.mark.parametrize("framework", ["langchain", "llamaindex"])
+def test_batch_that_is_too_large_is_halved(framework: str, serve: Serve) -> None:
+    def script(request: Request) -> Answer:
+        texts = request.body["input"]
+        return vectors(texts) if len(texts) <= 2 else error(413, "Request Entity Too Large")
+
+    hub = serve(script)
+    found = embed(framework, hub, [f"t{number}" for number in range(8)])
+    assert [len(body["input"]) for body in hub.bodies] == [8, 4, 2, 2, 4, 2, 2]
+    assert len(found) == 8
+
+
+def test_one_text_that_is_too_large_is_refused(serve: Serve) -> None:
+    hub = serve(error(413, "Request Entity Too Large"))
+    with pytest.raises(hubmix.HubmixError, match="Entity Too Large"):
+        embed("langchain", hub, ["t"])
+    assert len(hub.bodies) == 1
+
+
 async def test_batch_over_the_limit_is_split_in_asyncio(serve: Serve) -> None:
     def script(request: Request) -> Answer:
         texts = request.body["input"]

@@ -345,6 +345,10 @@ def test_every_row_is_reached() -> None:
         ("it should not be larger than 10", 25, None),
         ("batch size is invalid, it should not be larger than 10", 5, None),
         ("maximum context length is 8192 tokens", 9000, None),
+        ("Too many inputs. The max number of inputs is 16.", 70, 16),
+        ("The number of inputs exceeds the limit 20", 70, 20),
+        ("batching is not supported for this model", 70, 1),
+        ("This model only supports a single input", 70, 1),
         ("", 9, None),
     ],
 )
