@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _PLAIN = "color:inherit;background:transparent"
 _TABLE = f"border-collapse:collapse;margin:0;width:auto;font-size:90%;{_PLAIN}"
+_LONG = 36  # characters of a cell that needs several lines on a narrow page
 _CELL = "padding:3px 8px;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.35)"
 
 
@@ -74,7 +75,10 @@ def table(
     listed = [list(row) for row in rows]
     made = ""
     if listed:
-        styles = [_style(at in numeric, at in whole) for at in range(len(listed[0]))]
+        styles = [
+            _style(at in numeric, at in whole, long=any(len(row[at]) > _LONG for row in listed))
+            for at in range(len(listed[0]))
+        ]
         body = "".join(
             _row(row, styles, ["th"] if not headings or (total and at == len(listed) - 1) else [])
             for at, row in enumerate(listed)
@@ -109,5 +113,7 @@ def _row(cells: Sequence[str], styles: Sequence[str], tags: Sequence[str]) -> st
     return f'<tr style="{_PLAIN}">{"".join(made)}</tr>'
 
 
-def _style(numeric: bool, unbroken: bool) -> str:
-    return f"text-align:{'right' if numeric else 'left'};{'white-space:nowrap;' if unbroken else ''}{_CELL}"
+def _style(numeric: bool, unbroken: bool, *, long: bool = False) -> str:
+    # A column of sentences keeps a width to read in: on a narrow page the table scrolls.
+    width = "white-space:nowrap;" if unbroken else "min-width:14em;" if long else ""
+    return f"text-align:{'right' if numeric else 'left'};{width}{_CELL}"

@@ -159,8 +159,10 @@ def _line(attempt: Attempt) -> str:
     took = "" if attempt.latency_ms is None else f", {attempt.latency_ms:,.0f} ms"
     waited = f", waited {attempt.waited_ms:,.0f} ms" if attempt.waited_ms >= 1 else ""
     over = f" over {attempt.api}" if attempt.api else ""
+    # A failure's reason is a sentence of advice, too long for a line; of a route that was not asked it is all there is.
+    why = attempt.facts() if attempt.outcome == "error" else (attempt.reason or "").rstrip(".")
     return f"{_OUTCOME.get(attempt.outcome, attempt.outcome)}: {where}{over}{took}{waited}" + (
-        f" ({attempt.facts()})" if attempt.outcome != "ok" else ""
+        f" ({why})" if why and attempt.outcome != "ok" else ""
     )
 
 
@@ -256,7 +258,8 @@ def timeline(trace: Trace) -> str:
 
 def _told(attempt: Attempt) -> str:
     """The outcome, the reason and the facts; the request id is too wide for a row."""
-    known = (attempt.kind, attempt.status and f"HTTP {attempt.status}", attempt.code and f"code {attempt.code}")
+    kind = attempt.kind if attempt.kind != attempt.outcome else None
+    known = (kind, attempt.status and f"HTTP {attempt.status}", attempt.code and f"code {attempt.code}")
     facts = "" if attempt.outcome == "ok" else ", ".join(fact for fact in known if fact)
     said = _OUTCOME[attempt.outcome] + (f": {attempt.reason}" if attempt.reason else "")
     return f"{said} ({facts})" if facts else said

@@ -46,6 +46,12 @@ def test_columns_without_a_single_fact_are_left_out() -> None:
     assert text_of(both._repr_html_())[0] == ["id", "owner", "kind", "context"]
 
 
+def test_column_of_sentences_is_not_squeezed_on_a_narrow_page() -> None:
+    html = table(("a", "b"), [("x", "a sentence " * 5), ("y", "short")])
+    assert html.count("min-width") == 2
+    assert "min-width" not in table(("a", "b"), [("x", "short")])
+
+
 ATTEMPTS = [
     Attempt("a", "error", "server", 502, reason="It failed.", latency_ms=100.0, request_id="2026-id"),
     Attempt("a", "error", "no_channel", 503, "model_not_found", reason="Nobody.", waited_ms=200.0, latency_ms=100.0),
@@ -74,6 +80,12 @@ def test_every_attempt_is_to_be_seen_within_the_width(latencies: tuple[float | N
     trace = Trace("a", None, [Attempt("a", "error", latency_ms=latency) for latency in latencies])
     bars = [row[1] for row in text_of(trace._repr_html_())[1:]]
     assert all(bar.endswith("█") and len(bar) <= 24 for bar in bars)
+
+
+def test_text_of_a_route_that_was_not_asked_says_why() -> None:
+    trace = Trace("a", "c", [Attempt("b", "skipped", "skipped", reason="It has no tools."), *ATTEMPTS[3:]])
+    assert str(trace).splitlines()[1:] == ["  – passed over: b (It has no tools)", "  ✓ answered: c, 800 ms"]
+    assert "– passed over: It has no tools.</td>" in trace._repr_html_()
 
 
 def test_a_trace_without_attempts_or_switch_shows_too() -> None:
