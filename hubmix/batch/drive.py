@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Genera
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import ExitStack, aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -22,9 +22,10 @@ from hubmix.batch.options import MapOptions, OnError
 from hubmix.batch.progress import Listener, Reporter
 from hubmix.batch.requests import Maker, Prompt, Request, rows_of
 from hubmix.batch.resume import Journal
+from hubmix.batch.room import Room
 from hubmix.batch.rows import Row, Rows
 from hubmix.batch.workers import Workers
-from hubmix.errors import HubmixError
+from hubmix.errors import BudgetExceededError, HubmixError
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions, read_fallbacks
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def map_rows(
     progress: bool | Listener | None = None,
     resume: str | PathLike[str] | None = None,
     retry_errors: bool = True,
+    budget: object = None,
     options: CallOptions = DEFAULT_OPTIONS,
     **parameters: Any,
 ) -> Rows:
@@ -98,7 +100,9 @@ def map_rows(
             are read from it and not asked again; a row whose place or request has changed is asked anew. One map at a
             time may use it.
         retry_errors: ask again for rows that the file has as failed.
-        options: timeouts, failover policy and the rest; `fallbacks` above wins over its own.
+        budget: a `hubmix.Budget` that the map is held to. When it has no room left, no further row is asked: the rest
+            has `BudgetExceededError` as its error, and another run with the same `resume` file goes on there.
+        options: timeouts, failover policy and the rest; `fallbacks` and `budget` above win over its own.
         parameters: sent with every request: temperature, max_tokens, response_format, ...
 
     Returns:
@@ -117,7 +121,7 @@ def map_rows(
         ```
     """
     chosen = MapOptions(
-        model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters
+        model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters, budget
     )
     found, total = rows_of(rows)
     with ExitStack() as stack:
@@ -142,6 +146,7 @@ async def amap_rows(
     progress: bool | Listener | None = None,
     resume: str | PathLike[str] | None = None,
     retry_errors: bool = True,
+    budget: object = None,
     options: CallOptions = DEFAULT_OPTIONS,
     **parameters: Any,
 ) -> Rows:
@@ -150,7 +155,7 @@ async def amap_rows(
     Cancelling it closes the open calls at once.
     """
     chosen = MapOptions(
-        model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters
+        model, fallbacks, system, concurrency, on_error, progress, resume, retry_errors, options, parameters, budget
     )
     found, total = (aiter(rows), None) if isinstance(rows, AsyncIterable) else rows_of(rows)
     with ExitStack() as stack:
@@ -176,6 +181,7 @@ class _Job:
     maker: Maker
     options: CallOptions
     concurrency: int
+    room: Room = field(default_factory=Room)
     journal: Journal | None = None
     reporter: Reporter | None = None
 
@@ -185,6 +191,7 @@ class _Job:
         maker = Maker.of(prompt, chosen.model, chosen.system, chosen.parameters)
         fallbacks = read_fallbacks(chosen.fallbacks)
         options = replace(chosen.options, fallbacks=fallbacks) if fallbacks else chosen.options
+        options = replace(options, budget=chosen.budget) if chosen.budget is not None else options
         hub.require_key()
         hub.models.warm()  # for the costs; no call waits for it
         job = _Job(hub, maker, options, chosen.concurrency)
@@ -205,7 +212,7 @@ class _Job:
             return self.finish(request, None, request.error, None)
         known = self.journal.find(request) if self.journal is not None else None
         if known is None:
-            return request
+            return request if self.room.refused is None else self.finish(request, None, self.room.refused, None)
         if self.reporter is not None:
             self.reporter.add(known)
         return known
@@ -241,21 +248,42 @@ class _Job:
         return row.ok and own and (row.cost is None or not row.cost.complete)
 
     def ask(self, request: Request) -> Row:
-        started = time.monotonic()
-        try:
-            reply = self.hub.chat(request.payload or {}, self.options)
-        except HubmixError as error:
-            return self.finish(request, None, error, started)
-        return self.finish(request, reply, None, started)
+        while self.room.refused is None:
+            seen, started, refused = self.room.begin(), time.monotonic(), None
+            try:
+                reply = self.hub.chat(request.payload or {}, self.options)
+            except HubmixError as error:
+                refused = _no_room(error)
+                if refused is None:
+                    return self.finish(request, None, error, started)
+            else:
+                return self.finish(request, reply, None, started)
+            finally:
+                self.room.leave(sent=refused is None)
+            self.room.wait(seen, refused)
+        return self.finish(request, None, self.room.refused, None)
 
     async def aask(self, request: Request, gate: asyncio.Semaphore) -> Row:
         async with gate:
-            started = time.monotonic()
-            try:
-                reply = await self.hub.achat(request.payload or {}, self.options)
-            except HubmixError as error:
-                return self.finish(request, None, error, started)
-            return self.finish(request, reply, None, started)
+            while self.room.refused is None:
+                seen, started, refused = self.room.begin(), time.monotonic(), None
+                try:
+                    reply = await self.hub.achat(request.payload or {}, self.options)
+                except HubmixError as error:
+                    refused = _no_room(error)
+                    if refused is None:
+                        return self.finish(request, None, error, started)
+                else:
+                    return self.finish(request, reply, None, started)
+                finally:
+                    self.room.leave(sent=refused is None)
+                await self.room.wait_in_loop(seen, refused)
+            return self.finish(request, None, self.room.refused, None)
+
+
+def _no_room(error: HubmixError) -> BudgetExceededError | None:
+    """Return the error if waiting for other calls may help: the price is known."""
+    return error if isinstance(error, BudgetExceededError) and error.could_cost is not None else None
 
 
 def _strip(error: BaseException) -> None:

@@ -33,6 +33,7 @@ class MapOptions:
     retry_errors: bool
     options: CallOptions
     parameters: Mapping[str, Any]
+    budget: object = None
 
     def __post_init__(self) -> None:
         concurrency = self.concurrency
