@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hubmix.errors import Scope
@@ -66,12 +66,9 @@ class Candidates:
 
     def admit(self, models: Iterable[str]) -> None:
         """Add models of the primary's hub that were not known when the call began."""
-        first = self.primary.route
-        known = {candidate.route.served for candidate in self}
-        for model in models:
-            route = replace(first, model=model)
-            if route.served not in known:
-                self.all += [Candidate(replace(route, mirror=url)) for url in (None, *first.hub.base_urls[1:])]
+        known, routes_to = {candidate.route.served for candidate in self}, self._plan.discover
+        routes = [route for model in models for route in routes_to(model)] if routes_to else []
+        self.all += [Candidate(route, locked=route.alternate) for route in routes if route.served not in known]
 
     # -- which is asked next ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -84,7 +84,8 @@ class Plan:
         chosen: why the first route is first, if a measurement or a price decided.
         bound: the account that alone can read the request, and why, in a sentence; None if any can.
         hedging: when a second route is asked at the same time; None for never.
-        discover: when the first route has failed, ask its hub once for further models.
+        discover: returns the routes to a model that the first route's hub names once that route has failed. None if
+            it is not asked.
         on_attempt: called with every failed or skipped attempt as it happens.
         breakers: the circuit breakers.
         clock: the time.
@@ -99,7 +100,7 @@ class Plan:
     chosen: str | None = None
     bound: tuple[Key, str] | None = None
     hedging: Hedging | None = None
-    discover: bool = False
+    discover: Callable[[str], Iterable[Route]] | None = None
     on_attempt: Callable[[Attempt], None] | None = None
     breakers: BreakerRegistry = REGISTRY
     clock: Clock = SYSTEM_CLOCK

@@ -61,7 +61,7 @@ class FailoverRun:
         self._total: Deadline | None = None
         if plan.total_timeout is not None:
             self._total = Deadline(self._began + plan.total_timeout, "total_timeout", plan.total_timeout)
-        self._discover = plan.discover
+        self._discover = plan.discover is not None
         self._requests = 0
         self._refusals = 0
         self._again: Candidate | None = None

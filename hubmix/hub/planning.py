@@ -224,7 +224,7 @@ class ConnectedHub:
             chosen=chosen,
             bound=bound,
             hedging=None if options.policy.hedge_after is None else self._hedging(payload, options),
-            discover=self._is_to_discover(model, options),
+            discover=self._discovery(api, payload, options),
             on_attempt=options.on_attempt,
         )
 
@@ -276,17 +276,26 @@ class ConnectedHub:
             targets = _of_one_model(targets)
         for hub in {hub for hub, _ in targets[1:]} - {self}:
             hub.connection.require_key()
-        choice = choose_apis(options.api, payload, alone=not options.fallbacks) if api is CHAT else ApiChoice((), False)
-        routes = [
-            Route(model, hub, over, mirror, alternate=number > 0)
-            for hub, model in targets
-            for number, over in enumerate(hub._apis(model, choice.able) if choice.able else (api,))
-            for mirror in ((None,) if choice.tied else (None, *hub.base_urls[1:]))
-        ]
+        choice = _choice(api, payload, options)
+        routes = [route for hub, model in targets for route in hub._routes_to(model, api, choice)]
         if len(targets) == 1:
             return routes
         equal = {(route.served, route.api.name, route.mirror): route for route in reversed(routes)}
         return [route for route in routes if equal[route.served, route.api.name, route.mirror] is route]
+
+    def _routes_to(self, model: str, api: Api[Any], choice: ApiChoice) -> list[Route]:
+        """Return the routes to one model of this hub: its APIs, each at every base URL."""
+        return [
+            Route(model, self, over, mirror, alternate=number > 0)
+            for number, over in enumerate(self._apis(model, choice.able) if choice.able else (api,))
+            for mirror in ((None,) if choice.tied else (None, *self.base_urls[1:]))
+        ]
+
+    def _discovery(self, api: Api[Any], payload: Payload, options: CallOptions) -> Callable[[str], list[Route]] | None:
+        """Return how a model is reached that is found later; None if none is looked for."""
+        if not self._is_to_discover(payload["model"], options):
+            return None
+        return lambda model: self._routes_to(model, api, _choice(api, payload, options))
 
     def _apis(self, model: str, able: tuple[str, ...]) -> Sequence[Api[Any]]:
         """The API to ask a model over, and those to try if it is the wrong one."""
@@ -369,6 +378,12 @@ class ConnectedHub:
         if self.connection.rate_limit is not None and (limiter := self.connection.limiter()) is not None:
             await limiter.aacquire(_left(limits))
         return await self.connection.pool.current()
+
+
+def _choice(api: Api[Any], payload: Payload, options: CallOptions) -> ApiChoice:
+    if api is not CHAT:
+        return ApiChoice((), False)
+    return choose_apis(options.api, payload, alone=not options.fallbacks)
 
 
 def _headers(options: CallOptions) -> Mapping[str, str] | None:

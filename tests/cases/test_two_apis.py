@@ -152,6 +152,19 @@ def test_fallback_is_asked_over_its_own_api(way: Way, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
+def test_model_found_after_a_failure_has_its_own_api(way: Way, serve: Serve) -> None:
+    def script(request: Request) -> Answer:
+        if request.model == "gpt-4o":
+            return error(503, "No available channel", code="model_not_found", type="new_api_error")
+        return responses_only(request)
+
+    hub = serve(script, pages=listed(("gpt-4o", ["openai"]), ("gpt-4o-pro", ["openai-response"])))
+    said = way.ask(hub, model="gpt-4o", fallbacks="auto")
+    assert (said.text, said.model, said.about["api"]) == ("Hi", "gpt-4o-pro", "responses")
+    assert paths(hub) == [CHAT, RESPONSES]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
 def test_both_apis_refused_is_one_error_about_the_model(way: Way, serve: Serve) -> None:
     hub = serve(lambda request: NOT_CHAT if request.path == CHAT else NOT_RESPONSES)
     with pytest.raises(HubmixError) as caught:

@@ -120,7 +120,11 @@ class FakeTime:
         hub = self.hub(health, base_urls=endpoints, **of_hub)
         api = CHAT if requirements is None else replace(CHAT, requirements=lambda payload: requirements)
         routes = [Route(model, hub, api, mirror) for model in models for mirror in (None, *endpoints[1:])]
-        return self.over(routes, discover="discover" in of_hub, **details)
+
+        def routes_to(model: str) -> list[Route]:
+            return [replace(route, model=model) for route in routes if route.model == models[0]]
+
+        return self.over(routes, discover=routes_to if "discover" in of_hub else None, **details)
 
     def over(self, routes: Sequence[Route], **details: Any) -> Plan:
         """A plan over any routes."""
