@@ -107,6 +107,22 @@ class OpenBreaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """An open breaker as processes tell each other of it.
+
+    Args:
+        seconds: until it is half-open; 0 if it is.
+        openings: how often it opened in a row.
+        failure, evidence: what opened it.
+    """
+
+    seconds: float
+    openings: int
+    failure: Failure
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class BreakerState:
     """One breaker that is not in perfect health, as `hub.health()` shows it.
 
@@ -153,6 +169,7 @@ class BreakerRegistry:
         # oldest closed one is found at once when there are too many.
         self._open: dict[Key, _Breaker] = {}
         self._closed: dict[Key, _Breaker] = {}
+        self.changes = 0  # grows with every breaker that opens or closes
 
     # -- before a request -------------------------------------------------------------------------------------------
 
@@ -225,6 +242,7 @@ class BreakerRegistry:
                 if breaker and breaker.probe is permit:
                     breaker.probe, breaker.until, breaker.failures = None, 0.0, THRESHOLD - 1
                     self._closed[key] = self._open.pop(key)
+                    self.changes += 1
 
     def released(self, permit: Permit) -> None:
         """Give a permit back that proved nothing, such as of a cancelled request."""
@@ -277,6 +295,7 @@ class BreakerRegistry:
         seconds = _cooldown(failure, breaker.openings - (1 if was_open and breaker.openings else 0))
         breaker.until = max(breaker.until, now + seconds)
         self._open[key] = self._closed.pop(key, breaker)
+        self.changes += 1
         if was_open:
             return None
         breaker.openings += 1
@@ -292,6 +311,7 @@ class BreakerRegistry:
 
     def _close(self, key: Key) -> None:
         """Close a breaker; it keeps the moment of its opening, for stale requests."""
+        self.changes += key in self._open
         breaker = self._open.pop(key, None) or self._closed.pop(key, None)
         if breaker is not None and breaker.opened_at > float("-inf"):
             self._closed[key] = _Breaker(opened_at=breaker.opened_at)
@@ -316,9 +336,41 @@ class BreakerRegistry:
         found = [(key, breaker) for key, breaker in every if breaker.failure and keys(key)]
         return [_state(key, breaker, now) for key, breaker in found]
 
+    # -- what other processes found out -----------------------------------------------------------------------------
+
+    def opened(self, keys: Callable[[Key], bool]) -> dict[Key, Opened]:
+        """Return the open and half-open breakers of those keys."""
+        now = self.clock()
+        with self._lock:
+            found = [(key, breaker) for key, breaker in self._open.items() if keys(key)]
+            return {
+                key: Opened(max(breaker.until - now, 0.0), breaker.openings, breaker.failure, breaker.evidence)
+                for key, breaker in found
+                if breaker.failure is not None and breaker.evidence is not None
+            }
+
+    def learn(self, key: Key, opened: Opened) -> None:
+        """Open a breaker that another process opened, unless it is open for longer here."""
+        now = self.clock()
+        with self._lock:
+            breaker = self._open.get(key) or self._closed.get(key) or self._remember(key)
+            if not breaker.until:
+                breaker.opened_at = now
+            breaker.failure, breaker.evidence = opened.failure, opened.evidence
+            breaker.openings = max(breaker.openings, opened.openings)
+            breaker.until = max(breaker.until, now + min(opened.seconds, _LONGEST))
+            self._open[key] = self._closed.pop(key, breaker)
+
+    def forget(self, key: Key) -> None:
+        """Close a breaker that another process closed."""
+        with self._lock:
+            if key in self._open:
+                self._close(key)
+
     def reset(self, keys: Callable[[Key], bool] = lambda key: True) -> None:
         """Close every breaker of those keys, or of all."""
         with self._lock:
+            self.changes += 1
             for breakers in (self._open, self._closed):
                 for key in [key for key in breakers if keys(key)]:
                     del breakers[key]

@@ -5,16 +5,17 @@ Sync and async share everything but the verb that waits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hubmix.failover.drivers import run_async, run_sync
 from hubmix.failover.plan import AttemptFailed
 from hubmix.hub import spending
 from hubmix.hub.charging import Charging
+from hubmix.hub.sharing import shared_by
 from hubmix.transport.exchange import Opened, Request
 from hubmix.transport.exchange_async import stream_async, whole_async
 from hubmix.transport.exchange_sync import stream_sync, whole_sync
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from hubmix.errors import HubmixError
     from hubmix.failover.limits import Limits
     from hubmix.failover.options import CallOptions
+    from hubmix.failover.plan import Plan
     from hubmix.failover.route import Route
     from hubmix.failover.run import FailoverRun
     from hubmix.hub.planning import ConnectedHub
     from hubmix.transport.closing import Owned
+
+T = TypeVar("T")
 
 
 class Sent:
@@ -67,6 +71,30 @@ class Calls:
         self._hub = hub
         self._refresh_catalog = refresh_catalog
 
+    def _run(self, plan: Plan, send: Callable[[Route, Limits], T], charging: Charging) -> tuple[T, FailoverRun]:
+        self._hub.load()
+        shared = shared_by(plan)
+        for breakers, keys in shared:
+            breakers.share(keys)
+        try:
+            return run_sync(plan, send, charging.dropped)
+        finally:
+            for breakers, _ in shared:
+                breakers.share()
+
+    async def _arun(
+        self, plan: Plan, send: Callable[[Route, Limits], Coroutine[Any, Any, T]], charging: Charging
+    ) -> tuple[T, FailoverRun]:
+        await self._hub.aload()
+        shared = shared_by(plan)
+        for breakers, keys in shared:
+            await breakers.ashare(keys)
+        try:
+            return await run_async(plan, send, charging.dropped)
+        finally:
+            for breakers, _ in shared:
+                await breakers.ashare()
+
     # -- whole answers ----------------------------------------------------------------------------------------------
 
     def whole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
@@ -83,8 +111,7 @@ class Calls:
                     return reply
 
         plan = self._hub.plan(api, payload, options)
-        self._hub.load()
-        reply, run = run_sync(plan, send, charging.dropped)
+        reply, run = self._run(plan, send, charging)
         _count_hedged(run)
         self._complete(reply, run, charging, sent)
         charging.settle()
@@ -105,8 +132,7 @@ class Calls:
                     return reply
 
         plan = self._hub.plan(api, payload, options)
-        await self._hub.aload()
-        reply, run = await run_async(plan, send, charging.dropped)
+        reply, run = await self._arun(plan, send, charging)
         _count_hedged(run)
         self._complete(reply, run, charging, sent)
         await charging.asettle()
@@ -127,8 +153,7 @@ class Calls:
                     return stream_sync(client, request, limits, request.reading)
 
         plan = self._hub.plan(api, payload, options, streaming=True)
-        self._hub.load()
-        opened, run = run_sync(plan, send, charging.dropped)
+        opened, run = self._run(plan, send, charging)
         _count_hedged(run)
         if isinstance(opened, Reply):  # an empty answer, and no route had a better one
             final = Delta(final=self._complete(opened, run, charging, sent))
@@ -166,8 +191,7 @@ class Calls:
                     return await stream_async(client, request, limits, request.reading)
 
         plan = self._hub.plan(api, payload, options, streaming=True)
-        await self._hub.aload()
-        opened, run = await run_async(plan, send, charging.dropped)
+        opened, run = await self._arun(plan, send, charging)
         _count_hedged(run)
         if isinstance(opened, Reply):
             final = Delta(final=self._complete(opened, run, charging, sent))

@@ -78,6 +78,9 @@ class Hub:
         max_body: How many bytes of a whole answer or a page are read, counted after decompression (64,000,000). A
             stream may have four times as many, one event of it a quarter, and the body of an error 1,000,000. What is
             larger ends in a `MalformedAnswerError`.
+        breaker_store: Where processes tell each other of models and accounts whose circuit breakers are open,
+            `"sqlite:///path"` for those of one machine, `"redis://…"` for several machines (`ratelimit` extra). None
+            keeps them in this process. If it cannot be reached, calls go on without it.
 
     Raises:
         ConfigurationError: If the name, the URL, the key or `max_body` cannot be used.
@@ -111,6 +114,7 @@ class Hub:
         price_group: str | None = None,
         budget: Budget | None = None,
         max_body: int | None = None,
+        breaker_store: str | None = None,
     ) -> None:
         endpoint = resolve_endpoint(preset, base_url, os.environ, allow_http=allow_http)
         self._connection = Connection(
@@ -130,6 +134,7 @@ class Hub:
         self._aliases = dict(aliases or {})
         self._price_group = price_group
         self._budgets = check_budget(budget)
+        self._breaker_store = breaker_store
         self._overrides = {model: dict(fields) for model, fields in (model_overrides or {}).items()}
         self._prepare()
 
@@ -146,7 +151,11 @@ class Hub:
             price_group=self._price_group,
         )
         self._connected = ConnectedHub(
-            self._connection, self._catalog, self._budgets, may_ask_list=self._catalog_refresh
+            self._connection,
+            self._catalog,
+            self._budgets,
+            may_ask_list=self._catalog_refresh,
+            breaker_store=self._breaker_store,
         )
         self._plain_calls = Calls(self._connected, refresh_catalog=self._catalog_refresh)
 
@@ -440,11 +449,18 @@ class Hub:
 
     def health(self) -> list[BreakerState]:
         """The state of the circuit breakers that concern this hub and key."""
+        self._share_breakers()
         return self._connected.breakers.snapshot()
 
     def reset_health(self) -> None:
         """Close every breaker of this hub and key: ask all models again at once."""
+        self._share_breakers()
         self._connected.breakers.reset()
+        self._share_breakers()
+
+    def _share_breakers(self) -> None:
+        if self._connected.shared is not None:
+            self._connected.shared.share()
 
     # ------------------------------------------------------------------------------------------------- lifecycle
 
@@ -471,7 +487,15 @@ class Hub:
         await self.aclose()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_connection", "_catalog_refresh", "_aliases", "_overrides", "_price_group", "_budgets")
+        kept = (
+            "_connection",
+            "_catalog_refresh",
+            "_aliases",
+            "_overrides",
+            "_price_group",
+            "_budgets",
+            "_breaker_store",
+        )
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

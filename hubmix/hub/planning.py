@@ -25,7 +25,7 @@ from hubmix.failover.plan import Plan
 from hubmix.failover.preference import preferred
 from hubmix.failover.route import Route
 from hubmix.hub.estimates import estimate_of
-from hubmix.hub.served import Served, served_model, unread_marks, warn_of_the_end
+from hubmix.hub.sharing import SharedBreakers
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
 from hubmix.wire.api import Api, BodyOptions, Payload, Reading
@@ -64,18 +64,25 @@ class ConnectedHub:
         budgets: tuple[Budget, ...] = (),
         *,
         may_ask_list: bool = True,
+        breaker_store: str | None = None,
     ) -> None:
         self._may_ask_list = may_ask_list
         self.connection = connection
         self.catalog = catalog
         self.known = catalog.cached
         self.timeout = connection.timeout
-        self._has_key = False
+        self._has_key = self._loaded = False
         self.budgets = budgets
         self._hints_told: set[str] = set()
         self.answered: set[str] = set()  # names of the APIs
         self.batch_limits: dict[str, int] = {}  # texts that a model takes in one request
         self._learned: dict[tuple[str, str], tuple[Learned, ...]] = {}  # by model and API
+        self.shared = None if breaker_store is None else self._share(breaker_store)
+
+    def _share(self, store: str) -> SharedBreakers:
+        if self.connection.key_source == "function":
+            raise ConfigurationError("breaker_store needs a key: one that a function returns has no name elsewhere.")
+        return SharedBreakers(store, self.breakers)
 
     @cached_property
     def name(self) -> str:
@@ -84,7 +91,7 @@ class ConnectedHub:
         host = url.hostname or self.connection.base_url
         return host if url.port in (None, _DEFAULT_PORTS.get(url.scheme)) else f"{host}:{url.port}"
 
-    @property
+    @cached_property
     def key_source(self) -> str:
         """Where the key came from: a variable's name, or another word."""
         return self.connection.key_source
@@ -361,11 +368,15 @@ class ConnectedHub:
 
     def load(self) -> None:
         """Import the SDK and make its client, which is no part of a call's time."""
-        self.connection.client()
+        if not self._loaded:
+            self.connection.client()
+            self._loaded = True
 
     async def aload(self) -> None:
         """`load`, for asyncio."""
-        await self.connection.pool.current()
+        if not self._loaded:
+            await self.connection.pool.current()
+            self._loaded = True
 
     def client(self, limits: Limits) -> Any:
         """Return the SDK's client for one attempt, once the rate limit allows it."""
