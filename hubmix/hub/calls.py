@@ -56,7 +56,8 @@ class Sent:
 
     def note(self, run: FailoverRun, usage: Any) -> None:
         """Tell what was changed in the request that was answered, and what did not count."""
-        run.amended(self._amended.get(run.served, ()))
+        if amended := self._amended.get(run.served):
+            run.amended(amended)
         _hub_of(run.served).tell_of_marks(run.served, self._payload, usage)
 
 

@@ -25,6 +25,7 @@ from hubmix.failover.plan import Plan
 from hubmix.failover.preference import preferred
 from hubmix.failover.route import Route
 from hubmix.hub.estimates import estimate_of
+from hubmix.hub.served import Served, served_model, unread_marks, warn_of_the_end
 from hubmix.hub.sharing import SharedBreakers
 from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Request
