@@ -332,9 +332,8 @@ class CatalogCache:
                 status=401,
                 base_url=self.settings.base_url,
             )
-        return CatalogError(
-            f"{where}: {error or 'no source is set'}. Check the base URL and the network; calls work without the list."
-        )
+        why = str(error or "no source is set").rstrip(".")
+        return CatalogError(f"{where}: {why}. Check the base URL and the network; calls work without the list.")
 
     # The copy on disk.
 
