@@ -63,7 +63,7 @@ def part_of(block: str | Mapping[str, Any]) -> Part | None:
     elif isinstance(block.get("text"), str) and kind is None:
         part = {"type": "text", "text": block["text"]}
     else:
-        part = _passed(block)
+        part = own_form(block)
     for marker in _MARKERS:
         held = block if marker in block else block.get("extras") or {}
         if marker in held and marker not in part and (held[marker] or marker != "cache_control"):
@@ -71,9 +71,15 @@ def part_of(block: str | Mapping[str, Any]) -> Part | None:
     return part
 
 
-def _passed(block: Mapping[str, Any]) -> Part:
+def own_form(block: Mapping[str, Any]) -> Part:
     """Return the block without the keys that LangChain adds to merge streamed blocks."""
     return {key: value for key, value in block.items() if key not in ("index", "id", "extras")}
+
+
+def is_cited(block: Any) -> bool:
+    """Return whether a block is a document of Anthropic's that the answer is to cite."""
+    wanted = block.get("citations") if isinstance(block, dict) and block.get("type") == "document" else None
+    return isinstance(wanted, dict) and bool(wanted.get("enabled"))
 
 
 # What marks the end of a cached prefix, for Claude and for OpenAI. A standard block holds it among its `extras`.
@@ -106,7 +112,7 @@ def _image_url(block: Mapping[str, Any]) -> Part:
     if isinstance(image, str):
         detail = block.get("detail")
         return {"type": "image_url", "image_url": {"url": image, **({"detail": detail} if detail else {})}}
-    return _passed(block)
+    return own_form(block)
 
 
 def _image(block: Mapping[str, Any]) -> Part:
@@ -140,7 +146,7 @@ def _video(block: Mapping[str, Any]) -> Part:
 
 def _file(block: Mapping[str, Any]) -> Part:
     if isinstance(block.get("file"), dict):
-        return _passed(block)
+        return own_form(block)
     source = block.get("source")
     if block.get("source_type") == "text" or (isinstance(source, dict) and source.get("type") == "text"):
         return _plain_text(block)

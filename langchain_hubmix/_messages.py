@@ -10,7 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hubmix.plugin.correction import not_executed
-from langchain_hubmix._content import NOT_CONTENT, part_of
+from hubmix.wire.fields import CITABLE
+from langchain_hubmix._content import NOT_CONTENT, is_cited, own_form, part_of
 from langchain_hubmix._errors import ConfigurationError
 from langchain_hubmix._openai_items import is_item, items_of_openai
 from langchain_hubmix._output_items import OUTPUT_ITEMS
@@ -82,10 +83,11 @@ def _answer_invalid(
 def _user(message: Any, wire: list[dict[str, Any]]) -> None:
     content = message.content
     if type(content) is not str:
-        content = _without_tool_results(content, wire)
-        if content is None:
+        blocks = _without_tool_results(content, wire)
+        if blocks is None:
             return
-        content = _content(content)
+        wire.append(_named(message, {"role": "user", "content": _content(blocks), **_citable(blocks)}))
+        return
     wire.append(_named(message, {"role": "user", "content": content}))
 
 
@@ -174,6 +176,14 @@ def _content(blocks: Sequence[Any]) -> str | list[dict[str, Any]]:
     if all(part.get("type") == "text" and len(part) == 2 for part in parts):
         return "\n".join(part["text"] for part in parts)
     return parts
+
+
+def _citable(blocks: Sequence[Any]) -> dict[str, Any]:
+    """Return the content as the Messages API cites it, if a document is to be cited."""
+    if not any(map(is_cited, blocks)):
+        return {}
+    parts = (own_form(block) if is_cited(block) else part_of(block) for block in blocks)
+    return {CITABLE: [part for part in parts if part is not None]}
 
 
 def _without_tool_results(blocks: Sequence[Any], wire: list[dict[str, Any]]) -> Sequence[Any] | None:

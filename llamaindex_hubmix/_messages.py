@@ -28,6 +28,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from hubmix.errors import ConfigurationError
+from hubmix.wire.fields import CITABLE
 from hubmix.wire.media import kind_of
 
 Part = dict[str, Any]
@@ -109,6 +110,8 @@ def _message(
     role = _ROLE_OF_VALUE[message.role._value_]
     extras = message.additional_kwargs
     entry: dict[str, Any] = {"role": role, "content": _content(message.blocks, role, earlier, download)}
+    if role == "user" and any(map(_is_cited, message.blocks)):
+        entry[CITABLE] = _content(message.blocks, role, earlier, download, own_form=True)
     for key in _PASSED:
         if key in extras:
             entry[key] = extras[key]
@@ -206,7 +209,10 @@ def _reasoning_of(block: ThinkingBlock) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------ content
 
 
-def _content(blocks: Sequence[Any], role: str, earlier: list[dict[str, Any]], download: bool) -> str | list[Part]:
+def _content(
+    blocks: Sequence[Any], role: str, earlier: list[dict[str, Any]], download: bool, *, own_form: bool = False
+) -> str | list[Part]:
+    """Return content parts; with `own_form` a citable block is a search result."""
     parts: list[Part] = []
     for block in blocks:
         kind = type(block)
@@ -214,6 +220,8 @@ def _content(blocks: Sequence[Any], role: str, earlier: list[dict[str, Any]], do
             parts.append({"type": "text", "text": block.text})
         elif kind is ThinkingBlock or kind is ToolCallBlock:
             continue
+        elif own_form and _is_cited(block):
+            parts.append(_search_result(block))
         elif isinstance(block, CachePoint):
             _mark_for_cache(parts, earlier, block)
         else:
@@ -287,6 +295,16 @@ def _document(block: DocumentBlock, role: str, download: bool) -> list[Part]:
     guessed = guess_type(str(block.path or block.url or name))[0]  # core knows no text by its name
     file_data = _data_url(block, block.document_mimetype, guessed)
     return [{"type": "file", "file": {"filename": name, "file_data": file_data}}]
+
+
+def _is_cited(block: Any) -> bool:
+    return isinstance(block, CitableBlock) and all(type(inner) is TextBlock for inner in block.content)
+
+
+def _search_result(block: CitableBlock) -> Part:
+    said = [{"type": "text", "text": inner.text} for inner in block.content if isinstance(inner, TextBlock)]
+    about = {"source": block.source, "title": block.title}
+    return {"type": "search_result", **about, "content": said, "citations": {"enabled": True}}
 
 
 def _citable(block: CitableBlock, role: str, download: bool) -> list[Part]:

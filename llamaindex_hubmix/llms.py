@@ -293,12 +293,17 @@ class Hubmix(ChatFields, HubComponent, StructuredPrediction):
         if self.structured_output_method is not None:
             return self.structured_output_method
         info = self._known(model or self.model)
-        if info is not None and info.structured_output:
+        # Claude refuses a forced tool while it thinks with a budget.
+        if info.structured_output if info is not None and info.structured_output is not None else self._has_budget():
             return "json_schema"
         tools = self.is_function_calling_model
         if tools is None:
             tools = info is None or info.tools is not False
         return "function_calling" if tools else "text"
+
+    def _has_budget(self) -> bool:
+        thinking = (self.extra_body or {}).get("thinking")
+        return isinstance(thinking, dict) and thinking.get("type") == "enabled"
 
 
 async def _to_wire(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:

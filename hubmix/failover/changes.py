@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hubmix.wire.messages.thinking import is_kind, without_thinking
+from hubmix.wire.messages.thinking import is_kind, unforced, without_thinking
 from hubmix.wire.responses.body import ENCRYPTED
 from hubmix.wire.responses.items import bound_marks, without_bound
 
@@ -124,7 +124,12 @@ def system_role(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def free_choice(body: Body, said: str) -> Body:
-    return body if body.get("tool_choice") in (None, "auto", "none") else {**body, "tool_choice": "auto"}
+    choice = body.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, Mapping) else choice
+    if kind in (None, "auto", "none"):
+        return body
+    free = unforced(choice)
+    return {**body, "tool_choice": "auto" if free is choice else free}
 
 
 def mapped_ids(fits: re.Pattern[str], make: Callable[[str], str]) -> Callable[[Body, str], Body]:

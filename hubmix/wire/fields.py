@@ -221,6 +221,9 @@ def chunk_usage(chunk: Mapping[str, Any]) -> Usage | None:
     return usage
 
 
+CITABLE = "hubmix_citable"
+"""The key of a message that holds its content with documents as the Messages API cites them."""
+
 ANTHROPIC_BLOCKS = "anthropic_blocks"
 """The type of `reasoning_details` that holds an answer of the Messages API, block by block."""
 

@@ -100,6 +100,11 @@ def test_thinking_without_display_is_empty_but_signed(hub: EmbeddedHub) -> None:
     assert thinking["signature"]
 
 
+def test_tool_choice_is_an_object(hub: EmbeddedHub) -> None:
+    answer = ask(hub, "weather in Oslo", tools=[WEATHER], tool_choice="auto", thinking=BUDGET)
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")
+
+
 def test_object_by_schema_and_documents(hub: EmbeddedHub) -> None:
     form = {"type": "json_schema", "schema": {"type": "object", "properties": {"age": {"type": "integer"}}}}
     body = ask(hub, "Anna is 42 years old.", output_config={"format": form}).json

@@ -130,6 +130,12 @@ ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         chat(tools=[TOOL], tool_choice="auto"),
     ),
     (
+        "tool_choice, Claude over Messages",
+        "Thinking may not be enabled when tool_choice forces tool use.",
+        chat(tools=[TOOL], tool_choice={"type": "tool", "name": "f", "disable_parallel_tool_use": True}),
+        chat(tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True}),
+    ),
+    (
         "tool_choice, a schema's words",
         "tool_choice: Input should be 'auto' or 'none'",
         chat(tools=[TOOL], tool_choice="required"),

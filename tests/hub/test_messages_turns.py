@@ -1,4 +1,4 @@
-"""Histories over `/v1/messages`: loops with thinking, cache marks, failover."""
+"""Histories over `/v1/messages`: loops with thinking, and failover between APIs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from llama_index.core.base.llms.types import (
-    CacheControl,
-    CachePoint,
     ChatMessage,
-    DocumentBlock,
-    ImageBlock,
     MessageRole,
-    TextBlock,
     ToolCallBlock,
 )
 from llama_index.core.tools import FunctionTool
@@ -36,9 +30,6 @@ MODELS: dict[str, Any] = {
     RESPONSES: {"rule": "think", "apis": ("responses",)},
 }
 MODES = ("sync", "async", "stream", "astream")
-MARK = {"type": "ephemeral"}
-PICTURE = "data:image/png;base64,iVBORw0KGgo="
-PAPER = "data:application/pdf;base64,JVBERi0="
 
 
 @pytest.fixture(scope="module")
@@ -209,85 +200,3 @@ def test_failover_goes_from_api_to_api_and_back(
     hub.reset_health()
     talk.says("What is the weather in Rome?")
     assert talk.answers(first, fallbacks=[second])[0] == apis[first]
-
-
-# ---- cache marks
-
-PLACES = {
-    "system": ("system", 0),
-    "tools": ("tools", 0),
-    "text": ("messages", 0, "content", 0),
-    "image": ("messages", 0, "content", 1),
-    "document": ("messages", 0, "content", 2),
-    "answer": ("messages", 1, "content", 0),
-    "result": ("messages", 2, "content", 0),
-    "request": (),
-}
-CALL = {"name": "get_weather", "args": {"city": "Paris"}, "id": "toolu_1"}
-
-
-def in_langchain(hub: Hub, place: str) -> None:
-    def marked(name: str, part: dict[str, Any]) -> dict[str, Any]:
-        return {**part, "cache_control": MARK} if name == place else part
-
-    def text(name: str, words: str) -> dict[str, Any]:
-        return marked(name, {"type": "text", "text": words})
-
-    history = [
-        SystemMessage([text("system", "Be short.")]),
-        HumanMessage(
-            [
-                text("text", "What is the weather in Paris?"),
-                marked("image", {"type": "image_url", "image_url": {"url": PICTURE}}),
-                marked("document", {"type": "file", "file": {"file_data": PAPER, "filename": "a.pdf"}}),
-            ]
-        ),
-        AIMessage([text("answer", "I look it up.")], tool_calls=[CALL]),
-        ToolMessage([text("result", "sunny")], tool_call_id="toolu_1"),
-    ]
-    tool = marked("tools", convert_to_openai_tool(get_weather))
-    whole = {"extra_body": {"cache_control": MARK}} if place == "request" else {}
-    ChatHubmix(model=CLAUDE, hub=hub, **whole).bind_tools([tool]).invoke(history)
-
-
-def in_llamaindex(hub: Hub, place: str) -> None:
-    point = CachePoint(cache_control=CacheControl(type="ephemeral"))
-
-    def marked(name: str, *blocks: Any) -> list[Any]:
-        return [*blocks, *([point] if name == place else [])]
-
-    call = ToolCallBlock(tool_name="get_weather", tool_kwargs={"city": "Paris"}, tool_call_id="toolu_1")
-    paper = DocumentBlock(data=PAPER.partition(",")[2].encode(), title="a.pdf", document_mimetype="application/pdf")
-    asked = [
-        *marked("text", TextBlock(text="What is the weather in Paris?")),
-        *marked("image", ImageBlock(url=PICTURE)),
-        *marked("document", paper),
-    ]
-    history = [
-        ChatMessage(role="system", blocks=marked("system", TextBlock(text="Be short."))),
-        ChatMessage(role="user", blocks=asked),
-        ChatMessage(role="assistant", blocks=[*marked("answer", TextBlock(text="I look it up.")), call]),
-        ChatMessage(
-            role="tool",
-            blocks=marked("result", TextBlock(text="sunny")),
-            additional_kwargs={"tool_call_id": "toolu_1"},
-        ),
-    ]
-    tool = convert_to_openai_tool(get_weather)
-    given = [{**tool, "cache_control": MARK} if place == "tools" else tool]
-    whole = {"extra_body": {"cache_control": MARK}} if place == "request" else {}
-    Hubmix(model=CLAUDE, hub=hub, **whole).chat(history, tools=given)
-
-
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("ask", [in_langchain, in_llamaindex])
-def test_cache_mark_arrives_where_it_stands(
-    hub: Hub, server: EmbeddedHub, ask: Callable[[Hub, str], None], place: str
-) -> None:
-    ask(hub, place)
-    ((path, body),) = sent(server)
-    found: Any = body
-    for step in PLACES[place]:
-        found = found[step]
-    assert (path, found.get("cache_control")) == ("messages", MARK)
-    assert str(body).count("cache_control") == 1

@@ -110,6 +110,13 @@ def _tool(at: int, tool: Any) -> dict[str, Any] | None:
     return {"type": "function", "function": function}
 
 
+def _choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    choice = body.get("tool_choice") or {}
+    if not isinstance(choice, Mapping):
+        raise refuse("tool_choice: Input should be an object")
+    return choice
+
+
 def _check_marks(body: Mapping[str, Any]) -> None:
     found = marks(body)
     if found > MAX_MARKS:
@@ -155,7 +162,7 @@ def _check_budget(body: Mapping[str, Any], given: Mapping[str, Any], turns: Sequ
         raise refuse(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {MIN_BUDGET}")
     if budget >= body["max_tokens"]:
         raise refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
-    if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
+    if _choice(body).get("type") in ("any", "tool"):
         raise refuse("Thinking may not be enabled when tool_choice forces tool use.")
     at = max((i for i, turn in enumerate(turns) if turn.get("role") == "assistant"), default=-1)
     content = turns[at].get("content") if at >= 0 else ()
@@ -170,7 +177,7 @@ def _check_budget(body: Mapping[str, Any], given: Mapping[str, Any], turns: Sequ
 def _chat_request(
     body: Mapping[str, Any], messages: list[Mapping[str, Any]], functions: list[dict[str, Any]]
 ) -> ChatRequest:
-    choice = body.get("tool_choice") or {}
+    choice = _choice(body)
     if choice and not body.get("tools"):
         raise refuse("tool_choice may only be specified while providing tools.")
     kind = choice.get("type")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.api import BodyOptions, Payload
-from hubmix.wire.fields import THINKING_BLOCKS, kept_blocks
+from hubmix.wire.fields import CITABLE, THINKING_BLOCKS, kept_blocks
 
 REASONING_KEY = "hubmix_reasoning"
 
@@ -44,15 +44,16 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
 
 def _shape_message(message: Any, options: BodyOptions, changed: bool) -> Any:
     reasoning = message.get(REASONING_KEY)
-    if reasoning is None and not changed:
+    cited = CITABLE in message
+    if reasoning is None and not changed and not cited:
         return message
     content = message.get("content")
     marked = changed and (
         "cache_control" in message or (isinstance(content, list) and any("cache_control" in p for p in content))
     )
-    if reasoning is None and not marked:
+    if reasoning is None and not marked and not cited:
         return message
-    shaped = {k: v for k, v in message.items() if k != REASONING_KEY}
+    shaped = {k: v for k, v in message.items() if k not in (REASONING_KEY, CITABLE)}
     if marked:
         shaped.pop("cache_control", None)
         if isinstance(content, list):

@@ -10,6 +10,7 @@ from typing import Any
 
 from hubmix.wire.api import BodyOptions, Payload
 from hubmix.wire.expressible import HINTS
+from hubmix.wire.fields import CITABLE
 from hubmix.wire.messages.blocks import MARK, Block, assistant_blocks, content_blocks, marked, tool_result
 from hubmix.wire.messages.thinking import apply_effort
 
@@ -57,9 +58,9 @@ def messages_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
         body["metadata"] = {"user_id": payload["user"], **(body.get("metadata") or {})}
     body.update(_tools(payload))
     _write_format(body, payload.get("response_format"))
-    apply_effort(body, payload.get("reasoning_effort"))
     if options.extra_body:
         body.update(options.extra_body)
+    apply_effort(body, payload.get("reasoning_effort"))
     if options.stream:
         body["stream"] = True
     return body
@@ -80,7 +81,8 @@ def _turns(messages: Any, options: BodyOptions) -> tuple[list[Block], list[dict[
         elif role in ("tool", "function"):
             _add_result(turns, tool_result(message))
         else:
-            _add(turns, "user", marked(content_blocks(message.get("content")), message.get(MARK)))
+            content = message.get(CITABLE) or message.get("content")
+            _add(turns, "user", marked(content_blocks(content), message.get(MARK)))
     return system, turns
 
 

@@ -67,6 +67,13 @@ def without_thinking(body: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
+def unforced(choice: Any) -> Any:
+    """Return a tool choice that forces no tool."""
+    if not isinstance(choice, Mapping) or choice.get("type") not in ("any", "tool"):
+        return choice
+    return {**{key: value for key, value in choice.items() if key != "name"}, "type": "auto"}
+
+
 def _settle(body: dict[str, Any]) -> None:
     thinking = body.get("thinking")
     if not isinstance(thinking, dict):
@@ -83,7 +90,5 @@ def _settle(body: dict[str, Any]) -> None:
         budget = thinking.get("budget_tokens") or LEAST_BUDGET
         if body["max_tokens"] <= budget:
             body["max_tokens"] = budget + LEAST_BUDGET
-        choice = body.get("tool_choice")
-        if isinstance(choice, dict) and choice.get("type") in ("any", "tool"):
-            kept = {key: value for key, value in choice.items() if key == "disable_parallel_tool_use"}
-            body["tool_choice"] = {"type": "auto", **kept}
+        if "tool_choice" in body:
+            body["tool_choice"] = unforced(body["tool_choice"])

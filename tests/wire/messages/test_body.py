@@ -262,3 +262,12 @@ def test_arguments_that_are_no_object_become_one() -> None:
 )
 def test_unsayable_parameters_are_named(asked: dict[str, Any], names: tuple[str, ...]) -> None:
     assert inexpressible("messages", asked) == names
+
+
+def test_thinking_of_the_extra_body_is_settled_too() -> None:
+    budget = BodyOptions("m", "vendor/m", extra_body={"thinking": {"type": "enabled", "budget_tokens": 9_000}})
+    forced = {"type": "function", "function": {"name": "add"}}
+    made = body(user(), options=budget, temperature=0.3, tools=[TOOL], tool_choice=forced)
+    assert made["max_tokens"] == 9_000 + 1_024
+    assert made["tool_choice"] == {"type": "auto"}
+    assert "temperature" not in made
