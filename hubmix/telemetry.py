@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from hubmix._compat import extra
 from hubmix.hub import hub as hub_module
+from hubmix.transport.closing import Owned
 from hubmix.wire import Delta, Reply
 from hubmix.wire.trace import Attempt, Trace
 
@@ -114,7 +115,7 @@ class ObservedCalls:
     async def astream(self, api: Api[Any], payload: Payload, options: CallOptions) -> AsyncGenerator[Delta, None]:
         """`Calls.astream` within a span."""
         with self._recorder.call(self._hub, api, payload) as watch:
-            async with aclosing(self._calls.astream(api, payload, options)) as deltas:
+            async with aclosing(Owned(self._calls.astream(api, payload, options))) as deltas:
                 async for delta in deltas:
                     watch.passed(delta)
                     yield delta

@@ -15,6 +15,7 @@ from langchain_core import exceptions as core
 
 from hubmix import errors
 from hubmix.errors import rebuild
+from hubmix.transport.closing import Owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,11 +157,12 @@ def _wrapper(method: Callable[..., Any]) -> Callable[..., Any]:
 
         async def async_pieces(*args: Any, **kwargs: Any) -> Any:
             with LANGCHAIN_ERRORS:
-                async with aclosing(method(*args, **kwargs)) as pieces:
+                async with aclosing(Owned(method(*args, **kwargs))) as pieces:
                     async for piece in pieces:
                         yield piece
 
-        return async_pieces
+        # LangChain's own generator reads it, and the loop closes that one.
+        return lambda *args, **kwargs: Owned(async_pieces(*args, **kwargs))
     if iscoroutinefunction(method):
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:

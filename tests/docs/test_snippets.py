@@ -100,6 +100,7 @@ def hub_for_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("DO_NOT_TRACK", "SCARF_NO_ANALYTICS"):
         monkeypatch.setenv(name, "true")
     monkeypatch.setenv("DAFT_ANALYTICS_ENABLED", "0")
+    monkeypatch.setattr("hubmix.hub.hub.observe", None)  # a page may switch telemetry on, for the whole process
     with EmbeddedHub(models=served) as hub, llamaindex_settings_kept(), time_limit(SECONDS, page):
         monkeypatch.setenv("HUBMIX_BASE_URL", hub.base_url)
         monkeypatch.setenv("HUBMIX_API_KEY", hub.api_key)
