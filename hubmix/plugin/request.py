@@ -151,14 +151,14 @@ def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> Any:
     """Return a choice among tools as the wire has it, or None.
 
     Args:
-        choice: "auto", "none", "any", "required", True (as "required"), False or None (nothing), the name of a tool,
+        choice: "auto", "none", "any", "required", True (as "required"), False, None or "" (nothing), the name of a tool,
             or a dict in OpenAI's or Anthropic's format.
         tools: the tools of the same request, as the wire has them.
 
     Raises:
         ConfigurationError: no tool has the name.
     """
-    if not tools or choice is None or choice is False:
+    if not tools or not choice:
         return None
     if isinstance(choice, Mapping):
         if choice.get("type") in ("any", "auto", "none"):

@@ -156,6 +156,7 @@ def test_a_choice_that_names_no_tool_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"'Town'.*'City', 'calc', 'web_search'"):
         wire_tool_choice("Town", TOOLS)
     assert wire_tool_choice("any", []) is None
+    assert [wire_tool_choice(nothing, TOOLS) for nothing in (None, False, "", {})] == [None] * 4
 
 
 @pytest.mark.parametrize("given", [City, OldCity, CityDict, JSON_SCHEMA])
