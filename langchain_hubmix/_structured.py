@@ -155,7 +155,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
 
     def _found_text(self, message: BaseMessage) -> list[dict[str, Any]]:
         text = message.text
-        if found := list(objects_in(text)):
+        if found := objects_in(text):
             return found
         if not text.strip():
             raise self._error(message, "the answer holds no text")
@@ -169,11 +169,13 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
         if found := [c["args"] for c in getattr(message, "tool_calls", ()) if c["name"] == self.name_of_tool]:
             return found
         for broken in getattr(message, "invalid_tool_calls", ()):
+            if found := objects_in(uncut(broken["args"] or "")):  # in a fence, or among other words
+                return found
             why = broken.get("error") or "cut short or no JSON object"
             raise self._error(
                 message, f"the arguments of the call are broken ({why}): {uncut(broken['args'] or '')[:200]}"
             )
-        if found := list(objects_in(message.text)):  # of a model that takes no forced call, as thinking ones
+        if found := objects_in(message.text):  # of a model that takes no forced call, as thinking ones
             return found
         raise self._error(message, f"the model did not call {self.name_of_tool!r}")
 

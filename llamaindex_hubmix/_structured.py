@@ -55,6 +55,8 @@ def read_object(method: Method, output_cls: type[Model], response: ChatResponse)
     try:
         if method == "function_calling" and (call := _call(response)) is not None:
             if invalid := response.message.additional_kwargs.get(INVALID_CALLS):
+                if isinstance(call.tool_kwargs, str) and objects_in(call.tool_kwargs):
+                    return _first_valid(output_cls, call.tool_kwargs)
                 raise _failed(output_cls, response, str(invalid[0]["error"]))
             return output_cls.model_validate(call.tool_kwargs)
         return _first_valid(output_cls, response.message.content or "")
@@ -68,7 +70,7 @@ def _first_valid(output_cls: type[Model], text: str) -> Model:
     Raises:
         ValidationError: the class accepts none; the error is that of the first object.
     """
-    found = list(objects_in(text))
+    found = objects_in(text)
     for candidate in found:
         try:
             return output_cls.model_validate(candidate)

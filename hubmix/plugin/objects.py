@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import from_json
@@ -34,29 +33,36 @@ def spoken(text: str) -> str:
     return "".join(kept if inside else [*kept, text[end:]])
 
 
-def objects_in(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a text in order, first those outside the reasoning.
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """Return the JSON objects of a text in order, first those outside the reasoning.
 
-    Objects inside of objects are not yielded. Objects that are cut off are neither repaired nor yielded.
+    Objects inside of objects are not returned. An object that is cut off is not repaired, and nothing of it is
+    returned: a part of it may fit a schema whose fields are optional, and would pass for the answer.
     """
     outside = spoken(text)
-    yield from _scan(outside)
-    if outside != text:
-        yield from _scan(text)
+    found, is_cut = _scan(outside)
+    return found if is_cut or outside == text else found + _scan(text)[0]
 
 
-def _scan(text: str) -> Iterator[dict[str, Any]]:
+def _scan(text: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the objects of a text, and whether the text ends inside of one."""
+    found: list[dict[str, Any]] = []
     at = -1
     for _ in range(_MOST_BRACES):
         at = text.find("{", at + 1)
         if at < 0:
-            return
+            break
         try:
-            found, end = _DECODER.raw_decode(text, at)
+            one, end = _DECODER.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
+                return found, True
         except (ValueError, RecursionError):
-            continue
-        yield found
-        at = end - 1
+            pass
+        else:
+            found.append(one)
+            at = end - 1
+    return found, False
 
 
 def partial_object(text: str) -> dict[str, Any] | None:

@@ -151,8 +151,8 @@ def wire_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> Any:
     """Return a choice among tools as the wire has it, or None.
 
     Args:
-        choice: "auto", "none", "any", "required", True (as "required"), False, None or "" (nothing), the name of a tool,
-            or a dict in OpenAI's or Anthropic's format.
+        choice: "auto", "none", "any", "required", True (as "required"), False, None or "" (nothing), the name of a
+            tool, or a dict in OpenAI's or Anthropic's format.
         tools: the tools of the same request, as the wire has them.
 
     Raises:

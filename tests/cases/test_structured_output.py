@@ -64,6 +64,40 @@ def test_nor_while_it_is_streamed(text: str) -> None:
         assert list(chat_hubmix(hub).with_structured_output(City).stream("which?"))[-1] == PARIS
 
 
+@pytest.mark.parametrize("text", [text for name, text in AROUND.items() if name != "another object before"])
+def test_nor_in_the_arguments_of_the_call(text: str) -> None:
+    with ScriptedHub(completion(None, "tool_calls", tool_calls=[tool_call("City", text)])) as hub:
+        assert chat_hubmix(hub).with_structured_output(City, method="function_calling").invoke("which?") == PARIS
+        llm = hubmix(hub, structured_output_method="function_calling")
+        assert llm.structured_predict(City, PROMPT) == PARIS
+
+
+class Cities(BaseModel):
+    """All fields have defaults, so that every object fits."""
+
+    cities: list[City] = []
+    country: str = "?"
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", "length"])
+@pytest.mark.parametrize("method", ["json_schema", "json_mode", "function_calling"])
+def test_part_of_a_cut_object_is_no_object(method: Any, finish_reason: str) -> None:
+    cut = '{"cities": [{"name": "Paris"}, {"name": "Ro'
+
+    def script(request: Request) -> Any:
+        if request.body.get("tools"):
+            return completion(None, finish_reason, tool_calls=[tool_call("Cities", cut)])
+        return text_stream(cut, finish_reason) if request.stream else completion(cut, finish_reason)
+
+    with ScriptedHub(script) as hub:
+        with pytest.raises(StructuredOutputError):
+            chat_hubmix(hub).with_structured_output(Cities, method=method).invoke("x")
+        with pytest.raises(StructuredOutputError):
+            list(chat_hubmix(hub).with_structured_output(Cities, method=method).stream("x"))
+        with pytest.raises(StructuredOutputError):
+            hubmix(hub, structured_output_method=method).structured_predict(Cities, PROMPT)
+
+
 # ------------------------------------------------------------------------------------------------------- what is asked
 
 

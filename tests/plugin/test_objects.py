@@ -29,17 +29,25 @@ AROUND = {
 @pytest.mark.parametrize("text", AROUND.values(), ids=AROUND)
 def test_the_object_comes_first(text: str) -> None:
     expected = {**PARIS, "name": "Pa\nris"} if "Pa\nris" in text else PARIS
-    assert next(objects_in(text)) == expected
+    assert objects_in(text)[0] == expected
 
 
 @pytest.mark.parametrize("text", ["", "no", "[1]", "{", '{"name": "Pa', "{name}", "<think>{", "{" * 5_000, '"{}'])
 def test_what_is_no_object_gives_none(text: str) -> None:
-    assert list(objects_in(text)) == ([{}] if text == '"{}' else [])
+    assert objects_in(text) == ([{}] if text == '"{}' else [])
 
 
 def test_objects_come_in_their_order_and_whole() -> None:
-    assert list(objects_in('{"a": {"b": 1}} and {"c": 2}')) == [{"a": {"b": 1}}, {"c": 2}]
-    assert list(objects_in('<think>{"a": 1}</think> {"b": 2}')) == [{"b": 2}, {"a": 1}, {"b": 2}]
+    assert objects_in('{"a": {"b": 1}} and {"c": 2}') == [{"a": {"b": 1}}, {"c": 2}]
+    assert objects_in('<think>{"a": 1}</think> {"b": 2}') == [{"b": 2}, {"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize(
+    "end", ['{"name": "B", "ag', '{"name": "B",', '{"name": "B", "age": ', '{"name": "B"}', '{"name": "B"}], "kind"']
+)
+@pytest.mark.parametrize("start", ["", "```json\n", '<think>{"kind": "draft"}</think>\n'])
+def test_nothing_of_an_object_that_is_cut_off_is_returned(start: str, end: str) -> None:
+    assert objects_in(start + '{"people": [{"name": "A", "age": 1}, ' + end) == []
 
 
 @pytest.mark.parametrize("text", [AROUND[name] for name in ("alone", "think", "draft", "fence", "prose")])
@@ -63,5 +71,5 @@ def test_thoughts_are_taken_out() -> None:
 
 @pytest.mark.parametrize("text", ["{" * 50_000, '{"a":' * 20_000, "<think>" * 20_000, "</think>" * 20_000])
 def test_long_nonsense_is_given_up(text: str) -> None:
-    assert list(objects_in(text)) == []
+    assert objects_in(text) == []
     partial_object(text)  # neither a RecursionError nor the square of the length
