@@ -243,7 +243,7 @@ class Calls:
         run.trace.served = served.model
         run.trace.substituted = route.model if served.substituted else None
         # No list has the prices of searches and containers.
-        if cost is not None and isinstance(reply, Reply) and reply.items and reply.used_hosted_tools:
+        if cost is not None and isinstance(reply, Reply) and reply.used_hosted_tools:
             cost = replace(cost, complete=False)
         reply.trace, reply.served, reply.cost = run.trace, served.model, cost
         reply.hub, reply.api = hub.name, route.api.name

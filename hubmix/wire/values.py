@@ -105,6 +105,15 @@ class ToolCallDelta:
     arguments: str
 
 
+def _has_server_tools(blocks: Any) -> bool:
+    """Return whether blocks of the Messages API tell of a tool that the server ran."""
+    listed = blocks if isinstance(blocks, list) else ()
+    return any(isinstance(block, dict) and block.get("type") in _SERVER_TOOLS for block in listed)
+
+
+_SERVER_TOOLS = frozenset({"server_tool_use", "mcp_tool_use"})
+
+
 @dataclass(slots=True)
 class Reply:
     """A whole answer, or everything a stream brought.
@@ -156,7 +165,13 @@ class Reply:
 
     @property
     def used_hosted_tools(self) -> bool:
-        """True if the server ran tools of its own, which it bills next to the tokens."""
+        """True if the server ran tools or turns of its own, which it bills besides."""
+        # Anthropic's advisor and compaction are iterations that the sum of the tokens leaves out.
+        turns = self.usage.raw.get("iterations") if self.usage is not None else None
+        if (isinstance(turns, list) and len(turns) > 1) or _has_server_tools(self.extra.get("output")):
+            return True
+        if not self.items:
+            return False
         caller = {"message", "reasoning", "function_call", "compaction", "mcp_list_tools", "mcp_approval_request"}
         ids = {call.id for call in self.tool_calls}
         return any(item.get("type") not in caller and item.get("call_id") not in ids for item in self.items)

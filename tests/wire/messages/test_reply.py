@@ -37,6 +37,21 @@ def test_refusal_keeps_its_explanation() -> None:
     assert read_message(message(stop="refusal", stop_details={"explanation": "No."})).refusal == "No."
 
 
+@pytest.mark.parametrize(
+    ("blocks", "turns", "besides"),
+    [
+        ((), [{"type": "message"}], False),
+        ((), [{"type": "compaction"}, {"type": "message"}], True),
+        ((), "two", False),
+        (({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}},), None, True),
+        (({"type": "tool_use", "id": "t1", "name": "add", "input": {}},), None, False),
+    ],
+)
+def test_what_is_billed_besides_tokens_is_known(blocks: Any, turns: Any, besides: bool) -> None:
+    counts = {"input_tokens": 5, "output_tokens": 3, "iterations": turns}
+    assert read_message(message(*blocks, usage=counts)).used_hosted_tools is besides
+
+
 def test_call_cut_before_its_arguments_is_invalid() -> None:
     call = {"type": "tool_use", "id": "t1", "name": "add", "input": {}}
     assert read_message(message(call, stop="max_tokens")).tool_calls[0].args is None
