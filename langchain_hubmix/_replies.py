@@ -112,10 +112,7 @@ def metadata(reply: Reply) -> dict[str, Any]:
     """
     found: dict[str, Any] = {
         "model_name": reply.served or reply.model,
-        "model_requested": reply.model_requested,
         "model_version": reply.model if reply.served and reply.model != reply.served else None,
-        "hub": reply.hub,
-        "api": reply.api,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
         "id": reply.id,
@@ -131,10 +128,7 @@ def metadata(reply: Reply) -> dict[str, Any]:
         kept["token_usage"] = dict(reply.usage.raw)
     if reply.incomplete:
         kept["incomplete"] = True
-    if reply.cost is not None:
-        kept["cost"] = reply.cost.to_dict()
-    if reply.trace is not None:
-        kept["failover"] = reply.trace.to_dict()
+    kept |= reply.provenance()
     if extra := {name: value for name, value in reply.extra.items() if name != "output" or not reply.items}:
         kept["extra"] = extra
     return kept

@@ -207,9 +207,6 @@ def _details(reply: Reply) -> dict[str, Any]:
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
         "model": reply.served or reply.model,
-        "model_requested": reply.model_requested,
-        "hub": reply.hub,
-        "api": reply.api,
         "id": reply.id,
         "request_id": reply.request_id,
         "system_fingerprint": reply.system_fingerprint,
@@ -220,12 +217,7 @@ def _details(reply: Reply) -> dict[str, Any]:
         "extra": reply.extra,
     }
     details.update((key, value) for key, value in found.items() if value)
-    details.update(reply.citations)
-    if reply.trace is not None:
-        details["failover"] = reply.trace.to_dict()
-    if reply.cost is not None:
-        details["cost"] = reply.cost.to_dict()
-    return details
+    return details | reply.citations | reply.provenance()
 
 
 def token_counts(usage: Usage) -> dict[str, Any]:

@@ -311,9 +311,18 @@ class FailoverRun:
             return value
         raise final_error(self._candidates, self.plan, self.trace, self._note, fatal=self._fatal is not None)
 
-    def produced(self, tokens: int) -> None:
-        """Measure the output tokens of the answer, which is whole now."""
+    def completed(self, amended: tuple[str, ...], tokens: int | None) -> None:
+        """Note what was changed in the request, and measure the whole answer.
+
+        Args:
+            amended: the names of the amendments of the request that was answered.
+            tokens: the output tokens, if they were counted.
+        """
         step, last = self._answered_step()
+        if last.outcome == "ok":
+            last.amended = amended
+        if tokens is None:
+            return
         seconds = self.plan.clock.monotonic() - step.started
         if last.first_token_ms is not None:
             seconds -= last.first_token_ms / 1000
@@ -323,11 +332,6 @@ class FailoverRun:
         if self._answered is None or self._answer is None:
             raise RuntimeError("no route has answered")
         return self._answered, self._answer
-
-    def amended(self, how: tuple[str, ...]) -> None:
-        """Note what was changed in the request that was answered."""
-        if self._answer is not None and self._answer.outcome == "ok":
-            self._answer.amended = how
 
     # -- the end of a stream ----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from hubmix.hub.sharing import shared_by
 from hubmix.transport.exchange import Opened, Request
 from hubmix.transport.exchange_async import stream_async, whole_async
 from hubmix.transport.exchange_sync import stream_sync, whole_sync
-from hubmix.wire import Delta, Reply
+from hubmix.wire import Delta, Reply, Usage
 from hubmix.wire.api import Answered, Api, Payload
 
 if TYPE_CHECKING:
@@ -54,10 +54,9 @@ class Sent:
             raise
         self._amended[route] = request.amended
 
-    def note(self, run: FailoverRun, usage: Any) -> None:
+    def note(self, run: FailoverRun, usage: Usage | None) -> None:
         """Tell what was changed in the request that was answered, and what did not count."""
-        if amended := self._amended.get(run.served):
-            run.amended(amended)
+        run.completed(self._amended.get(run.served, ()), usage.output_tokens if usage is not None else None)
         _hub_of(run.served).tell_of_marks(run.served, self._payload, usage)
 
 
@@ -249,8 +248,6 @@ class Calls:
         reply.hub, reply.api = hub.name, route.api.name
         spending.record(hub.spending_key, served.billed, reply.usage, cost)
         charging.owe(route, cost)
-        if reply.usage is not None:
-            run.produced(reply.usage.output_tokens)
         if self._refresh_catalog:
             hub.catalog.warm()
         return reply

@@ -181,6 +181,17 @@ class Reply:
         """The model that was asked for, if another one answered."""
         return self.trace.requested if self.trace is not None and self.trace.switched else None
 
+    def provenance(self) -> dict[str, Any]:
+        """Return who answered, over what and at which price, as JSON-safe values."""
+        found = {
+            "model_requested": self.model_requested,
+            "hub": self.hub,
+            "api": self.api,
+            "cost": self.cost.to_dict() if self.cost is not None else None,
+            "failover": self.trace.to_dict() if self.trace is not None else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
     @property
     def is_pending(self) -> bool:
         """True if the server still works on the answer in the background."""
