@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -38,13 +38,15 @@ class Charging:
         options: its options.
     """
 
-    __slots__ = ("_held", "_options", "_owed", "_payload")
+    __slots__ = ("_closing", "_held", "_loop", "_options", "_owed", "_payload")
 
     def __init__(self, payload: Payload, options: CallOptions) -> None:
         self._payload = payload
         self._options = options
         self._held: dict[Route, Reservation] = {}
         self._owed: tuple[Reservation, Decimal | None, str] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: list[asyncio.Future[None]] = []
 
     @contextmanager
     def attempt(self, hub: ConnectedHub, route: Route, limits: Limits) -> Iterator[None]:
@@ -69,6 +71,8 @@ class Charging:
         if hub.catalog.cached.find(route.model) is None:
             await hub.catalog.awarm(_CATALOG_PATIENCE)
         if any(budget.store for budget in budgets):
+            self._loop = asyncio.get_running_loop()
+            await asyncio.gather(*self._closing)  # what an earlier attempt gives back is room for this one
             await asyncio.to_thread(self._reserve, budgets, hub, route, limits)
         else:
             self._reserve(budgets, hub, route, limits)
@@ -81,7 +85,7 @@ class Charging:
         except AttemptFailed as failed:
             held = self._held.pop(route, None)
             if held is not None:
-                (held.keep_input if _may_be_billed(failed.evidence) else held.release)()
+                self._close(held.keep_input if _may_be_billed(failed.evidence) else held.release)
             raise
         except BaseException:
             self.broke_off(route)
@@ -100,6 +104,7 @@ class Charging:
 
     async def asettle(self) -> None:
         """`settle`, for asyncio; a store outside this process is asked in a thread."""
+        await asyncio.gather(*self._closing)
         if self._owed is not None and self._owed[0].is_shared:
             await asyncio.to_thread(self.settle)
         else:
@@ -108,13 +113,21 @@ class Charging:
     def broke_off(self, route: Route) -> None:
         """Count the prompt of a call that was cancelled or left."""
         if (held := self._held.pop(route, None)) is not None:
-            held.keep_input()
+            self._close(held.keep_input)
 
     def dropped(self, route: Route, answer: object) -> None:
         """Count the prompt of a hedged request that lost, and close its stream."""
         self.broke_off(route)
         if isinstance(answer, Opened):
             answer.discard()
+
+    def _close(self, close: Callable[[], None]) -> None:
+        """Close a reservation; in an event loop a slow store must not hold up the others."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended, and its threads with it
+                self._closing.append(self._loop.run_in_executor(None, close))
+                return
+        close()
 
     def _budgets(self, hub: ConnectedHub) -> tuple[Budget, ...]:
         return (*check_budget(self._options.budget), *hub.budgets, *spending.budgets(hub.spending_key))

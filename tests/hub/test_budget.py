@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,27 @@ def test_limit_holds_under_threads_in_any_order(
     assert budget.spent <= 1
     assert budget.reserved == 0
     assert len(refused) + len(highest) == 64
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_limit_holds_after_every_step_in_any_order(seed: int) -> None:
+    """64 calls begin and end in a random order, and cost at most what they reserved."""
+    budget, dice = Budget.private("1"), random.Random(seed)
+    begun, under_way, refused = 0, [], 0
+    while begun < 64 or under_way:
+        if begun < 64 and (not under_way or dice.random() < 0.6):
+            begun += 1
+            try:
+                under_way.append(reserve([budget], CALL, seconds=60))
+            except BudgetExceededError:
+                refused += 1
+        else:
+            held = under_way.pop(dice.randrange(len(under_way)))
+            cost = dice.choice((None, Decimal(0), CALL.total / 2, CALL.total))
+            dice.choice((held.release, held.keep_input, partial(held.settle, cost, "a")))()
+        assert budget.spent + budget.reserved <= 1
+    assert budget.reserved == 0
+    assert refused or budget.spent < 1
 
 
 def _spend(store: str, name: str, calls: int) -> int:

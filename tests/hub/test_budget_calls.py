@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hubmix import Budget, BudgetExceededError, CallOptions, ConfigurationError, Hub, HubmixError
+from hubmix import Budget, BudgetExceededError, CallOptions, ConfigurationError, FailoverPolicy, Hub, HubmixError
 from hubmix.embedded import EmbeddedHub, Fault
+from hubmix.hub.ledger import SQLiteLedger
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
 from llamaindex_hubmix import Hubmix, HubmixEmbedding
 
-MODEL, DEAR, FREE = "embedded/extract", "embedded/echo", "embedded/think"
+MODEL, OTHER, DEAR, FREE = "embedded/extract", "embedded/no-tools", "embedded/echo", "embedded/think"
 # USD per 1,000,000 tokens: an answer of at most 1,000 tokens costs 0.01 USD at most, and its prompt next to nothing.
 PRICES = {
     MODEL: {"pricing": {"input": "1", "output": "10"}},
+    OTHER: {"pricing": {"input": "1", "output": "10"}},
     DEAR: {"pricing": {"input": "100", "output": "1000"}},
     FREE: {"pricing": {"input": "0", "output": "0"}},
     "embedded/embed": {"pricing": {"input": "100"}},
@@ -182,6 +186,27 @@ def test_embeddings_and_rerank_take_a_budget(hub: Hub) -> None:
             getattr(embedder(model="embedded/embed", hub=hub, budget=fresh("0.00001")), verb)("a text of some words")
     with pytest.raises(BudgetExceededError):
         HubmixRerank(model="embedded/rerank", hub=hub, budget=fresh("0.005")).rerank(["a"], "b")
+
+
+def test_slow_store_does_not_hold_up_the_event_loop(
+    hub: Hub, server: EmbeddedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a refused attempt gives back is given back before the next one reserves."""
+    budget = fresh("0.015", store=f"sqlite:///{tmp_path}/budget.db")
+    settle, threads = SQLiteLedger.settle, []
+
+    def watched(*args: Any) -> None:
+        threads.append(threading.current_thread())
+        settle(*args)
+
+    monkeypatch.setattr(SQLiteLedger, "settle", watched)
+    server.fault(MODEL, Fault.error("vendor_503"), times=None)
+    options = CallOptions(budget=budget, fallbacks=(OTHER,), policy=FailoverPolicy(max_retries=0))
+    reply = asyncio.run(hub.achat(PAYLOAD, options))
+    assert reply.served == OTHER
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+    assert budget.reserved == 0
 
 
 def test_64_calls_at_once_never_pass_the_limit(hub: Hub) -> None:

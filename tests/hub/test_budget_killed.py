@@ -1,4 +1,4 @@
-"""A process that is killed in mid-call leaves at most its reservation, which expires."""
+"""A process killed in mid-call leaves at most its reservation, which expires."""
 
 from __future__ import annotations
 
