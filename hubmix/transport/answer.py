@@ -18,7 +18,7 @@ from hubmix.transport.events import EventDecoder
 from hubmix.transport.evidence import error_evidence, evidence_headers, secrets_of, shown
 from hubmix.transport.sizes import SIZES
 from hubmix.wire.error_body import SHOWN, find_request_id, holds_error, plain_text
-from hubmix.wire.json_text import JsonLimitError, check_nesting, loads
+from hubmix.wire.json_text import JsonLimitError, check_shape, has_halves, loads
 from hubmix.wire.values import AnswerError
 
 # What a good answer says of the model that served it, and of its end.
@@ -125,9 +125,11 @@ def _loads(data: bytes) -> Any:
 
     An event is UTF-8 without white space around it, so neither is looked for.
     """
+    if has_halves(data):
+        return loads(data)
     try:
         text = data.decode()
-        check_nesting(data)
+        check_shape(data)
         value, end = _raw_decode(text)
     except (ValueError, RecursionError, MemoryError):
         return loads(data)  # which may still read it, or says what is wrong with it

@@ -102,7 +102,10 @@ class Body:
         """
         if self._bytes.tell() + len(piece) > self._largest:
             raise too_large(self._what, self._largest)
-        self._bytes.write(piece)
+        try:
+            self._bytes.write(piece)
+        except MemoryError as error:
+            raise BodyError(NO_MEMORY) from error
 
     @property
     def value(self) -> bytes:

@@ -152,6 +152,25 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+_NAMES = ("type", "id", "call_id", "name", "status", "role")
+
+
+def named_objects(values: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, each as `named`."""
+    return [named(value) for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def named(value: Any) -> dict[str, Any]:
+    """Return a copy of an object without a name that is a list or an object.
+
+    Readers compare names with known ones, and keep things by them.
+    """
+    if not isinstance(value, dict):
+        return {}
+    wrong = [name for name in _NAMES if isinstance(value.get(name), (dict, list))]
+    return {name: held for name, held in value.items() if name not in wrong}
+
+
 def read_usage(raw: Any) -> Usage | None:
     """Return the token counts of any vendor's `usage`, or None.
 

@@ -1,4 +1,4 @@
-"""JSON from a hub, at most 200 levels deep. Pure.
+"""JSON from a hub: bounded in depth and number, of whole characters. Pure.
 
 Python's own limit depends on its version and on the depth of the stack, and what reads a value later (`repr`, `copy`,
 `pickle`, pydantic) has lower ones.
@@ -7,6 +7,7 @@ Python's own limit depends on its version and on the depth of the stack, and wha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
@@ -14,12 +15,15 @@ from typing import Any
 NESTING = 200
 """Levels of arrays and objects."""
 
+MOST_VALUES = 1_000_000
+"""Arrays and objects. Each takes up to 250 bytes of memory for three bytes of text."""
+
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 class JsonLimitError(ValueError):
-    """The JSON is nested too deeply, or takes more memory than there is."""
+    """The JSON is too deep, holds too much, or takes more memory than there is."""
 
 
 def loads(text: str | bytes, *, strict: bool = True, parse_int: Callable[[str], Any] | None = None) -> Any:
@@ -33,21 +37,51 @@ def loads(text: str | bytes, *, strict: bool = True, parse_int: Callable[[str], 
     Raises:
         ValueError: If it is no JSON; `JsonLimitError` if it is too deep or too large.
     """
-    check_nesting(text)
     try:
-        return json.loads(text, strict=strict, parse_int=parse_int)
+        check_shape(text)
+        return json.loads(whole_characters(text), strict=strict, parse_int=parse_int)
     except RecursionError as error:  # the caller's own stack is nearly full
         raise JsonLimitError(str(error)) from error
     except MemoryError as error:
         raise JsonLimitError("There is not enough memory for the JSON.") from error
 
 
-def check_nesting(text: str | bytes) -> None:
-    """Raise `JsonLimitError` if JSON is nested too deeply."""
+_HALF = re.compile(r"\\(?:u([dD][89abAB]\w\w)\\u([dD][c-fC-F]\w\w)|(u[dD][89a-fA-F]\w\w)|.)", re.DOTALL)
+
+
+def has_halves(data: bytes) -> bool:
+    """Return whether JSON may hold half a character; a cheap look."""
+    return b"\\ud" in data or b"\\uD" in data
+
+
+def whole_characters(text: str | bytes) -> str:
+    """Return JSON as text, with U+FFFD for half a character (a lone surrogate).
+
+    No file, no terminal and no other JSON library takes one.
+    """
+    if isinstance(text, bytes):
+        encoding = json.detect_encoding(text)
+        try:
+            text = text.decode(encoding)
+        except UnicodeDecodeError:  # perhaps halves as bytes, which Python writes on demand
+            pairs = text.decode(encoding, "surrogatepass").encode("utf-16", "surrogatepass")
+            text = pairs.decode("utf-16", "replace")
+    if "\\ud" in text or "\\uD" in text:
+        text = _HALF.sub(lambda found: "\\ufffd" if found[3] else found[0], text)
+    return text
+
+
+def check_shape(text: str | bytes) -> None:
+    """Raise `JsonLimitError` if JSON has too many arrays and objects, or too deep ones."""
     if len(text) <= NESTING:
         return
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if data.count(b"[") + data.count(b"{") > NESTING and _depth(data) > NESTING:
+    opened = data.count(b"[") + data.count(b"{")
+    if opened <= NESTING:
+        return
+    if opened > MOST_VALUES:
+        raise JsonLimitError(f"The JSON holds more than {MOST_VALUES:,} arrays and objects.")
+    if _depth(data) > NESTING:
         raise JsonLimitError(f"The JSON is nested more than {NESTING} levels deep.")
 
 

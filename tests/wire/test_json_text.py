@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubmix.wire import json_text
 from hubmix.wire.json_text import NESTING, JsonLimitError, _depth, loads
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(alphabet='[]{}"\\,:aé\n')
@@ -53,3 +54,36 @@ def test_depth_is_that_of_the_value(value: Any) -> None:
 def test_text_that_is_no_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         loads(text)
+
+
+@pytest.mark.parametrize("opening", ["[],", '{"a":0},', '"[",'])
+def test_json_of_too_many_values_is_refused(opening: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_text, "MOST_VALUES", 1000)
+    assert len(loads(f"[{opening * 998}0]")) == 999
+    with pytest.raises(JsonLimitError, match="more than"):
+        loads(f"[{opening * 1000}0]")
+
+
+HALVES = [
+    (r"\ud83d\ude00", "😀"),
+    (r"\uD83D\uDE00!", "😀!"),
+    (r"\ud83d", "\ufffd"),
+    (r"\ude00\ud83d", "\ufffd\ufffd"),
+    (r"\ud83d\ud83d\ude00", "\ufffd😀"),
+    (r"\\ud83d", r"\ud83d"),
+    (r"\\\ud83d", "\\\ufffd"),
+    ("\ud83d", "\ufffd"),
+    ("\ud83d\ude00", "😀"),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), HALVES)
+def test_half_a_character_becomes_the_replacement_character(written: str, read: str) -> None:
+    """No file, terminal or pydantic model takes half a character."""
+    document = f'"a{written}b"'.encode("utf-8", "surrogatepass")
+    assert loads(document) == f"a{read}b"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_encodings_of_json_are_read(encoding: str) -> None:
+    assert loads('{"a": "é😀"}'.encode(encoding)) == {"a": "é😀"}

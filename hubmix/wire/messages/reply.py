@@ -8,7 +8,7 @@ from typing import Any
 
 from hubmix.wire.chat.calls import make_call, never_began, read_name
 from hubmix.wire.chat.message import read_envelope
-from hubmix.wire.fields import ANTHROPIC_BLOCKS
+from hubmix.wire.fields import ANTHROPIC_BLOCKS, named_objects
 from hubmix.wire.messages.blocks import Block
 from hubmix.wire.values import AnswerError, Reply, Usage
 
@@ -56,7 +56,7 @@ def read_message(data: Any) -> Reply:
         if named or data.get("type") == "error":
             raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
         raise AnswerError("no_choices", "The answer is no message.", data)
-    blocks = [block for block in content if isinstance(block, dict)]
+    blocks = named_objects(content)
     calls = {position: _input_text(block) for position, block in enumerate(blocks) if block.get("type") == "tool_use"}
     return assemble(data, blocks, calls, read_usage(data.get("usage")))
 
@@ -138,9 +138,8 @@ def _input_text(block: Mapping[str, Any]) -> str:
 def _read_text(block: Mapping[str, Any], reply: Reply) -> None:
     start = len(reply.text)
     reply.text += str(block.get("text") or "")
-    for citation in block.get("citations") or ():
-        if isinstance(citation, dict):
-            reply.citations.setdefault("annotations", []).append(annotation(citation, start, len(reply.text)))
+    for citation in named_objects(block.get("citations")):
+        reply.citations.setdefault("annotations", []).append(annotation(citation, start, len(reply.text)))
 
 
 def annotation(citation: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.chat.calls import made_up_id, read_name
+from hubmix.wire.fields import named
 from hubmix.wire.json_text import loads
 from hubmix.wire.messages.blocks import Block
 from hubmix.wire.messages.reply import SEPARATOR, assemble, read_usage
@@ -75,7 +76,7 @@ class StreamReader:
 
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
-        self._blocks: dict[Any, _Open] = {}
+        self._blocks: dict[int, _Open] = {}
         self._calls = 0
         self._end: dict[str, Any] = {}
         self._usage: Any = None
@@ -126,8 +127,7 @@ class StreamReader:
             self._message = {name: value for name, value in message.items() if name != "content"}
 
     def _on_block(self, event: Event) -> Delta | None:
-        given = event.get("content_block")
-        block = self._blocks[event.get("index")] = _Open(dict(given) if isinstance(given, dict) else {})
+        block = self._blocks[_position(event)] = _Open(named(event.get("content_block")))
         kind = block.block.get("type")
         if kind == "tool_use":
             block.call, self._calls = self._calls, self._calls + 1
@@ -144,10 +144,10 @@ class StreamReader:
         piece = event.get("delta")
         if not isinstance(piece, dict):
             return None
-        block = self._blocks.get(event.get("index"))
+        block = self._blocks.get(_position(event))
         kind = piece.get("type")
         if block is None:
-            block = self._blocks[event.get("index")] = _Open({"type": _KINDS.get(str(kind), "text")})
+            block = self._blocks[_position(event)] = _Open({"type": _KINDS.get(str(kind), "text")})
         if kind == "input_json_delta":
             return self._arguments(block, piece.get("partial_json"), event)
         if kind == "citations_delta":
@@ -178,7 +178,7 @@ class StreamReader:
         return Delta(tool_calls=(ToolCallDelta(block.call, None, None, text),), raw=event)
 
     def _on_block_end(self, event: Event) -> Delta | None:
-        block = self._blocks.get(event.get("index"))
+        block = self._blocks.get(_position(event))
         if block is None or block.call is None or "input" in block.pieces or not block.block.get("input"):
             return None
         block.add("input", json.dumps(block.block["input"], ensure_ascii=False))
@@ -215,7 +215,7 @@ class StreamReader:
         return self._assemble() if self.finish_reason is not None else self.partial()
 
     def _assemble(self) -> Reply:
-        ordered = [self._blocks[index] for index in sorted(self._blocks, key=_position)]
+        ordered = [self._blocks[index] for index in sorted(self._blocks)]
         calls = {position: block.arguments() for position, block in enumerate(ordered) if block.call is not None}
         end = {name: value for name, value in self._end.items() if name != "stopped"}
         usage = read_usage(self._message.get("usage"), self._usage)
@@ -233,7 +233,8 @@ _HANDLERS = {
 }
 
 
-def _position(index: Any) -> int:
+def _position(event: Event) -> int:
+    index = event.get("index")
     return index if isinstance(index, int) else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hubmix.wire.fields import named, named_objects
 from hubmix.wire.responses.items import CALLS, output_texts
 from hubmix.wire.responses.reply import content_parts, reasoning_parts
 
@@ -87,7 +88,7 @@ class OpenItems:
         """
         index = event.get("output_index")
         if not isinstance(index, int):
-            item_id = event.get("item_id") or (event.get("item") or {}).get("id")
+            item_id = named({"id": event.get("item_id")}).get("id") or named(event.get("item")).get("id")
             index = self._by_id.get(item_id)
             if index is None:
                 index = len(self._by_index) if kind is None or not self._by_index else next(reversed(self._by_index))
@@ -108,7 +109,7 @@ class OpenItems:
             listed: the `output` of the terminal event. If it holds fewer items than were done, as chatgpt.com's does,
                 those that were done count.
         """
-        finals = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        finals = named_objects(listed)
         items = self.in_order()
         if len(finals) < sum(item.done for item in items) or not finals:
             return [item.whole() for item in items]

@@ -8,7 +8,7 @@ from typing import Any
 from hubmix.wire.arguments import arguments_text
 from hubmix.wire.chat.calls import make_call, never_began, read_name
 from hubmix.wire.chat.message import read_envelope
-from hubmix.wire.fields import read_usage
+from hubmix.wire.fields import named_objects, read_usage
 from hubmix.wire.responses.items import CALLS
 from hubmix.wire.values import AnswerError, Reply, ToolCall
 
@@ -89,6 +89,12 @@ def read_response(data: Any, *, tools: Sequence[Any] | None = None) -> Reply:
     return reply
 
 
+def status_of(response: Mapping[str, Any]) -> str:
+    """Return the status of a response, or "" if it is no word."""
+    status = response.get("status")
+    return status if isinstance(status, str) else ""
+
+
 def check_response(data: Any) -> list[Item]:
     """Return the items of an answer.
 
@@ -99,12 +105,13 @@ def check_response(data: Any) -> list[Item]:
         raise AnswerError("undecodable", f"The answer is a JSON {type(data).__name__}, not a response.", data)
     if data.get("error"):
         raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
-    if data.get("status") in FAILED:
-        raise AnswerError("error_body", f"The response {data['status']}.", failure(data))
+    status = status_of(data)
+    if status in FAILED:
+        raise AnswerError("error_body", f"The response {status}.", failure(data))
     output = data.get("output")
     if isinstance(output, list):
-        return [item for item in output if isinstance(item, dict)]
-    if data.get("status") in PENDING:  # one-hub leaves an empty output out
+        return named_objects(output)
+    if status in PENDING:  # one-hub leaves an empty output out
         return []
     if data.get("success") is False or any(data.get(name) for name in ("message", "detail", "code")):
         raise AnswerError("error_body", "The hub answered with an error under status 200.", data)
@@ -113,7 +120,7 @@ def check_response(data: Any) -> list[Item]:
 
 def failure(response: Mapping[str, Any]) -> dict[str, Any]:
     """Return the error of a failed response; one-hub sends `failed` without a reason."""
-    status = response.get("status") or "failed"
+    status = status_of(response) or "failed"
     return {"error": response.get("error") or {"message": f"The response {status}; the server did not say why."}}
 
 
@@ -210,7 +217,7 @@ def _image(item: Item) -> dict[str, Any]:
 
 
 def _read_end(reply: Reply, data: Mapping[str, Any]) -> None:
-    status = data.get("status")
+    status = status_of(data)
     if status in _DONE:
         reply.finish_reason = "tool_calls" if reply.tool_calls else "stop"
     elif status == "incomplete":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hubmix.wire.chat.calls import made_up_id, read_name
+from hubmix.wire.fields import named
 from hubmix.wire.responses.items import CALLS, output_texts
 from hubmix.wire.responses.open_item import Event, OpenItem, OpenItems
 from hubmix.wire.responses.reply import (
@@ -22,6 +23,7 @@ from hubmix.wire.responses.reply import (
     is_callers,
     read_response,
     reasoning_parts,
+    status_of,
 )
 from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta
 
@@ -82,7 +84,7 @@ class StreamReader:
     @property
     def finish_reason(self) -> str | None:
         """The status of the terminal event, as soon as it came."""
-        return None if self._terminal is None else self._terminal.get("status")
+        return None if self._terminal is None else status_of(self._terminal)
 
     @property
     def has_open_call(self) -> bool:
@@ -150,8 +152,7 @@ class StreamReader:
             self._declared = declared_names(response.get("tools"))
 
     def _on_added(self, event: Event) -> Delta | None:
-        item = event.get("item")
-        if not isinstance(item, dict):
+        if not (item := named(event.get("item"))):
             return None
         state = self._items.of(event, None)
         state.item = {**item, **state.item}
@@ -171,8 +172,7 @@ class StreamReader:
         return _call_delta(event, ToolCallDelta(state.position, str(call_id), name, head))
 
     def _on_item_done(self, event: Event) -> Delta | None:
-        item = event.get("item")
-        if not isinstance(item, dict):
+        if not (item := named(event.get("item"))):
             return None
         state = self._items.of(event, None)
         state.done = True
@@ -223,7 +223,7 @@ class StreamReader:
         ending = event["type"].removeprefix("response.")
         if response.get("status") is None:
             response["status"] = ending
-        if response["status"] in FAILED or response.get("error"):
+        if status_of(response) in FAILED or response.get("error"):
             self._envelope.update(response)
             raise AnswerError("error_body", "The response failed.", failure(response))
         self._learn_tools(response)
@@ -301,10 +301,10 @@ class StreamReader:
         return self._assemble() if self._terminal is not None else self.partial()
 
     def _assemble(self) -> Reply:
-        if self._terminal is not None:
-            return read_response({**self._envelope, **self._terminal}, tools=self._tools)
-        items = [item.whole() for item in self._items.in_order()]
         known = {name: value for name, value in self._envelope.items() if name != "error"}
+        if self._terminal is not None:
+            return read_response({**known, **self._terminal}, tools=self._tools)
+        items = [item.whole() for item in self._items.in_order()]
         return read_response({**known, "status": "", "output": items}, tools=self._tools)
 
 
