@@ -72,7 +72,7 @@ def whole_characters(text: str | bytes) -> str:
 
 
 def check_shape(text: str | bytes) -> None:
-    """Raise `JsonLimitError` if JSON has too many arrays and objects, or too deep ones."""
+    """Raise `JsonLimitError` for too many arrays and objects, or too deep ones."""
     if len(text) <= NESTING:
         return
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text

@@ -72,7 +72,7 @@ VALUES = st.recursive(
 
 
 def _object(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Return objects with these fields, each as named or of any type, and further ones."""
+    """Return objects with these fields, as named or of any type, and further ones."""
     known = {name: st.one_of(value, value, value, VALUES) for name, value in fields.items()}
     return st.builds(
         lambda own, more: {**more, **own},
