@@ -60,15 +60,19 @@ def whole_characters(text: str | bytes) -> str:
     No file, no terminal and no other JSON library takes one.
     """
     if isinstance(text, bytes):
-        encoding = json.detect_encoding(text)
-        try:
-            text = text.decode(encoding)
-        except UnicodeDecodeError:  # perhaps halves as bytes, which Python writes on demand
-            pairs = text.decode(encoding, "surrogatepass").encode("utf-16", "surrogatepass")
-            text = pairs.decode("utf-16", "replace")
+        text = _decoded(text)
     if "\\ud" in text or "\\uD" in text:
         text = _HALF.sub(lambda found: "\\ufffd" if found[3] else found[0], text)
     return text
+
+
+def _decoded(data: bytes) -> str:
+    encoding = json.detect_encoding(data)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:  # perhaps halves as bytes, which Python writes on demand
+        pairs = data.decode(encoding, "surrogatepass").encode("utf-16", "surrogatepass")
+        return pairs.decode("utf-16", "replace")
 
 
 def check_shape(text: str | bytes) -> None:

@@ -63,7 +63,7 @@ def check_langchain(message: Any) -> None:
 
 def check_llamaindex(response: Any) -> None:
     assert json.loads(response.model_dump_json())
-    assert pickle.loads(pickle.dumps(response)).message == response.message
+    assert repr(pickle.loads(pickle.dumps(response)).message) == repr(response.message)  # a NaN equals nothing
     assert repr(response)
 
 
