@@ -97,12 +97,12 @@ def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
 
     if isinstance(error, openai.APIStatusError):
         return status_evidence(error.response)
-    if isinstance(error, BodyError):
-        return Evidence(cause="undecodable", phase="body", status=error.status, message=str(error))
-    if isinstance(error, MemoryError) and phase != "open":
-        return Evidence(cause="undecodable", phase=phase, message=NO_MEMORY)
     wrapped = isinstance(error, openai.APIConnectionError)
     cause = error.__cause__ if wrapped else error
+    if isinstance(cause, BodyError):  # openai 2.x wraps it, because it reads the body of an error itself
+        return Evidence(cause="undecodable", phase="body", status=cause.status, message=str(cause))
+    if isinstance(error, MemoryError) and phase != "open":
+        return Evidence(cause="undecodable", phase=phase, message=NO_MEMORY)
     if cause is None or not (wrapped or _is_of_transport(cause, phase)):
         return None
     word = _named(_real(cause))
