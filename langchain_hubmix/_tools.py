@@ -55,7 +55,7 @@ def wire_tools(tools: Any) -> list[dict[str, Any]]:
     return [tool if isinstance(tool, dict) and "type" in tool else wire_tool(tool, strict=None) for tool in tools]
 
 
-def without_credentials(tools: Any, instead: Callable[[Any], str] = lambda _: "***") -> Any:
+def without_credentials(tools: Any, instead: Callable[[Any], str] = lambda _: "**REDACTED**") -> Any:
     """Return tools without the credentials of MCP servers.
 
     Args:

@@ -86,7 +86,8 @@ def without_inert(values: dict[str, Any], known: frozenset[str] | set[str]) -> d
     """
     if values.keys() <= known:
         return values
-    return {name: value for name, value in values.items() if name in known or not _is_inert(name, value, values)}
+    kept = known | {name for name, (needed, _) in CONVERSIONS.items() if needed in known}
+    return {name: value for name, value in values.items() if name in kept or not _is_inert(name, value, values)}
 
 
 def _is_inert(name: str, value: Any, values: Mapping[str, Any]) -> bool:
@@ -100,11 +101,12 @@ def _is_inert(name: str, value: Any, values: Mapping[str, Any]) -> bool:
 
 def _idle_timeout(values: dict[str, Any], seconds: Any) -> None:
     policy = read_policy(values.get("failover")) or FailoverPolicy()
-    values["failover"] = replace(policy, idle_timeout=seconds or None)  # ChatOpenAI's 0 switches it off
+    values["failover"] = replace(policy, idle_timeout=seconds or None)  # ChatOpenAI's None and 0 switch it off
 
 
 def _json_schema(values: dict[str, Any], wanted: Any) -> None:
-    values.setdefault("structured_output_method", "json_schema")
+    if wanted:
+        values.setdefault("structured_output_method", "json_schema")
 
 
 CONVERSIONS: Mapping[str, tuple[str, Callable[[dict[str, Any], Any], None]]] = {

@@ -242,3 +242,5 @@ def test_silence_allowed_in_a_stream_reads_back() -> None:
     for kind in (ChatHubmix, Hubmix):
         assert kind(model="m", api_key="sk-test", stream_chunk_timeout=7).stream_chunk_timeout == 7
         assert kind(model="m", api_key="sk-test").stream_chunk_timeout == 120
+        for off in (None, 0):
+            assert kind(model="m", api_key="sk-test", stream_chunk_timeout=off).stream_chunk_timeout is None

@@ -108,7 +108,7 @@ def test_credentials_of_mcp_servers_are_not_traced() -> None:
     llm = ChatHubmix(model="m", base_url="https://hub.example/v1", api_key="sk-test")
     other = {**server, "headers": {"Authorization": "Bearer other"}}
     traced = llm._get_invocation_params(tools=[server, OPENAI])["tools"]
-    assert traced == [{**server, "headers": "***"}, OPENAI]
+    assert traced == [{**server, "headers": "**REDACTED**"}, OPENAI]
     assert "Bearer" not in llm._get_llm_string(tools=[server])
     assert llm._get_llm_string(tools=[server]) != llm._get_llm_string(tools=[other])
 
