@@ -34,6 +34,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("api must be one of", "--api must be one of"),
     ("prefer must be one of", "--prefer must be one of"),
 )
+_UNPRICED = re.compile(r"Give its price with Hub\(.*?, or use Budget\(unknown_price=\"allow\"\)")
 _BUDGET = re.compile(r"Budget\('([^']*)'[^)]*\)")
 _NAMES = re.compile(r"\b(max_tokens|max_output_tokens|context_window|input_price|output_price)\b(=?)")
 _FLAGS = {
@@ -49,6 +50,7 @@ def spoken(message: str) -> str:
     """Return a message with the flags and commands that do what its Python does."""
     for python, words in _PHRASES:
         message = message.replace(python, words)
+    message = _UNPRICED.sub("Ask a model that hubmix models lists with a price, or leave --budget out", message)
     message = _BUDGET.sub(r"the budget of \1 USD", message)
     # What a hub answered is quoted as it came.
     own, mark, quoted = message.partition("What came back:")

@@ -36,6 +36,7 @@ def test_words_of_the_hub_stay_as_they_came() -> None:
         (("chat", "hi", "--api", "x"), 2, "--api must be one of"),
         (("chat", "hi", "--prefer", "x"), 2, "--prefer must be one of"),
         (("chat", "hi", "-m", "embedded/embed"), 1, "hubmix models --supports WORD"),
+        (("chat", "hi", "-m", "no-such", "--budget", "1"), 1, "leave --budget out"),
     ],
 )
 def test_mistakes_are_told_in_flags(hubmix: Command, arguments: tuple[str, ...], code: int, words: str) -> None:
