@@ -31,6 +31,7 @@ class Preset:
             `reasoning_content`, or both if that is not known.
         balance: Which way it tells what is left on a key.
         bills_served: It bills the model that answered, where it is another one than the model asked for.
+        free_limit: Its free models have a limit of their own, under which other models are not.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Preset:
     reasoning_replay: Literal["reasoning_details", "reasoning_content", "both"] = "both"
     balance: Dialect = "generic"
     bills_served: bool = False
+    free_limit: bool = False
 
 
 # Sources: docs.aihubmix.com (integration, App-code, unified inference and FAQ pages) and aihubapi.ai's developer
@@ -57,6 +59,7 @@ AIHUBMIX = Preset(
     reasoning_replay="reasoning_details",
     balance="aihubmix",
     bills_served=True,
+    free_limit=True,
 )
 AIHUBAPI = Preset(
     name="aihubapi",

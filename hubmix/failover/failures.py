@@ -244,6 +244,12 @@ RATE_MODEL = _of_model(
     error=RateLimitedError,
     throttled=True,
 )
+RATE_FREE = replace(
+    RATE_MODEL,
+    fault=Fault.ACCOUNT,
+    what="The hub's limit on its free models is used up, and {model} is one of them.",
+    hint="Wait, or use a model that is not free: it is not under that limit.",
+)
 TRANSIENT = _of_model(
     "transient",
     Recovery.RETRY,

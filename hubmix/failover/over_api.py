@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hubmix.failover.evidence import Evidence, Failure, Recovery
-from hubmix.failover.failures import ENDPOINT, REFUSED, WRONG_API
+from hubmix.failover.failures import ENDPOINT, RATE_ACCOUNT, RATE_FREE, REFUSED, WRONG_API
 from hubmix.failover.route import Route
 
 # What a server without the path says. Recorded: responses_deepseek, responses_vendor_404_path, responses_vendor_405.
@@ -27,12 +27,15 @@ def over_route(failure: Failure, evidence: Evidence, route: Route, payload: Mapp
     """Return what a failure means on this route.
 
     A missing path says nothing of the hub if it is not the path of chat completions, or if that path has answered
-    before. A request in the background goes on at the vendor after a timeout, so it is not sent again.
+    before. A limit on free models leaves the others alone, where the hub counts them apart. A request in the background
+    goes on at the vendor after a timeout, so it is not sent again.
     """
     if route.api.name in ("responses", "messages") and _is_missing_path(failure, evidence):
         return WRONG_API
     if failure is ENDPOINT and evidence.status in (404, 405) and route.hub.has_answered(route.api.name):
         return REFUSED
+    if failure.kind == RATE_ACCOUNT.kind and route.hub.free_limit and route.hub.is_free(route.model):
+        return replace(RATE_FREE, retry_after=failure.retry_after)
     if payload.get("background") and failure.kind == "timeout":
         return replace(failure, action=Recovery.FAIL, retries=0)
     return failure

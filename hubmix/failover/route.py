@@ -36,6 +36,10 @@ class RouteHub(Protocol):
         """The error types in which the hub speaks for itself (from its preset)."""
 
     @property
+    def free_limit(self) -> bool:
+        """Whether free models have a limit of their own (from its preset)."""
+
+    @property
     def breakers(self) -> HubBreakers:
         """The circuit breakers of the hub and its key."""
 

@@ -107,6 +107,11 @@ class ConnectedHub:
         """The error types in which the hub speaks for itself."""
         return self.connection.endpoint.preset.own_error_types
 
+    @property
+    def free_limit(self) -> bool:
+        """Whether free models have a limit of their own."""
+        return self.connection.endpoint.preset.free_limit
+
     @cached_property
     def breakers(self) -> HubBreakers:
         """The circuit breakers of the hub and its key."""

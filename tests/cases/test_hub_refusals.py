@@ -9,6 +9,7 @@ import pytest
 
 import hubmix
 from hubmix import HubmixError
+from hubmix.hub.registry import resolve_hub
 from tests.cases.ways import WAYS, Way
 from tests.support.answers import Answer, body, encoded, error, whole_or_stream
 from tests.support.responses import message, whole_or_response
@@ -143,3 +144,28 @@ def test_wait_that_a_hub_names_is_told(headers: dict[str, str], wait: float | No
     with pytest.raises(hubmix.RateLimitedError) as caught:
         way.ask(hub)
     assert caught.value.retry_after == wait
+
+
+FREE_LIMIT = error(429, "Free model quota exceeded.", type="Aihubmix_api_error")
+FREE = {
+    "/api/v1/models": body(
+        {
+            "success": True,
+            "data": [
+                {"model_id": "m", "types": "llm", "pricing": {"input": 0, "output": 0}},
+                {"model_id": "b", "types": "llm", "pricing": {"input": 1, "output": 2}},
+            ],
+        }
+    )
+}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_limit_on_free_models_leaves_the_others(way: Way, serve: Serve) -> None:
+    hub = serve(lambda asked: FREE_LIMIT if asked.model == "m" else whole(asked), pages=FREE)
+    kept = resolve_hub(hub="aihubmix", base_url=hub.base_url, api_key="sk-test")
+    kept.models.refresh()
+    assert way.ask(hub, hub_source="aihubmix", fallbacks=["b"]).text == "whole"
+    assert hub.models == ["m", "b"]
+    with pytest.raises(hubmix.RateLimitedError, match="limit on its free models"):
+        way.ask(hub, hub_source="aihubmix")

@@ -89,3 +89,14 @@ def test_request_in_the_background_is_not_sent_twice() -> None:
     late = Evidence("read_timeout", "open")
     assert judged(late).action is not Recovery.FAIL
     assert (judged(late, background=True).action, judged(late, background=True).retries) == (Recovery.FAIL, 0)
+
+
+@pytest.mark.parametrize(
+    ("apart", "free", "kind"),
+    [(True, True, "rate_model"), (True, False, "rate_account"), (False, True, "rate_account")],
+)
+def test_limit_on_free_models_is_theirs_alone(apart: bool, free: bool, kind: str) -> None:
+    hub = SimpleNamespace(free_limit=apart, is_free=lambda model: free)
+    evidence = Evidence("status", "body", status=429, empty_body=True, headers={"retry-after": "7"})
+    failure = over_route(classify(evidence), evidence, Route("m", cast(RouteHub, hub), CHAT), {})
+    assert (failure.kind, failure.retry_after) == (kind, 7)

@@ -47,6 +47,7 @@ class FakeHub:
     key_source: str = "argument"
     timeout: float | None = None
     own_error_types: frozenset[str] = HUB_TYPES
+    free_limit: bool = False
     lacks: Callable[[str, Requirements], str | None] = lambda model, requirements: None
     window: Callable[[str], int | None] = lambda model: None
     is_free: Callable[[str], bool] = lambda model: False
