@@ -14,7 +14,7 @@ from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 from hubmix.wire.responses.items import output_texts
 from hubmix.wire.responses.reply import SEPARATOR, reasoning_parts
 from langchain_hubmix._messages import PROVIDER
-from langchain_hubmix._output_items import OUTPUT_ITEMS, item_blocks, server_blocks
+from langchain_hubmix._output_items import OUTPUT_ITEMS, item_blocks, refusal_block, server_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -88,6 +88,8 @@ def _spoken(message: AIMessage) -> list[Block]:
     extras = message.additional_kwargs
     content = message.content
     items = extras.get(OUTPUT_ITEMS) or ()
+    if items and not (content or extras.get("reasoning_content") or message.tool_calls):
+        return list(_closing(items, message))
     if items and _is_whole(message, items):
         return list(item_blocks(items, _call_blocks(message), _annotation))
     blocks = list(_text(content, message))
@@ -101,10 +103,25 @@ def _spoken(message: AIMessage) -> list[Block]:
     if audio := extras.get("audio"):
         blocks.append(_sound(audio))
     if refusal := extras.get("refusal"):
-        block = {"type": "refusal", "refusal": refusal}
-        # A standard block since langchain-core 1.8; before, `content_blocks` takes no type that it does not know.
-        blocks.append(block if "refusal" in KNOWN_BLOCK_TYPES else {"type": "non_standard", "value": block})
+        blocks.append(refusal_block(refusal))
     return blocks
+
+
+def _closing(items: Sequence[Mapping[str, Any]], message: AIMessage) -> Iterable[Block]:
+    """Return the blocks of a stream's last chunk, whose words have been told before.
+
+    Reasoning and text get ids, phase, encrypted content and citations. Where several of a kind have words, those were
+    streamed as one block, which gets the citations alone. Custom calls are left out: only the merged message tells one
+    of the caller from one that the server has run.
+    """
+    blocks = list(item_blocks([item for item in items if item.get("type") != "custom_tool_call"], {}, _annotation))
+    for kind in ("reasoning", "text"):
+        found = [block for block in blocks if block["type"] == kind]
+        if len(found) == 1 or not any(block[kind] for block in found):
+            yield from ({**block, kind: ""} for block in found)
+        elif kind == "text":
+            yield from _text("", message)
+    yield from (block for block in blocks if block["type"] not in ("reasoning", "text"))
 
 
 def _text(content: str | list[Any], message: AIMessage) -> Iterable[Block]:

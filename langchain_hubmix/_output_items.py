@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages.content import KNOWN_BLOCK_TYPES
+
 from hubmix.wire.json_text import loads
 
 Block = dict[str, Any]
@@ -103,7 +105,7 @@ def _message(item: Item, annotate: Annotate) -> Iterator[Block]:
     for part in content if isinstance(content, list) else ():
         block: Block = {"type": "text", "text": part.get("text") or ""}
         if isinstance(part.get("refusal"), str):
-            block = {"type": "non_standard", "value": {"type": "refusal", "refusal": part["refusal"]}}
+            block = refusal_block(part["refusal"])
         elif part.get("annotations"):
             block["annotations"] = [annotate(note) for note in part["annotations"]]
         if item.get("id"):
@@ -111,6 +113,15 @@ def _message(item: Item, annotate: Annotate) -> Iterator[Block]:
         if item.get("phase"):
             block["extras"] = {"phase": item["phase"]}
         yield block
+
+
+def refusal_block(text: str) -> Block:
+    """Return a refusal as a standard block: one since langchain-core 1.8.
+
+    Before, `content_blocks` takes no type that it does not know.
+    """
+    block = {"type": "refusal", "refusal": text}
+    return block if "refusal" in KNOWN_BLOCK_TYPES else {"type": "non_standard", "value": block}
 
 
 def _reasoning(item: Item) -> Block:
