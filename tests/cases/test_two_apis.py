@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 from llama_index.core import PromptTemplate
 from llama_index.core.base.llms.types import ChatMessage
 from pydantic import BaseModel
@@ -281,3 +282,14 @@ def test_stream_reads_no_further_than_its_end(serve: Serve) -> None:
     lines = response_events(message("Hi"))
     hub = serve(response_stream(*lines, {"error": {"message": "unexpected EOF"}, "type": "error"}))
     assert "".join(chunk.text for chunk in chat_hubmix(hub, api="responses").stream("go")) == "Hi"
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.framework == "langchain"], ids=str)
+def test_refusal_is_the_standard_block_of_it(way: Way, serve: Serve) -> None:
+    refusing = {**message("", 1), "content": [{"type": "refusal", "refusal": "I will not."}]}
+    hub = serve(lambda request: responses_answer(refusing, stream=request.stream))
+    found = way.ask(hub, api="responses", output_version="v1").message.content_blocks
+    refusals = [block.get("value", block) for block in found]
+    assert [block.get("refusal") for block in refusals if block["type"] == "refusal"] == ["I will not."]
+    if "refusal" in KNOWN_BLOCK_TYPES:
+        assert found[-1]["type"] == "refusal"
