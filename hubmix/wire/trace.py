@@ -5,7 +5,7 @@ In a notebook a trace is a timeline: a row for each attempt, with a bar for when
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -176,8 +176,8 @@ def trace(value: Any) -> Trace:
     Print it, or show it in a notebook, where it is drawn as a timeline.
 
     Args:
-        value: a message, a response, a `Reply`, an exception, the state of an agent (its last answer counts), or what
-            `with_structured_output(include_raw=True)` returns.
+        value: a message or its `response_metadata`, a response, a `Reply`, a row of `hub.map`, an exception, the state
+            of an agent (its last answer counts), or what `with_structured_output(include_raw=True)` returns.
 
     Raises:
         ConfigurationError: the value has no trace.
@@ -201,7 +201,7 @@ def trace(value: Any) -> Trace:
 
 
 _HOLDERS = ("response_metadata", "additional_kwargs", "generation_info", "metadata")
-_INSIDE = ("message", "raw", "messages", "generations", "response", "__cause__")
+_INSIDE = ("message", "raw", "messages", "generations", "response", "reply", "error", "__cause__")
 
 
 def _find(value: Any, depth: int = 4) -> Trace | None:
@@ -209,16 +209,17 @@ def _find(value: Any, depth: int = 4) -> Trace | None:
         return value
     if isinstance(own := getattr(value, "trace", None), Trace):
         return own
-    for name in _HOLDERS:
-        holder = getattr(value, name, None)
+    if isinstance(value, Mapping) and "requested" in value and "attempts" in value:
+        return Trace.from_dict(value)
+    for holder in (value, *(getattr(value, name, None) for name in _HOLDERS)):
         if isinstance(holder, Mapping) and isinstance(told := holder.get("failover"), Mapping):
             return Trace.from_dict(told)
     attempts = getattr(value, "attempts", None)
     if isinstance(attempts, list) and attempts and all(isinstance(attempt, Attempt) for attempt in attempts):
         return Trace(str(getattr(value, "model", None) or attempts[0].model), None, attempts)
-    if depth == 0 or value is None or isinstance(value, str):
+    if depth == 0 or value is None or isinstance(value, (str, bytes)):
         return None
-    inside = reversed(value) if isinstance(value, (list, tuple)) else (_inside(value, name) for name in _INSIDE)
+    inside = reversed(value) if isinstance(value, Sequence) else (_inside(value, name) for name in _INSIDE)
     return next((found for one in inside if (found := _find(one, depth - 1)) is not None), None)
 
 

@@ -11,6 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 
 import hubmix
 from hubmix import ConfigurationError
+from hubmix.batch.rows import Row, Rows
 from hubmix.errors import AllModelsFailedError, ServerError
 from hubmix.wire import Reply
 from hubmix.wire.trace import Attempt, Trace
@@ -38,6 +39,10 @@ FAILED = AllModelsFailedError("No model answered.", [ServerError("down")], attem
         {"raw": MESSAGE, "parsed": None, "parsing_error": None},
         [HumanMessage("hello"), MESSAGE],
         SimpleNamespace(generations=[[SimpleNamespace(message=MESSAGE)]]),
+        MESSAGE.response_metadata,
+        WAY.to_dict(),
+        Row(0, "hello", Reply(trace=WAY)),
+        Rows([Row(0, "hello", Reply(trace=WAY))]),
     ],
     ids=lambda value: type(value).__name__,
 )
