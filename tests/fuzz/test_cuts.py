@@ -142,17 +142,14 @@ def test_cut_answer_is_never_taken_as_whole(name: str, framing: str, everywhere:
     everywhere(SMALL[name], framing, step=29)
 
 
-NAMES = (
-    "chat_to_responses_text",
-    "chat_to_responses_tools",
-    "chat_to_responses_stream",
-    "chat_to_responses_tools_stream",
-)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("everywhere", [cut_everywhere, acut_everywhere], ids=["sync", "async"])
 @pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("name", [*SMALL, *NAMES])
+@pytest.mark.parametrize("name", [*SMALL, "chat_to_responses_text", "chat_to_responses_refusal_stream"])
 def test_answer_cut_at_every_byte_is_never_taken_as_whole(name: str, framing: str, everywhere: Any) -> None:
     everywhere(SMALL[name] if name in SMALL else recorded(name), framing, step=1)
+
+
+@pytest.mark.parametrize("name", ["tools", "stream", "tools_stream"])
+def test_recorded_answer_cut_anywhere_is_never_taken_as_whole(name: str) -> None:
+    cut_everywhere(recorded(f"chat_to_responses_{name}"), "chunked", step=211)
