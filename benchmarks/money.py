@@ -48,7 +48,7 @@ def _off(hub: Hub) -> dict[str, Work]:
         charging = Charging(_PAYLOAD, CallOptions())
         with charging.attempt(connected, step.route, Limits()):
             pass
-        charging.owe(step.route, None)
+        charging.owe(step.route, step.route.model, None)
         charging.settle()
 
     def measured() -> None:
@@ -76,7 +76,7 @@ def _on(hub: Hub) -> dict[str, Work]:
         charging = Charging(_PAYLOAD, options)
         with charging.attempt(connected, step.route, Limits()):
             pass
-        charging.owe(step.route, None)
+        charging.owe(step.route, step.route.model, None)
         charging.settle()
 
     def nothing(_: object) -> Decimal | None:

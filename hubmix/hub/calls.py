@@ -247,7 +247,7 @@ class Calls:
         reply.trace, reply.served, reply.cost = run.trace, served.model, cost
         reply.hub, reply.api = hub.name, route.api.name
         spending.record(hub.spending_key, served.billed, reply.usage, cost)
-        charging.owe(route, cost)
+        charging.owe(route, served.billed, cost)
         if self._refresh_catalog:
             hub.catalog.warm()
         return reply

@@ -91,10 +91,10 @@ class Charging:
             self.broke_off(route)
             raise
 
-    def owe(self, route: Route, cost: Cost | None) -> None:
-        """Note the cost for `settle`; an unknown one counts as what was reserved."""
+    def owe(self, route: Route, billed: str, cost: Cost | None) -> None:
+        """Note the model that is billed, and its cost; an unknown one counts as reserved."""
         if (held := self._held.pop(route, None)) is not None:
-            self._owed = (held, cost.total if cost is not None and cost.complete else None, route.model)
+            self._owed = (held, cost.total if cost is not None and cost.complete else None, billed)
 
     def settle(self) -> None:
         """Count what the call cost."""

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from hubmix.embedded import EmbeddedHub, Fault
 from hubmix.hub.ledger import SQLiteLedger
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
 from llamaindex_hubmix import Hubmix, HubmixEmbedding
+from tests.support.answers import completion
+from tests.support.scripted_hub import ScriptedHub
 
 MODEL, OTHER, DEAR, FREE = "embedded/extract", "embedded/no-tools", "embedded/echo", "embedded/think"
 # USD per 1,000,000 tokens: an answer of at most 1,000 tokens costs 0.01 USD at most, and its prompt next to nothing.
@@ -76,6 +79,15 @@ def test_call_settles_at_its_real_cost(hub: Hub, ask: Callable[..., Any]) -> Non
     ask(hub, PAYLOAD, CallOptions(budget=budget))
     assert 0 < budget.spent < Decimal("0.001")
     assert budget.reserved == 0
+
+
+def test_model_that_is_billed_is_the_one_that_counts(serve: Callable[..., ScriptedHub]) -> None:
+    """AIHubMix bills the model that its router chose, and names it in a header."""
+    chosen = replace(completion("hello"), headers={"X-Aihubmix-Model": MODEL})
+    scripted, budget = serve(chosen), fresh("1")
+    with Hub("aihubmix", base_url=scripted.base_url, api_key="sk-test", model_overrides=PRICES) as hub:
+        hub.chat({**PAYLOAD, "model": OTHER}, CallOptions(budget=budget))
+    assert list(budget.by_model) == [MODEL]
 
 
 def test_no_room_sends_nothing(hub: Hub, server: EmbeddedHub, ask: Callable[..., Any]) -> None:
