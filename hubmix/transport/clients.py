@@ -64,6 +64,9 @@ def async_http_client(
 
     shared: dict[str, Any] = {"follow_redirects": False, "trust_env": not local, "event_hooks": hooks}
     if fast:
+        from hubmix.transport.spelling import keep_spelling
+
+        shared["event_hooks"] = {**(hooks or {}), "request": [*(hooks or {}).get("request", ()), keep_spelling]}
         # aiohttp takes no context for one that verifies nothing.
         return _swept(openai.DefaultAioHttpClient(limits=_limits(), verify=tls_context(), **shared))
     verify = tls_context(plain=plain)

@@ -109,3 +109,10 @@ async def test_cancellation_is_read_without_what_came_before_it(at: Now) -> None
     later.__context__ = earlier
     at(SHORT)
     assert Attempt(Limits(timeout=SHORT), stream=False).overdue(later).evidence.cause == "read_timeout"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_call_waits_for_a_connection_as_the_sdk_does(at: Now, stream: bool) -> None:
+    """Of 1,100 calls at once the last 76 wait for the others to end."""
+    timeout = Attempt(Limits(timeout=LONG), stream=stream).http_timeout()
+    assert (timeout.connect, timeout.pool) == (CONNECT_TIMEOUT, LONG)
