@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 DEFAULT_TIMEOUT = 600.0  # seconds, as in the SDK: thinking models take minutes before their first word
 CONNECT_TIMEOUT = 10.0  # seconds; a hub that does not accept a connection by then is down
@@ -27,11 +27,13 @@ class Deadline:
         at: on the monotonic clock.
         cause: the limit, as a cause of `Evidence`.
         seconds: the limit as it was set.
+        late: it was moved, because this process was too busy to notice it.
     """
 
     at: float = float("inf")
     cause: str = "idle_timeout"
     seconds: float = float("inf")
+    late: bool = False
 
     def left(self, now: float) -> float:
         """Return the seconds left, at least 0.001: HTTP libraries take 0 for no limit."""
@@ -53,7 +55,16 @@ class Deadline:
     def is_own(self, now: float) -> bool:
         """Whether the limit was the caller's own short one, or was noticed late."""
         short = self.seconds < _SHORT and self.cause in ("read_timeout", "first_token_timeout")
-        return short or now - self.at > self.seconds / 10
+        return short or self.late or now - self.at > self.seconds / 10
+
+    def lost(self, now: float) -> float:
+        """Return the seconds to add if it was noticed late; never for a whole call."""
+        late = now - self.at
+        return min(late, self.seconds) if late > self.seconds / 10 and self.cause != "total_timeout" else 0.0
+
+    def moved(self, at: float) -> Deadline:
+        """Return the same limit for a later moment."""
+        return replace(self, at=at, late=True)
 
 
 class Stop:

@@ -26,6 +26,7 @@ from hubmix.transport.exchange import (
 )
 from hubmix.transport.sizes import Body, apieces_of
 from hubmix.transport.stream import StreamState, read_body
+from hubmix.transport.until import Until
 from hubmix.wire import Delta
 from hubmix.wire.api import Answered, Reading
 
@@ -52,7 +53,7 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     timeout = attempt.http_timeout()
     # Not every backend lets the limit on reads change between headers and body (aiohttp's does not), and none limits
     # them together: the wait for the headers is timed here, and so are the pieces that follow.
-    wait = anyio.move_on_after(timeout.read)
+    wait = Until(attempt.deadline, attempt.limits.total)
     if attempt.stream:
         timeout.read = None
     ended: BaseException | None = None
@@ -75,7 +76,9 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
         if failure is None:
             raise
         raise failure from error
-    if wait.cancelled_caught:
+    finally:
+        attempt.deadline = wait.deadline
+    if wait.over:
         raise attempt.overdue(ended)
     return Answer.of(response)
 
@@ -83,7 +86,7 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
 async def _read_bytes(answer: Answer, attempt: Attempt, largest: int) -> bytes:
     """The body of an answer whose head has come; closes the response."""
     response, body = answer.response, Body(largest)
-    wait = anyio.move_on_after(attempt.deadline.left(monotonic()))
+    wait = Until(attempt.deadline, attempt.limits.total)
     try:
         with wait:
             async for piece in apieces_of(response):
@@ -92,9 +95,10 @@ async def _read_bytes(answer: Answer, attempt: Attempt, largest: int) -> bytes:
         evidence = read_evidence(error, answer)
         raise AttemptFailed(attempt.late(evidence) if evidence.cause == "read_timeout" else evidence) from error
     finally:
+        attempt.deadline = wait.deadline
         with anyio.CancelScope(shield=True):
             await response.aclose()
-    if wait.cancelled_caught:
+    if wait.over:
         raise AttemptFailed(attempt.late(answer.evidence("read_timeout", "body")))
     return body.value
 
@@ -146,12 +150,15 @@ async def _deltas(answer: Answer, state: StreamState, pieces: AsyncIterator[byte
 
 async def _next_piece(pieces: AsyncIterator[bytes], state: StreamState) -> bytes | None:
     """Return the next bytes, None at the end; a long silence is a failure."""
-    with anyio.move_on_after(state.deadline.left(monotonic())) as scope:
-        try:
+    wait = Until(state.deadline, state.total)
+    try:
+        with wait:
             return await pieces.__anext__()
-        except StopAsyncIteration:
-            return None
-    if scope.cancelled_caught:
+    except StopAsyncIteration:
+        return None
+    finally:
+        state.deadline = wait.deadline
+    if wait.over:
         raise state.silence()
     return None
 

@@ -103,6 +103,11 @@ class StreamState:
         return "committed" if self.committed else "body"
 
     @property
+    def total(self) -> Deadline | None:
+        """When the whole call has to be over."""
+        return self._limits.total
+
+    @property
     def done(self) -> bool:
         """Whether nothing of use follows: `[DONE]` came, or an event is unreadable."""
         return self._events.done or self._failure is not None or self._reader.ended
