@@ -21,10 +21,12 @@ def nearest(
 
     They come by closeness of price, then of window, then by id. No vendor comes twice before every vendor came once,
     and the vendor of `model` comes last in each round: what takes a model down often takes down its vendor's others.
+    The successor of a model that ends comes first, if it can stand in.
     """
     fitting = [other for other in others if _can_stand_in(model, other, Decimal(repr(float(max_price_ratio))))]
     ordered = sorted(fitting, key=lambda other: (*_distance(model, other), other.id))
-    return _take_turns(ordered, model.owner)[:limit]
+    turns = _take_turns(ordered, model.owner)
+    return sorted(turns, key=lambda other: other.id != model.successor)[:limit]
 
 
 def _can_stand_in(model: ModelInfo, other: ModelInfo, ratio: Decimal) -> bool:

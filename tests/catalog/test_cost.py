@@ -180,6 +180,12 @@ class TestNearest:
         assert self.names(*others, limit=9) == ["x-1", "y-1", "own-1", "x-2"]
         assert self.names(*others, limit=1) == ["x-1"]
 
+    def test_the_successor_comes_first_if_it_can_stand_in(self) -> None:
+        ending = model("old", tools=True, owner="own", successor="new")
+        others = [model("x", tools=True, owner="x"), model("new", "1", tools=True, owner="own")]
+        assert self.names(*others, primary=ending) == ["new", "x"]
+        assert self.names(others[0], model("new", "5", tools=True, owner="own"), primary=ending) == ["x"]
+
     def test_the_price_ratio_is_a_limit(self) -> None:
         dear = model("dear", "5", tools=True)
         assert self.names(dear, max_price_ratio=2.5) == ["dear"]
