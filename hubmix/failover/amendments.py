@@ -225,7 +225,9 @@ AMENDMENTS: tuple[Amendment, ...] = (
     # Gateways' chat completions carry no signatures, and Claude then refuses the second turn of a tool loop.
     _row(
         "thinking left off: the history has no signatures",
-        r"must start with a thinking block|expected .?thinking.?.{0,60}(found|but)|signature.{0,40}(required|missing)",
+        r"must (start|begin) with .{0,12}thinking|expected .?thinking.?.{0,60}(found|but)"
+        r"|signature.{0,40}(required|missing)|thinking blocks? (is|are|must be) (required|present)"
+        r"|invalid .?signature.{0,20}thinking",
         without_unsigned_thinking,
         warns=True,
     ),

@@ -90,6 +90,18 @@ ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         chat(*turn("a"), reasoning_effort="low"),
         chat(*turn("a")),
     ),
+    (
+        "thinking, a gateway's words",
+        "messages.1: an assistant message must begin with thinking when thinking is enabled",
+        chat(*turn("a"), reasoning_effort="low"),
+        chat(*turn("a")),
+    ),
+    (
+        "thinking, a signature",
+        "messages.3.content.0: Invalid `signature` in `thinking` block",
+        chat(*turn("a"), reasoning={"effort": "low"}),
+        chat(*turn("a")),
+    ),
     ("stream_options", "Unknown parameter: 'stream_options'.", chat(stream_options={}), chat()),
     (
         "max_tokens",
