@@ -364,6 +364,7 @@ _WHAT_IS_WRONG = (
             r"v1/(chat/completions|responses|messages) is not supported\b",
             r"(not|n't) support(ed)?.{0,20}\bresponses api\b|only supports? the responses api",
             r"chatCompletion operation does not work with the specified model",
+            r"\buse (the )?(/?v1/responses|responses api)\b",
         ),
     ),
     # Recorded: vendor_400_filter, gemini_blocked_prompt. "Content Exists Risk" is DeepSeek's, 1301 Zhipu's.
