@@ -95,9 +95,9 @@ def resolve_endpoint(
 ) -> Endpoint:
     """Decide which hub is meant.
 
-    `base_url`, else the preset's name, else `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, `OPENAI_BASE_URL`, else AIHubMix.
-    `OPENAI_BASE_URL` counts if it is not OpenAI's own and no variable of ours names a URL or a key: the hubs' own
-    documentation tells users to set that pair.
+    `base_url`, else the preset's name, else `HUBMIX_BASE_URL`, `AIHUBMIX_BASE_URL`, `OPENAI_BASE_URL` (or its older
+    name, `OPENAI_API_BASE`), else AIHubMix. OpenAI's variable counts if it is not OpenAI's own URL and no variable of
+    ours names a URL or a key: the hubs' own documentation tells users to set that pair.
 
     Raises:
         ConfigurationError: the name is unknown, or the URL cannot be used.
@@ -121,14 +121,21 @@ def resolve_endpoint(
             named = AIHUBMIX.key_variables if variable.startswith("AIHUBMIX") else ()
             return Endpoint(preset, url, tuple(dict.fromkeys((*preset.key_variables, *named))), variable)
     if _openai_pair_counts(environ):
-        url = normalise_base_url(environ["OPENAI_BASE_URL"], origin="OPENAI_BASE_URL", allow_http=allow_http)
+        variable, given = _openai_url(environ)
+        url = normalise_base_url(given, origin=variable, allow_http=allow_http)
         preset = preset_for(url)
-        return Endpoint(preset, url, preset.key_variables, "OPENAI_BASE_URL")
+        return Endpoint(preset, url, preset.key_variables, variable)
     return Endpoint(AIHUBMIX, AIHUBMIX.base_url, AIHUBMIX.key_variables)
 
 
+def _openai_url(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the variable that names OpenAI's URL, and its value; LangChain reads the older name as well."""
+    names = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+    return next(((name, environ[name]) for name in names if environ.get(name, "").strip()), (names[0], ""))
+
+
 def _openai_pair_counts(environ: Mapping[str, str]) -> bool:
-    host = _host(environ.get("OPENAI_BASE_URL", ""))
+    host = _host(_openai_url(environ)[1])
     if host is None or host == "openai.com" or host.endswith(".openai.com"):
         return False
     return not any(environ.get(variable, "").strip() for variable in (*_URL_VARIABLES, *_KEY_VARIABLES))
@@ -244,7 +251,7 @@ def resolve_key(
             raise ConfigurationError("api_key is empty. Pass a key, or leave it out and set HUBMIX_API_KEY.")
         return Credential(_checked(text, "api_key"))
     variables = ("HUBMIX_API_KEY", *endpoint.key_variables)
-    if environ.get("OPENAI_API_KEY") and _host(environ.get("OPENAI_BASE_URL", "")) == _host(endpoint.base_url):
+    if environ.get("OPENAI_API_KEY") and _host(_openai_url(environ)[1]) == _host(endpoint.base_url):
         variables += ("OPENAI_API_KEY",)
     for variable in variables:
         if text := environ.get(variable, "").strip():

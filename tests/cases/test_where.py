@@ -21,14 +21,15 @@ CHATS: list[Callable[..., Any]] = [
 CLASSES: list[Callable[..., Any]] = [ChatHubmix, Hubmix, HubmixEmbeddings, HubmixEmbedding]
 
 
+@pytest.mark.parametrize("variable", ["OPENAI_BASE_URL", "OPENAI_API_BASE"])
 @pytest.mark.parametrize("ask", CHATS)
 def test_openai_pair_names_hub_and_key(
-    ask: Callable[..., str], serve: Callable[..., ScriptedHub], monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., str], variable: str, serve: Callable[..., ScriptedHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hubs' documentation tells users to set this pair (case 401)."""
     hub = serve(completion("hello"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-pair")
-    monkeypatch.setenv("OPENAI_BASE_URL", hub.base_url)
+    monkeypatch.setenv(variable, hub.base_url)
     assert ask() == "hello"
     assert hub.requests[-1].headers["authorization"] == "Bearer sk-test-pair"
 

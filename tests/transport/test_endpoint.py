@@ -35,6 +35,8 @@ def key_for(endpoint_env: dict[str, str], *, base_url: str | None = None, name: 
         (None, None, {"OPENAI_BASE_URL": "https://api.openai.com/v1"}, "https://aihubmix.com/v1"),
         (None, None, {"OPENAI_BASE_URL": "https://eu.api.openai.com/v1"}, "https://aihubmix.com/v1"),
         (None, None, {"OPENAI_BASE_URL": "https://o.example"}, "https://o.example/v1"),
+        (None, None, {"OPENAI_BASE_URL": "", "OPENAI_API_BASE": "https://o.example"}, "https://o.example/v1"),
+        (None, None, {"OPENAI_API_BASE": "https://api.openai.com/v1"}, "https://aihubmix.com/v1"),
         (None, None, {"OPENAI_BASE_URL": "https://o.example", "HUBMIX_API_KEY": "sk-1"}, "https://aihubmix.com/v1"),
         (None, None, {"OPENAI_BASE_URL": "https://o.example", "AIHUBAPI_API_KEY": "sk"}, "https://aihubmix.com/v1"),
         (
