@@ -129,7 +129,10 @@ def resolve_endpoint(
 
 
 def _openai_url(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the variable that names OpenAI's URL, and its value; LangChain reads the older name as well."""
+    """Return the variable that names OpenAI's URL, and its value.
+
+    LangChain and LlamaIndex read the older name as well.
+    """
     names = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
     return next(((name, environ[name]) for name in names if environ.get(name, "").strip()), (names[0], ""))
 
