@@ -219,13 +219,16 @@ def check_budget(budget: object) -> tuple[Budget, ...]:
     return (budget,)
 
 
-def reserve(budgets: Iterable[Budget], estimate: Estimate, *, seconds: float) -> Reservation:
+def reserve(
+    budgets: Iterable[Budget], estimate: Estimate, *, seconds: float, patience: float | None = None
+) -> Reservation:
     """Reserve the most a request can cost in every budget, or in none.
 
     Args:
         budgets: those that apply; the tightest decides.
         estimate: the most the request can cost.
         seconds: after which an abandoned reservation expires.
+        patience: seconds that a store may take; two at most.
 
     Raises:
         BudgetExceededError: a budget has no room, or the model's price is unknown.
@@ -239,7 +242,7 @@ def reserve(budgets: Iterable[Budget], estimate: Estimate, *, seconds: float) ->
                     raise _unpriced(budget, estimate.model)
                 continue
             ledger, period = budget.ledger, budget.period
-            token = ledger.reserve(period, _pico(estimate.total), _pico(budget.limit), seconds)
+            token = ledger.reserve(period, _pico(estimate.total), _pico(budget.limit), seconds, patience)
             if token is None:
                 raise _exceeded(budget, estimate)
             held._entries.append((ledger, period, token))

@@ -13,6 +13,7 @@ from hubmix.failover.plan import AttemptFailed
 from hubmix.hub import spending
 from hubmix.hub.budget import Budget, Reservation, check_budget, reserve
 from hubmix.hub.estimates import estimate_of
+from hubmix.transport.answer import monotonic
 from hubmix.transport.exchange import Opened
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class Charging:
         info = hub.catalog.cached.find(route.model)
         estimate = estimate_of(route.model, info, self._payload, self._options.extra_body, chat=bool(route.api.stream))
         seconds = (limits.timeout or DEFAULT_TIMEOUT) + _EXPIRY
-        self._held[route] = reserve(budgets, estimate, seconds=seconds)
+        left = None if limits.total is None else limits.total.left(monotonic())
+        self._held[route] = reserve(budgets, estimate, seconds=seconds, patience=left)
 
 
 def _may_be_billed(evidence: Evidence) -> bool:

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,8 +50,12 @@ class Ledger(Protocol):
     def now(self) -> float:
         """The store's own clock, in seconds since 1970."""
 
-    def reserve(self, period: str, amount: int, limit: int, seconds: float) -> str | None:
-        """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
+    def reserve(
+        self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
+    ) -> str | None:
+        """Reserve `amount` for at most `seconds`; None if that would pass `limit`.
+
+        The store has `patience` seconds to answer, at most `STORE_TIMEOUT`."""
 
     def settle(self, period: str, token: str, amount: int, model: str) -> None:
         """Give the reservation back and add `amount` to what was spent."""
@@ -73,7 +78,9 @@ class MemoryLedger:
         self._spent: dict[str, dict[str, int]] = {}
         self._open: dict[str, tuple[str, int, float]] = {}
 
-    def reserve(self, period: str, amount: int, limit: int, seconds: float) -> str | None:
+    def reserve(
+        self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
+    ) -> str | None:
         """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
         with self._lock:
             state = self.balance(period)
@@ -126,9 +133,11 @@ class SQLiteLedger:
         # Reentrant: an abandoned stream is settled wherever the garbage collector finds it.
         self._turn = threading.RLock()
 
-    def reserve(self, period: str, amount: int, limit: int, seconds: float) -> str | None:
+    def reserve(
+        self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
+    ) -> str | None:
         """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
-        with self._transaction() as database:
+        with self._transaction(patience) as database:
             database.execute("DELETE FROM reservations WHERE expires <= ?", (self.now(),))
             state = self._read(database, period)
             if amount and state.spent + state.reserved + amount > limit:
@@ -165,13 +174,14 @@ class SQLiteLedger:
         return Balance(sum(models.values()), reserved[0], models)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
+        seconds = STORE_TIMEOUT if patience is None else min(patience, STORE_TIMEOUT)
         # SQLite's own wait for a busy file is not fair, so the threads of this process queue here.
-        if not self._turn.acquire(timeout=STORE_TIMEOUT):
-            raise _unreachable("SQLite file", TimeoutError(f"busy for {STORE_TIMEOUT:g} s"))
+        if not self._turn.acquire(timeout=seconds):
+            raise _unreachable("SQLite file", TimeoutError(f"busy for {seconds:g} s"))
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=STORE_TIMEOUT, isolation_level=None)) as database:
+            with closing(sqlite3.connect(self._path, timeout=seconds, isolation_level=None)) as database:
                 # With a write-ahead log a commit need not wait for the disk; a crash of the process loses nothing.
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
@@ -232,10 +242,9 @@ class RedisLedger:
             redis = import_module("redis")
         except ImportError:
             raise ConfigurationError('A budget in Redis needs redis: pip install "hubmix[ratelimit]"') from None
+        self._connect = partial(redis.Redis.from_url, url, decode_responses=True)
         try:
-            self._client = redis.Redis.from_url(
-                url, socket_timeout=STORE_TIMEOUT, socket_connect_timeout=STORE_TIMEOUT, decode_responses=True
-            )
+            self._client = self._connect(socket_timeout=STORE_TIMEOUT, socket_connect_timeout=STORE_TIMEOUT)
         except ValueError as error:
             raise ConfigurationError(f"The store of the budget is no Redis URL: {redact(str(error))}") from None
         self._failures = (redis.RedisError, OSError)
@@ -246,11 +255,15 @@ class RedisLedger:
         seconds, micros = self._call(self._client.time)
         return float(seconds) + float(micros) / 1_000_000
 
-    def reserve(self, period: str, amount: int, limit: int, seconds: float) -> str | None:
+    def reserve(
+        self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
+    ) -> str | None:
         """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
         token = uuid.uuid4().hex
-        taken = self._run(_RESERVE, period, token, amount, limit, seconds)
-        return token if taken else None
+        if patience is None or patience >= STORE_TIMEOUT:
+            return token if self._run(_RESERVE, period, token, amount, limit, seconds) else None
+        with self._connect(socket_timeout=patience, socket_connect_timeout=patience) as hasty:
+            return token if self._run(_RESERVE, period, token, amount, limit, seconds, client=hasty) else None
 
     def settle(self, period: str, token: str, amount: int, model: str) -> None:
         """Give the reservation back and add `amount` to what was spent."""
@@ -262,9 +275,9 @@ class RedisLedger:
         models = dict(zip(pairs[::2], map(int, pairs[1::2]), strict=True))
         return Balance(sum(models.values()), int(reserved), models)
 
-    def _run(self, script: str, period: str, *args: Any) -> Any:
+    def _run(self, script: str, period: str, *args: Any, client: Any = None) -> Any:
         keys = [f"{self._key}:{period}:spent", f"{self._key}:{period}:reserved"]
-        return self._call(self._client.eval, script, len(keys), *keys, *args)
+        return self._call((client or self._client).eval, script, len(keys), *keys, *args)
 
     def _call(self, verb: Callable[..., Any], *args: Any) -> Any:
         try:

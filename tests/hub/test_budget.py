@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import random
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +251,31 @@ def test_unusable_store_is_refused_when_first_used() -> None:
 def test_store_that_is_down_refuses_the_call(store: str) -> None:
     with pytest.raises(HubConnectionError, match="Nothing was sent"):
         reserve([Budget("1", store=store)], CALL, seconds=60)
+
+
+@pytest.mark.parametrize(("patience", "waited"), [(None, 2.0), (0.5, 0.5), (60.0, 2.0)])
+def test_store_has_the_time_of_the_call_and_two_seconds_at_most(
+    patience: float | None, waited: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    connect = sqlite3.connect
+
+    def watched(path: Any, *, timeout: float, **more: Any) -> Any:
+        seen.append(timeout)
+        return connect(path, timeout=timeout, **more)
+
+    monkeypatch.setattr("hubmix.hub.ledger.sqlite3.connect", watched)
+    budget = Budget("1", store=f"sqlite:///{tmp_path}/budget.db", name=uuid.uuid4().hex)
+    held = reserve([budget], CALL, seconds=60, patience=patience)
+    assert seen == [waited]
+    held.release()
+
+
+def test_hasty_call_reserves_in_redis(redis_url: str) -> None:
+    budget = Budget("1", store=redis_url, name=uuid.uuid4().hex)
+    held = reserve([budget], CALL, seconds=60, patience=1.9)
+    assert budget.reserved == Decimal("0.05")
+    held.release()
 
 
 def test_repr_shows_no_password_of_the_store() -> None:
