@@ -68,6 +68,8 @@ class AliasIndex:
     def _by_steps(self, name: str) -> Match:
         if name in self._ids:
             return Match((name,))
+        if not self._ids:  # no list is known
+            return Match(())
         lower = name.strip().lower()
         shorter = tuple(_without_vendor(lower))
         spelt = self._spelt()

@@ -111,7 +111,7 @@ class Route:
     @property
     def served(self) -> Key:
         """The model under the key: equal for all base URLs and APIs of a hub."""
-        return self.account._replace(model=self.model)
+        return Key(self.hub.base_urls[0], self.hub.breakers.account, self.model)
 
     @property
     def keys(self) -> tuple[Key, Key, Key]:

@@ -293,8 +293,10 @@ class ConnectedHub:
         routes = [route for hub, model in targets for route in hub._routes_to(model, api, choice)]
         if len(targets) == 1:
             return routes
-        equal = {(route.served, route.api.name, route.mirror): route for route in reversed(routes)}
-        return [route for route in routes if equal[route.served, route.api.name, route.mirror] is route]
+        first: dict[object, Route] = {}
+        for route in routes:
+            first.setdefault((route.served, route.api.name, route.mirror), route)
+        return list(first.values())
 
     def _routes_to(self, model: str, api: Api[Any], choice: ApiChoice) -> list[Route]:
         """Return the routes to one model of this hub: its APIs, each at every base URL."""
