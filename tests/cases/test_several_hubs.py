@@ -7,10 +7,12 @@ import copy
 import json
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from langchain_core.load import dumps
+from langchain_core.runnables import ConfigurableField
 
 from hubmix import AllModelsFailedError, CallOptions, ConfigurationError, Hub, QuotaExceededError, Trace
 from hubmix.failover.breakers import REGISTRY
@@ -21,6 +23,7 @@ from langchain_hubmix import HubmixRerank as LangChainRerank
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
 from tests.cases.ways import WAYS, Way
 from tests.support.answers import Answer, error, ranking, vectors, whole_or_stream
+from tests.support.forked import exit_code_of_child
 from tests.support.responses import message, whole_or_response
 from tests.support.scripted_hub import Request, ScriptedHub
 
@@ -165,6 +168,59 @@ def test_a_spare_hub_without_a_key_is_an_error_at_once(pair: Pair, monkeypatch: 
     with pytest.raises(ConfigurationError, match="key"):
         pair.main.chat(payload, CallOptions(fallbacks=(keyless,)))
     assert pair.first.requests == []
+
+
+# -- ways to name them, processes and loops ---------------------------------------------------------------------------
+
+
+def test_call_bind_and_configurable_fields_take_hubs(pair: Pair) -> None:
+    llm = ChatHubmix(model="m", hub=pair.main)
+    fields = llm.configurable_fields(fallbacks=ConfigurableField(id="others"))
+    for way in (
+        lambda given: llm.invoke("go", fallbacks=given),
+        lambda given: llm.bind(fallbacks=given).invoke("go"),
+        lambda given: fields.with_config(configurable={"others": given}).invoke("go"),
+        lambda given: asyncio.run(llm.bind(fallbacks=given).ainvoke("go")),
+    ):
+        pair.main.reset_health()
+        assert way(["x", pair.other.model("b")]).response_metadata["hub"] == pair.other.host
+    assert pair.spare.models == ["b"] * 4
+    check_nothing_leaks(pair)
+
+
+def test_call_takes_hubs_in_llamaindex(pair: Pair) -> None:
+    llm = Hubmix(model="m", hub=pair.main)
+    assert llm.complete("go", fallbacks=[pair.other]).text == "from the spare"
+    assert asyncio.run(llm.acomplete("go", fallbacks=[pair.other.model("b")])).text == "from the spare"
+    assert pair.spare.models == ["m", "b"]
+
+
+@pytest.mark.parametrize("cls", [ChatHubmix, Hubmix])
+def test_forked_child_has_both_hubs_too(cls: Any, pair: Pair) -> None:
+    llm = cls(model="m", hub=pair.main, fallbacks=[pair.other])
+    ask = (lambda: llm.invoke("go").text) if cls is ChatHubmix else (lambda: llm.complete("go").text)
+    assert ask() == "from the spare"
+
+    def work() -> None:
+        assert ask() == "from the spare"
+
+    assert exit_code_of_child(work, seconds=60) == 0
+    assert ask() == "from the spare"
+
+
+def test_threads_with_loops_of_their_own_share_both_hubs(pair: Pair) -> None:
+    llm = ChatHubmix(model="m", hub=pair.main, fallbacks=[pair.other])
+
+    async def several() -> list[str]:
+        return [answer.text for answer in await asyncio.gather(*(llm.ainvoke("go") for _ in range(4)))]
+
+    with ThreadPoolExecutor(4) as threads:
+        begun = [threads.submit(asyncio.run, several()) for _ in range(4)] + [threads.submit(llm.invoke, "go")]
+        ended = [future.result(60) for future in begun]
+    assert ended[:4] == [["from the spare"] * 4] * 4
+    assert ended[4].text == "from the spare"
+    assert asyncio.run(several()) == ["from the spare"] * 4
+    check_nothing_leaks(pair)
 
 
 # -- vectors and rankings ---------------------------------------------------------------------------------------------
