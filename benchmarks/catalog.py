@@ -26,7 +26,7 @@ def measure(effort: Effort) -> Section:
     if known.cached.find(exact) is None or known.cached.find(other) is None:
         raise RuntimeError("the catalog does not find what it lists")
     parse = in_turns({"parse": lambda: new().refresh(), "json": lambda: json.loads(listed)}, effort)
-    names = {"by its id": exact, "by another spelling": other, "unknown": "nothing-like-it"}
+    names = {"by its id": exact, "by another spelling": other, "that is unknown": "nothing-like-it"}
     looks = in_turns({how: partial(_many, known, name) for how, name in names.items()}, effort)
     return Section(
         [
