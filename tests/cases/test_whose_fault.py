@@ -55,6 +55,7 @@ def test_overloaded_hub_is_asked_for_no_other_model(way: Way, serve: Serve) -> N
 @pytest.fixture
 def list_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")
+    monkeypatch.setattr("hubmix.failover.run._DISCOVERY", 60.0)  # three seconds are too few on a busy machine
 
 
 @pytest.mark.usefixtures("list_is_asked_for")
