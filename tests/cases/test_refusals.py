@@ -133,6 +133,7 @@ def test_error_under_200_is_read_in_any_shape(way: Way, said: Any, words: str, k
 @pytest.mark.parametrize("way", SYNC, ids=str)
 def test_successor_of_the_list_is_named(way: Way, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")
+    monkeypatch.setattr("hubmix.failover.run._DISCOVERY", 60.0)  # three seconds are too few on a busy machine
     row = {"model_id": "a", "retire_stage": "retired", "successor_model": "b", "types": "llm", "pricing": {}}
     hub = serve(error(410, "gone", code="model_removed"), pages={"/api/v1/models": body({"data": [row]})})
     monkeypatch.setattr("hubmix.presets.CUSTOM", replace(CUSTOM, catalog_sources=("aihubmix",)))
