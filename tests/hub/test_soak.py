@@ -76,10 +76,20 @@ async def settled(before: int) -> None:
         await asyncio.sleep(0.01)
 
 
+async def ended(tasks: int) -> None:
+    """Return when no further task runs: replaced clients close in the background."""
+    while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - nothing tells of the end
+        await asyncio.sleep(0.01)
+
+
 def expected(said: Counter[str]) -> None:
-    """Three of five faults come after the first word, too late for a fallback."""
-    assert said["interrupted"] == 3 * STREAMS // 25
-    assert said["answered"] + said["left"] == STREAMS - said["interrupted"]
+    """Three of five faults come after the first word, too late for a fallback.
+
+    A busy machine may reach its own server too late; such a stream never began.
+    """
+    late, interrupted = said["connect"], 3 * STREAMS // 25
+    assert interrupted - late <= said["interrupted"] <= interrupted
+    assert said["answered"] + said["left"] + said["interrupted"] + late == STREAMS
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -105,7 +115,7 @@ async def test_async_streams_leave_nothing_open(
     before, tasks = descriptors(), len(asyncio.all_tasks())
     for _ in range(ROUNDS):
         expected(Counter(await asyncio.gather(*(ask(number) for number in range(STREAMS)))))
-        assert len(asyncio.all_tasks()) == tasks
+        await ended(tasks)
     await hub.aclose()
     await settled(before)
 
