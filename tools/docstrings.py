@@ -31,7 +31,7 @@ class Docstrings(griffe.Extension):
         if cls.docstring is not None and PLACE in cls.docstring.value:
             cls.set_member("__init__", constructor(cls.path))
             package = cls.path.partition(".")[0]
-            page = f"../parameters/#{package}{cls.name}".lower()
+            page = f"parameters.md#{package}{cls.name}".lower()
             linked = f"[Parameters]({page}) says what each of them is and where it goes."
             cls.docstring.value = cls.docstring.value.replace(PLACE, linked)
 
