@@ -81,7 +81,11 @@ def faults(stream: bool) -> st.SearchStrategy[list[list[Played]]]:
 TARGETS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, "other"])), max_size=6)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data(), way=st.sampled_from(EVERY), targets=TARGETS, calls=st.integers(1, 3))
 def test_random_failures_on_three_hubs_end_once_and_leak_nothing(
     data: Any, way: Way, targets: list[tuple[int, str | None]], calls: int, places: list[Place]
