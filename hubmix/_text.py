@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
@@ -36,6 +37,24 @@ _GO_LOOKUP = re.compile(r"\blookup \S+( on \S+?)?(?=: |\s|$)")
 
 SHORTEST_SECRET = 6
 """Characters of a key that is taken out wherever it stands; a shorter one would spoil ordinary words."""
+
+
+def spellings(secret: str) -> tuple[str, ...]:
+    """Return a key in the forms in which a hub may repeat it: plain and Base64.
+
+    The Base64 of a text that holds the key depends on how many bytes stand before it.
+    """
+    found = {secret: None}
+    for before in range(3):
+        encoded = b64encode(b"\0" * before + secret.encode()).decode()
+        # The first and last characters also hold bits of the neighbours.
+        inner = encoded[(0, 2, 3)[before] :].rstrip("=")
+        inner = inner[:-1] if (before + len(secret)) % 3 else inner
+        found |= {inner: None, inner.translate(_URL_SAFE): None}
+    return tuple(found)
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:

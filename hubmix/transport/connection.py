@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from hubmix._text import SHORTEST_SECRET
+from hubmix._text import SHORTEST_SECRET, spellings
 from hubmix.transport.endpoint import Credential, Endpoint, fingerprint, missing_key
 from hubmix.transport.sizes import SIZES, Sizes
 
@@ -118,7 +118,7 @@ class Connection:
     def secrets(self) -> tuple[str, ...]:
         """The key, to be taken out of what the hub says; empty for a function's key."""
         key = self._key()
-        return (key.get_secret_value(),) if key is not None and len(key) >= SHORTEST_SECRET else ()
+        return spellings(key.get_secret_value()) if key is not None and len(key) >= SHORTEST_SECRET else ()
 
     def require_key(self) -> None:
         """Raise `ConfigurationError` if there is no key to send."""

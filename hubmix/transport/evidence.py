@@ -14,7 +14,7 @@ from traceback import walk_tb
 from typing import Any
 
 from hubmix._compat import http
-from hubmix._text import SHORTEST_SECRET, one_line, redact, redact_value
+from hubmix._text import SHORTEST_SECRET, one_line, redact, redact_value, spellings
 from hubmix.failover.evidence import Evidence
 from hubmix.transport.sizes import NO_MEMORY, BodyError
 from hubmix.wire.error_body import decode_error_body, find_request_id, read_error_body
@@ -75,7 +75,7 @@ def secrets_of(response: Any) -> tuple[str, ...]:
     except (AttributeError, RuntimeError):  # a response that was made by hand has no request
         return ()
     values = (headers.get(name, "").removeprefix("Bearer ").strip() for name in _KEY_HEADERS)
-    return tuple(value for value in values if len(value) >= SHORTEST_SECRET)
+    return tuple(form for value in values if len(value) >= SHORTEST_SECRET for form in spellings(value))
 
 
 _KEY_HEADERS = ("authorization", "x-api-key", "api-key")

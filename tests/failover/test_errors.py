@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hubmix import errors
-from hubmix._text import public_url, redact
+from hubmix._text import public_url, redact, spellings
 from hubmix.errors import (
     AllModelsFailedError,
     AuthenticationError,
@@ -251,3 +253,13 @@ def test_unavailable_and_rate_limited_keep_apart() -> None:
 def test_every_kind_in_the_table_has_an_exception_of_its_own() -> None:
     for row in errors.TABLE:
         assert errors.error_class(row.means.kind) is not HubmixError
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("before", ["", "q", "qq", "Bearer ", "user:"])
+@pytest.mark.parametrize("behind", ["", "z", "zz"])
+def test_key_in_base64_is_taken_out(before: str, behind: str, encode: Callable[[bytes], bytes]) -> None:
+    key = "sk-Ab12/+?xyz-test"
+    told = encode(f"{before}{key}{behind}".encode()).decode()
+    assert len(redact(told, spellings(key))) < len(told) - 15
+    assert "***" in redact(f"[{told}]", spellings(key))

@@ -145,7 +145,7 @@ def test_cut_answer_is_never_taken_as_whole(name: str, framing: str, everywhere:
 @pytest.mark.slow
 @pytest.mark.parametrize("everywhere", [cut_everywhere, acut_everywhere], ids=["sync", "async"])
 @pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("name", [*SMALL, "chat_to_responses_text", "chat_to_responses_refusal_stream"])
+@pytest.mark.parametrize("name", [*SMALL, "chat_to_responses_text"])
 def test_answer_cut_at_every_byte_is_never_taken_as_whole(name: str, framing: str, everywhere: Any) -> None:
     everywhere(SMALL[name] if name in SMALL else recorded(name), framing, step=1)
 
