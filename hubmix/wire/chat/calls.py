@@ -182,9 +182,9 @@ class _Call:
         self.name = ""
         self.told_name = ""  # the part of the name that was passed on
         self.arguments = ArgumentsText()
-        self._free_text: list[str] = []  # the input of a custom tool
+        self._free_text: list[str] | None = None  # the input of a custom tool
         self.index: int | None = None  # its place among the calls passed on
-        self.made_up: dict[int, str] = {}  # ids of further calls that were glued to this one
+        self.made_up: dict[int, str] | None = None  # ids of further calls that were glued to this one
         self.extra: dict[str, Any] = {}
 
     @property
@@ -217,13 +217,14 @@ class _Call:
     def take(self, piece: str) -> str:
         if self.kind != "custom":
             return self.arguments.take(piece)
+        self._free_text = self._free_text or []
         self._free_text.append(piece)
         return piece
 
     def read(self) -> list[Arguments]:
         if self.kind != "custom":
             return self.arguments.read()
-        text = "".join(self._free_text)
+        text = "".join(self._free_text or ())
         return [Arguments(text if text.strip() else "{}", *check_arguments(text))]
 
     def rest_of(self, text: str) -> str:
@@ -233,6 +234,7 @@ class _Call:
         if not number:
             self.id = self.id or made_up_id(answer_id, position, self.name)
             return self.id
+        self.made_up = self.made_up or {}
         return self.made_up.setdefault(number, made_up_id(answer_id, position, self.name))
 
 
