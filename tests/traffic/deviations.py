@@ -82,6 +82,27 @@ def text_as_parts(chunks: Chunks, _: Reply) -> Chunks | None:
     return changed(chunks, change)
 
 
+def snapshots_of(names: tuple[str, ...], whole: Callable[[Reply], str]) -> Deviation:
+    """Return a deviation whose pieces of a text each hold all so far."""
+
+    def deviation(chunks: Chunks, reply: Reply) -> Chunks | None:
+        told: list[str] = []
+
+        def change(delta: dict[str, Any]) -> bool:
+            name = next((name for name in names if isinstance(delta.get(name), str) and delta[name]), None)
+            if name is None:
+                return False
+            told.append((told[-1] if told else "") + delta[name])
+            delta[name] = told[-1]
+            return True
+
+        made = changed(chunks, change)
+        # Two texts, of which the second begins with a short first one, may be pieces.
+        return made if len(told) > 3 and told[-1] == whole(reply) and len(told[-2]) > 16 else None
+
+    return deviation
+
+
 def role_on_every_piece(chunks: Chunks, _: Reply) -> Chunks | None:
     return changed(chunks, lambda delta: bool(delta.update(role="assistant") or True))
 
@@ -342,6 +363,8 @@ CALLS: dict[str, Deviation] = {f"calls: {name}": retold(tell) for name, tell in 
 STOPS: dict[str, Deviation] = {"stop on every piece": stop_on_every_piece_but_the_last}
 PIECES: dict[str, Deviation] = {
     "text in halves": text_in_halves,
+    "text as snapshots": snapshots_of(("content",), lambda reply: reply.text),
+    "reasoning as snapshots": snapshots_of(FIELDS, lambda reply: "" if reply.reasoning_details else reply.reasoning),
     "text as parts": text_as_parts,
     **REASONING,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 from hubmix.wire.chat.calls import LEGACY, Calls, Cut
 from hubmix.wire.chat.details import Details, ThinkingBlocks
+from hubmix.wire.chat.snapshots import Growing
 from hubmix.wire.fields import (
     REASONING_FIELDS,
     THINKING_BLOCKS,
@@ -51,10 +52,13 @@ class Message:
         "_streamed",
         "_thinking_blocks",
         "_thought_in_pieces",
+        "_thoughts",
         "_twins",
         "_went_on",
+        "_words",
         "calls",
         "details",
+        "flows",
         "has_deltas",
         "reasoning",
         "refusal",
@@ -83,6 +87,8 @@ class Message:
         self._in_pieces = False  # the text arrived in more than one piece
         self._thought_in_pieces = False  # the reasoning too
         self._went_on = False  # words were repeated behind the finish reason
+        self._words, self._thoughts = Growing(), Growing()
+        self.flows = False  # the text comes in pieces, each of which is new
         self.has_deltas = False  # a piece of the answer has arrived
 
     @property
@@ -174,7 +180,7 @@ class Message:
                 self._logprobs.setdefault(key, []).extend(values)
 
     def _read_message(self, message: Mapping[str, Any], out: Delta, *, is_last: bool = False) -> bool:
-        content = read_content(message.get("content"))
+        content, waited = read_content(message.get("content")), self._waiting
         refusal = message.get("refusal")
         # A piece that ends the answer may hold all of it once more.
         again = is_last and self._in_pieces and _is_whole(content.text, self.text)
@@ -189,18 +195,23 @@ class Message:
         grew = self._read_calls(message, out)
         self._keep_citations(message)
         self._keep_extra(message, _MESSAGE)
-        return grew or out.has_content or bool(images)
+        return grew or out.has_content or bool(images) or self._waiting > waited
+
+    @property
+    def _waiting(self) -> int:
+        return self._words.waiting + self._thoughts.waiting
 
     def _say(self, text: str, refusal: str, out: Delta) -> None:
-        if text:
+        if text := self._words.take(text) if self._streamed else text:
             self.text.append(text)
             out.text += text
+        self.flows = self._words.in_pieces
         if refusal:
             self.refusal.append(refusal)
             out.refusal += refusal
 
     def _think(self, text: str, out: Delta) -> None:
-        if text:
+        if text := self._thoughts.take(text) if self._streamed else text:
             self.reasoning.append(text)
             out.reasoning += text
 
@@ -322,14 +333,16 @@ class Message:
         return "last" if finish == "length" else None
 
     def close(self) -> Delta | None:
-        """Return what was read and not passed on: calls whose meaning the end tells."""
+        """Return what was read and not passed on: what only the end tells."""
         calls: list[ToolCallDelta] = self.calls.close(self.reply.id, cut=self._cut)
-        return Delta(tool_calls=calls) if calls else None
+        left = Delta(text=self._words.rest, reasoning=self._thoughts.rest, tool_calls=calls)
+        return left if left.has_content else None
 
     def read(self) -> Reply:
         """Return everything that has arrived as a reply."""
         reply = self.reply
-        reply.text, reply.reasoning = "".join(self.text), "".join(self.reasoning)
+        reply.text = "".join(self.text) + self._words.rest
+        reply.reasoning = "".join(self.reasoning) + self._thoughts.rest
         reply.refusal = "".join(self.refusal)
         reply.reasoning_details = self.details.read() or self._thinking_blocks.read()
         reply.images = self._images or None

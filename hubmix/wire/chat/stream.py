@@ -60,7 +60,7 @@ class StreamReader:
         Raises:
             AnswerError: the chunk is an error.
         """
-        if self._message.has_deltas:  # the first chunk brings the envelope and takes the long way
+        if self._message.flows:  # the first chunks bring the envelope, and tell pieces from snapshots
             try:
                 (choice,) = chunk["choices"]
                 text = choice["delta"]["content"]
