@@ -165,7 +165,10 @@ class StreamState:
         return deltas
 
     def _failed(self, evidence: Evidence) -> AttemptFailed:
-        return AttemptFailed(evidence, self._reader.partial())
+        try:
+            return AttemptFailed(evidence, self._reader.partial())
+        except MemoryError:  # the words are there in pieces, and there is no room to join them
+            return AttemptFailed(evidence)
 
     def silence(self) -> AttemptFailed:
         """The failure of a stream that said nothing for too long."""
