@@ -106,7 +106,7 @@ def test_bomb_of_a_stream_ends_in_an_error_of_ours(bomb: str) -> None:
 
 @pytest.mark.parametrize("bomb", ["blanks", "objects"])
 def test_bomb_of_a_page_is_no_foreign_error(bomb: str) -> None:
-    """A balance that cannot be read is unknown, and a page within its limit is an answer."""
+    """A balance that cannot be read is unknown; a page within its limit is read."""
     names = ("/v1/models", "/api/pricing", "/dashboard/billing/subscription", "/dashboard/billing/remain", "/page")
     calls = [("models", bomb), ("balance", bomb), ("page", "page"), ("async page", "page")]
     assert len(outcomes(calls, dict.fromkeys(names, answer(bomb)))) == len(calls)
