@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import openai
@@ -108,8 +110,12 @@ async def test_full_pool_is_the_callers_own(
         hub = Hub(base_url=server.base_url, api_key=server.api_key, http_async_client=client)
         async with aclosing(hub.astream_chat(busy)) as held:
             await held.__anext__()
-            short = http().Timeout(600.0, pool=pool, read=read)
-            monkeypatch.setattr(Attempt, "http_timeout", lambda _: short)
+
+            def short(attempt: Attempt) -> Any:
+                attempt.deadline = replace(attempt.deadline, at=monotonic() + read)
+                return http().Timeout(600.0, pool=pool, read=read)
+
+            monkeypatch.setattr(Attempt, "http_timeout", short)
             with pytest.raises(errors.HubConnectionError, match="connections to the hub were in use") as caught:
                 await hub.achat({"model": "a", "messages": QUESTION}, TO_B)
     assert {(attempt.model, attempt.kind) for attempt in caught.value.attempts} == {("a", "connect")}
