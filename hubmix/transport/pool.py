@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hubmix._compat import http
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, AsyncByteStream, AsyncHTTPTransport, Limits, Request, Response
 else:
     _http = http()
+    import_module(_http.__name__.replace("httpx", "httpcore"))  # httpx does so in the middle of the first request
     AsyncBaseTransport, AsyncByteStream, AsyncHTTPTransport, Limits = (
         _http.AsyncBaseTransport,
         _http.AsyncByteStream,
