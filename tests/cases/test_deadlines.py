@@ -28,7 +28,7 @@ ROLE = b'data: {"choices": [{"delta": {"role": "assistant"}}]}\n\n'
 # What is sent at once, and what follows again and again.
 PHASES: Mapping[str, tuple[bytes, bytes]] = {
     "nothing comes": (b"", b""),
-    "status line drips": (b"", b"H"),
+    "status line drips": (b"HTTP/1.1 200 O", b"K"),
     "headers drip": (OK, b"X-A: b\r\n"),
     "endless 103": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
     "body stalls": (OK + LONG, b""),
