@@ -43,6 +43,8 @@ def response(interaction: Interaction):
 class Asked:
     """A hub of which nothing is known."""
 
+    free_limit = False
+
     def has_answered(self, api: str) -> bool:
         return False
 
