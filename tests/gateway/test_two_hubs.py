@@ -167,9 +167,9 @@ def check_error(played: Played, error: HubmixError | None) -> None:
 
 
 def in_turn() -> list[Any]:
-    """Give each recording one of its ways, in turn."""
-    ways = [played.ways[number % len(played.ways)] for number, played in enumerate(PLAYED)]
-    return [pytest.param(played, way, id=f"{played.id}-{way}") for played, way in zip(PLAYED, ways, strict=True)]
+    """Give every third recording one of its ways; the slow test has all of both."""
+    ways = [(played, played.ways[number % len(played.ways)]) for number, played in enumerate(PLAYED[::3])]
+    return [pytest.param(played, way, id=f"{played.id}-{way}") for played, way in ways]
 
 
 @pytest.mark.parametrize(("played", "way"), in_turn())

@@ -105,7 +105,9 @@ def test_every_cut_and_error_is_noticed(name: str, file: str) -> None:
     assert errors["early end said"] == errors["n early ends"]
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    "file", [pytest.param(file, marks=pytest.mark.slow if file == "responses" else ()) for file in FILES]
+)
 @pytest.mark.parametrize("name", ["langchain", "llamaindex"])
 def test_every_answer_fits_a_strict_server_as_history(name: str, file: str) -> None:
     from tests.traffic import adapters_responses
