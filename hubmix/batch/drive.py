@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import ExitStack, aclosing, closing
+from contextlib import ExitStack, aclosing, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -249,41 +249,49 @@ class _Job:
 
     def ask(self, request: Request) -> Row:
         while self.room.refused is None:
-            seen, started, refused = self.room.begin(), time.monotonic(), None
-            try:
-                reply = self.hub.chat(request.payload or {}, self.options)
-            except HubmixError as error:
-                refused = _no_room(error)
-                if refused is None:
-                    return self.finish(request, None, error, started)
-            else:
-                return self.finish(request, reply, None, started)
-            finally:
-                self.room.leave(sent=refused is None)
-            self.room.wait(seen, refused)
+            with self._call() as call:
+                call.reply = self.hub.chat(request.payload or {}, self.options)
+            if call.refused is None:
+                return self.finish(request, call.reply, call.error, call.started)
+            self.room.wait(call.seen, call.refused)
         return self.finish(request, None, self.room.refused, None)
 
     async def aask(self, request: Request, gate: asyncio.Semaphore) -> Row:
         async with gate:
             while self.room.refused is None:
-                seen, started, refused = self.room.begin(), time.monotonic(), None
-                try:
-                    reply = await self.hub.achat(request.payload or {}, self.options)
-                except HubmixError as error:
-                    refused = _no_room(error)
-                    if refused is None:
-                        return self.finish(request, None, error, started)
-                else:
-                    return self.finish(request, reply, None, started)
-                finally:
-                    self.room.leave(sent=refused is None)
-                await self.room.wait_in_loop(seen, refused)
+                with self._call() as call:
+                    call.reply = await self.hub.achat(request.payload or {}, self.options)
+                if call.refused is None:
+                    return self.finish(request, call.reply, call.error, call.started)
+                await self.room.wait_in_loop(call.seen, call.refused)
             return self.finish(request, None, self.room.refused, None)
 
+    @contextmanager
+    def _call(self) -> Iterator[_Call]:
+        """Count a call in the room, and keep its error."""
+        call = _Call(self.room.begin())
+        try:
+            yield call
+        except HubmixError as error:
+            call.error = error
+        finally:
+            self.room.leave(sent=call.refused is None)
 
-def _no_room(error: HubmixError) -> BudgetExceededError | None:
-    """Return the error if waiting for other calls may help: the price is known."""
-    return error if isinstance(error, BudgetExceededError) and error.could_cost is not None else None
+
+@dataclass(slots=True)
+class _Call:
+    """One call for a row, and its result."""
+
+    seen: int
+    started: float = field(default_factory=time.monotonic)
+    reply: Reply | None = None
+    error: HubmixError | None = None
+
+    @property
+    def refused(self) -> BudgetExceededError | None:
+        """The error if waiting for other calls may help: the price is known."""
+        error = self.error
+        return error if isinstance(error, BudgetExceededError) and error.could_cost is not None else None
 
 
 def _strip(error: BaseException) -> None:

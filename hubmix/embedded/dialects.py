@@ -44,7 +44,6 @@ class Dialect:
         own_type: The `type` of its own errors.
         id_headers: Where the request id is, on every answer.
         id_label: How the id is called inside messages.
-        always_labels: Whether the id is appended to a vendor's message too.
         counts_usage: Whether the hub adds a usage chunk counted by itself where the vendor gave none.
         asks_usage: Whether it asks the vendor for usage even if the client did not.
         english: Whether `Accept-Language` chooses the language (older hubs speak Chinese only).
@@ -59,7 +58,6 @@ class Dialect:
     id_headers: tuple[str, ...] = ("X-Oneapi-Request-Id",)
     id_label: str = "request id"
     version: str | None = None
-    always_labels: bool = True
     counts_usage: bool = False
     asks_usage: bool = False
     english: bool = False
@@ -354,7 +352,7 @@ _NEWER = {*_COMMON, "/v1/responses", "/v1/messages", "/v1/rerank"}
 DIALECTS: Mapping[str, Dialect] = {
     "new-api": Dialect(
         "new-api", "New API", "new_api_error", _NEW_API,
-        version="v0.0.0", always_labels=False, counts_usage=True, asks_usage=True, english=True,
+        version="v0.0.0", counts_usage=True, asks_usage=True, english=True,
         paths=frozenset({*_NEWER, "/api/pricing", "/api/usage/token", "/api/usage/token/"}),
     ),
     "one-api": Dialect("one-api", "One API", "one_api_error", _one_api_as_measured(), paths=frozenset(_COMMON)),

@@ -6,19 +6,14 @@ stores measure time by one clock: the machine's, or the Redis server's.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from importlib import import_module
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
-from hubmix._text import redact
-from hubmix.errors import ConfigurationError
+from hubmix.transport.stores import open_redis, open_sqlite, read_store
 
-PATIENCE = 2.0  # seconds for a store that hangs or is locked; no call waits so long for it
 KEPT = 3600.0  # seconds that a row is kept after its moment
 
 
@@ -58,7 +53,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str, group: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = Path(os.path.expanduser(path))
+        self._path = path
         self._group = group
         self._clock = clock
 
@@ -92,8 +87,7 @@ class SQLiteStore:
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)) as database:
+        with open_sqlite(self._path) as database:
             # What is lost with the machine's power is found out again by one request.
             database.execute("PRAGMA synchronous = OFF")
             columns = "hub TEXT, name TEXT, text TEXT, until REAL, PRIMARY KEY (hub, name)"
@@ -110,15 +104,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, group: str) -> None:
-        try:
-            redis = import_module("redis")
-        except ImportError:
-            raise ConfigurationError('Breakers in Redis need redis: pip install "hubmix[ratelimit]"') from None
-        options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "decode_responses": True}
-        try:
-            self._client = redis.Redis.from_url(url, retry=None, retry_on_timeout=False, **options)
-        except ValueError as error:
-            raise ConfigurationError(f"breaker_store is no Redis URL: {redact(str(error))}") from None
+        self._client = open_redis(url, "breaker_store", decode_responses=True)
         self._key = f"hubmix_breakers:{group}"
 
     def read(self) -> Mapping[str, Row]:
@@ -159,9 +145,5 @@ def open_store(where: str, group: str) -> BreakerStore:
     Raises:
         ConfigurationError: the text names no store, or redis is missing.
     """
-    scheme, _, rest = where.partition("://")
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return SQLiteStore(rest[1:], group)
-    if scheme in ("redis", "rediss", "unix"):
-        return RedisStore(where, group)
-    raise ConfigurationError("breaker_store is 'sqlite:///path' or 'redis://host:port/db'.")  # it may hold a password
+    kind, place = read_store(where, "breaker_store")
+    return SQLiteStore(place, group) if kind == "sqlite" else RedisStore(place, group)

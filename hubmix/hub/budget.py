@@ -16,6 +16,7 @@ from hubmix._html import table
 from hubmix._text import plain
 from hubmix.errors import BudgetExceededError, ConfigurationError, HubmixError
 from hubmix.hub.ledger import Ledger, MemoryLedger, RedisLedger, SQLiteLedger
+from hubmix.transport.stores import read_store
 
 Period = Literal["hour", "day", "month"]
 _PERIODS = (None, "hour", "day", "month")
@@ -347,11 +348,7 @@ def _ledger(store: str | None, name: str) -> Ledger:
 
 def _make(store: str | None, name: str) -> Ledger:
     key = "hubmix_budget_" + hashlib.sha256(name.encode()).hexdigest()[:24]
-    scheme, _, rest = (store or "").partition("://")
     if not store:
         return MemoryLedger()
-    if scheme == "sqlite" and rest.removeprefix("/"):
-        return SQLiteLedger(rest.removeprefix("/"), key)
-    if scheme in ("redis", "rediss", "unix"):
-        return RedisLedger(store, key)
-    raise ConfigurationError("A budget's store is 'sqlite:///path' or 'redis://host:port/db'.")
+    kind, place = read_store(store, "A budget's store")
+    return SQLiteLedger(place, key) if kind == "sqlite" else RedisLedger(place, key)

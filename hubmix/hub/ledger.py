@@ -8,23 +8,19 @@ sums are exact in every store. A reservation that is neither settled nor release
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Any, Protocol
 
 from hubmix._text import redact
-from hubmix.errors import ConfigurationError, HubConnectionError
-
-STORE_TIMEOUT = 2.0  # seconds: a store that is slower than that is down
+from hubmix.errors import HubConnectionError
+from hubmix.transport.stores import STORE_TIMEOUT, open_redis, open_sqlite
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ class SQLiteLedger:
     """
 
     def __init__(self, path: str, key: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = Path(os.path.expanduser(path))
+        self._path = path
         self._key = key
         self.now = clock
         # Reentrant: an abandoned stream is settled wherever the garbage collector finds it.
@@ -180,8 +176,7 @@ class SQLiteLedger:
         if not self._turn.acquire(timeout=seconds):
             raise _unreachable("SQLite file", TimeoutError(f"busy for {seconds:g} s"))
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=seconds, isolation_level=None)) as database:
+            with open_sqlite(self._path, seconds) as database:
                 # With a write-ahead log a commit need not wait for the disk; a crash of the process loses nothing.
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
@@ -238,16 +233,8 @@ class RedisLedger:
     """
 
     def __init__(self, url: str, key: str) -> None:
-        try:
-            redis = import_module("redis")
-        except ImportError:
-            raise ConfigurationError('A budget in Redis needs redis: pip install "hubmix[ratelimit]"') from None
-        self._connect = partial(redis.Redis.from_url, url, decode_responses=True)
-        try:
-            self._client = self._connect(socket_timeout=STORE_TIMEOUT, socket_connect_timeout=STORE_TIMEOUT)
-        except ValueError as error:
-            raise ConfigurationError(f"The store of the budget is no Redis URL: {redact(str(error))}") from None
-        self._failures = (redis.RedisError, OSError)
+        self._connect = partial(open_redis, url, "A budget's store", decode_responses=True)
+        self._client = self._connect(timeout=STORE_TIMEOUT)
         self._key = key
 
     def now(self) -> float:
@@ -262,7 +249,7 @@ class RedisLedger:
         token = uuid.uuid4().hex
         if patience is None or patience >= STORE_TIMEOUT:
             return token if self._run(_RESERVE, period, token, amount, limit, seconds) else None
-        with self._connect(socket_timeout=patience, socket_connect_timeout=patience) as hasty:
+        with self._connect(timeout=patience) as hasty:
             return token if self._run(_RESERVE, period, token, amount, limit, seconds, client=hasty) else None
 
     def settle(self, period: str, token: str, amount: int, model: str) -> None:
@@ -280,9 +267,11 @@ class RedisLedger:
         return self._call((client or self._client).eval, script, len(keys), *keys, *args)
 
     def _call(self, verb: Callable[..., Any], *args: Any) -> Any:
+        from redis import RedisError
+
         try:
             return verb(*args)
-        except self._failures as error:
+        except (RedisError, OSError) as error:
             raise _unreachable("Redis server", error) from None
 
 

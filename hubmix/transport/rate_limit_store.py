@@ -14,16 +14,15 @@ import time
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from hubmix._text import redact
-from hubmix.errors import ConfigurationError, HubConnectionError
+from hubmix.errors import HubConnectionError
 from hubmix.transport.rate_limit import Rate, SharedRateLimit, parse_rates, too_many
+from hubmix.transport.stores import STORE_TIMEOUT, import_extra, open_redis
 
 _CLEAN_EVERY = 64
-_PATIENCE = 2.0  # seconds for a store that hangs or is locked
 _CLOCK_ERROR = 1_000  # milliseconds; permits stamped further ahead come from a clock that was wrong
 
 # pyrate-limiter's own script counts up to the caller's clock, so that permits taken by a process whose clock is some
@@ -146,15 +145,7 @@ class _RedisStore:
     """Counts in a sorted set, by a script that Redis runs as one step."""
 
     def __init__(self, url: str, key: str, rates: tuple[Rate, ...]) -> None:
-        redis = _extra("redis")
-        try:
-            # Each try may take that long, and redis-py makes several unless told otherwise.
-            client = redis.Redis.from_url(
-                url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=None, retry_on_timeout=False
-            )
-        except ValueError as error:
-            raise ConfigurationError(f"The redis= of SharedRateLimit is no Redis URL: {redact(str(error))}") from None
-        self._script = client.register_script(_TAKE)
+        self._script = open_redis(url, "SharedRateLimit", STORE_TIMEOUT).register_script(_TAKE)
         self._key = key
         self._rates = [number for rate in rates for number in (rate.count, int(rate.seconds * 1_000_000))]
 
@@ -217,21 +208,18 @@ class _SQLiteStore:
         rates = [pyrate.Rate(rate.count, int(rate.seconds * 1000)) for rate in self._rates]
         rates.sort(key=lambda rate: rate.interval)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _extra("filelock").FileLock(f"{self._path}.lock", timeout=_PATIENCE):
+        with _extra("filelock").FileLock(f"{self._path}.lock", timeout=STORE_TIMEOUT):
             pass  # raises if another process hangs with it: the bucket itself would wait without a limit
         bucket = pyrate.SQLiteBucket.init_from_file(
             rates, table=self._table, db_path=str(self._path), use_file_lock=True
         )
-        bucket.lock.timeout = _PATIENCE
-        bucket.conn.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}").close()
+        bucket.lock.timeout = STORE_TIMEOUT
+        bucket.conn.execute(f"PRAGMA busy_timeout = {int(STORE_TIMEOUT * 1000)}").close()
         return bucket
 
 
 def _extra(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ConfigurationError(f'SharedRateLimit needs {module}: pip install "hubmix[ratelimit]"') from error
+    return import_extra(module, "SharedRateLimit")
 
 
 _limiters: weakref.WeakSet[StoredRateLimiter] = weakref.WeakSet()

@@ -253,7 +253,7 @@ class TestShared:
         def missing(name: str) -> None:
             raise ImportError(name)
 
-        monkeypatch.setattr(shared_rate_limit, "import_module", missing)
+        monkeypatch.setattr("hubmix.transport.stores.import_module", missing)
         with pytest.raises(ConfigurationError, match=r"hubmix\[ratelimit\]"):
             limiter_for(SharedRateLimit("1/s", sqlite="a"), fingerprint="k", base_url="http://h/v1")
 
@@ -435,7 +435,7 @@ class TestSQLite:
     ) -> None:
         from filelock import FileLock
 
-        monkeypatch.setattr(shared_rate_limit, "_PATIENCE", 0.01)
+        monkeypatch.setattr(shared_rate_limit, "STORE_TIMEOUT", 0.01)
         waiting = StoredRateLimiter(SharedRateLimit("9/s", sqlite=tmp_path / "l"), "k", "http://h/v1")
         opened = StoredRateLimiter(SharedRateLimit("9/s", sqlite=tmp_path / "l"), "k", "http://h/v1")
         opened.acquire()
@@ -524,7 +524,7 @@ class TestRedis:
 
     def test_hanging_server_is_waited_for_no_longer_than_the_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("redis")
-        monkeypatch.setattr(shared_rate_limit, "_PATIENCE", 0.05)
+        monkeypatch.setattr(shared_rate_limit, "STORE_TIMEOUT", 0.05)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             limit = SharedRateLimit("3/s", redis=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
             with pytest.raises(HubConnectionError, match="Nothing was sent"):

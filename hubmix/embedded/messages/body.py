@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from hubmix.embedded.call import ModelCall
+from hubmix.embedded.conversation import json_object
 from hubmix.embedded.http import Response, json_response
 from hubmix.embedded.messages.request import MessagesRequest, marks
 from hubmix.embedded.messages.turns import REDACTED, sign
@@ -16,16 +17,14 @@ from hubmix.embedded.rules import Answer, respond
 
 Event = dict[str, Any]
 STOP_REASONS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
-_ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+_ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
 def refusal_response(call_id: str, status: int, body: object) -> Response:
     """Return a vendor's error in Anthropic's form, which this API hands on as it came."""
     given = body.get("error") if isinstance(body, Mapping) else None
     error = given if isinstance(given, Mapping) else {}
-    kind = error.get("type") or {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}.get(
-        status
-    )
+    kind = error.get("type") or _ERROR_TYPES.get(status)
     told = {"type": kind or ("invalid_request_error" if status < 500 else "api_error")}
     told["message"] = str(error.get("message") or body)
     return json_response(status, {"type": "error", "error": told, "request_id": f"req_{call_id}"})
@@ -43,16 +42,8 @@ def content_blocks(call: ModelCall, request: MessagesRequest, answer: Answer) ->
         blocks.append({"type": "text", "text": "".join(answer.text)})
     for at, made in enumerate(answer.calls):
         tool_use = {"type": "tool_use", "id": f"toolu_{salt_of(call)[:22]}{at}", "name": made.name}
-        blocks.append({**tool_use, "input": _arguments(made.arguments)})
+        blocks.append({**tool_use, "input": json_object(made.arguments)})
     return blocks
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:  # it was cut at the limit
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def stop_of(call: ModelCall, request: MessagesRequest, answer: Answer) -> Event:
