@@ -86,11 +86,6 @@ class StreamReader:
         """The status of the terminal event, as soon as it came."""
         return None if self._terminal is None else status_of(self._terminal)
 
-    @property
-    def has_open_call(self) -> bool:
-        """True while a tool call has begun and the terminal event has not come."""
-        return bool(self._calls) and self._terminal is None
-
     def feed(self, event: Any) -> Delta | None:
         """Read one event.
 
