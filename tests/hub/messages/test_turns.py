@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
@@ -20,39 +20,9 @@ from hubmix import Hub
 from hubmix.embedded import EmbeddedHub, Fault
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
+from tests.support.claude import BUDGET, CHAT, CLAUDE, RESPONSES, get_weather, sent
 
-CLAUDE, BUDGET, CHAT, RESPONSES = "claude-x", "claude-budget", "gpt-x", "o3-pro"
-SERVED = {"rule": "think", "apis": ("messages", "chat"), "modalities": ("text", "image", "pdf")}
-MODELS: dict[str, Any] = {
-    CLAUDE: {**SERVED, "features": ("thinking", "tools", "redacted_thinking")},
-    BUDGET: {**SERVED, "features": ("thinking", "tools", "redacted_thinking", "no_adaptive_thinking")},
-    CHAT: {"rule": "think"},
-    RESPONSES: {"rule": "think", "apis": ("responses",)},
-}
 MODES = ("sync", "async", "stream", "astream")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[EmbeddedHub]:
-    with EmbeddedHub(models=MODELS) as server:
-        yield server
-
-
-@pytest.fixture
-def hub(hub: Hub) -> Hub:
-    hub.models.refresh()
-    return hub
-
-
-def get_weather(city: str) -> str:
-    """Return the weather in a city."""
-    return f"sunny in {city}"
-
-
-def sent(server: EmbeddedHub) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (request.path.removeprefix("/v1/"), request.json) for request in server.requests if request.method == "POST"
-    ]
 
 
 class LangChain:

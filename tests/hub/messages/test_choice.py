@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,33 +9,10 @@ import pytest
 from hubmix import ConfigurationError, Hub, StreamInterruptedError
 from hubmix.embedded import EmbeddedHub, Fault
 from langchain_hubmix import ChatHubmix
-
-CLAUDE, RESOLD = "claude-x", "claude-resold"
-MODELS: dict[str, Any] = {
-    CLAUDE: {"rule": "think", "apis": ("messages", "chat")},
-    RESOLD: {"rule": "think", "apis": ("chat", "messages")},
-    "claude-old": {"rule": "think", "apis": ("messages", "chat"), "features": ("thinking", "no_adaptive_thinking")},
-    "claude-new": {"rule": "think", "apis": ("messages", "chat"), "features": ("thinking", "no_enabled_thinking")},
-}
+from tests.support.claude import CLAUDE, RESOLD, sent
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[EmbeddedHub]:
-    with EmbeddedHub(models=MODELS) as server:
-        yield server
-
-
-@pytest.fixture
-def hub(hub: Hub) -> Hub:
-    hub.models.refresh()
-    return hub
-
-
-def sent(server: EmbeddedHub) -> list[tuple[str, dict[str, Any]]]:
-    return [(request.path, request.json) for request in server.requests if request.method == "POST"]
-
-
-@pytest.mark.parametrize(("model", "path"), [(CLAUDE, "/v1/messages"), (RESOLD, "/v1/chat/completions")])
+@pytest.mark.parametrize(("model", "path"), [(CLAUDE, "messages"), (RESOLD, "chat/completions")])
 def test_choice_follows_the_hubs_list(hub: Hub, server: EmbeddedHub, model: str, path: str) -> None:
     hub.chat({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
     assert [where for where, _ in sent(server)] == [path]
