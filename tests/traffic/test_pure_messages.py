@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.traffic import corpus
+from tests.traffic.replaying import check_cuts_and_errors, check_nothing_left, load_messages
 
 pytestmark = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.REASON)
-
-
-def load() -> tuple[Any, list[dict[str, Any]]]:
-    import replay_messages
-
-    return replay_messages, replay_messages.load(path=str(corpus.FILES["messages"]))
 
 
 @pytest.mark.parametrize("pieces", [0, 7], ids=["whole", "7-byte-pieces"])
@@ -22,37 +15,32 @@ def test_nothing_is_lost(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.traffic.pure_messages import adapter
 
     monkeypatch.setenv("REPLAY_CHUNK", str(pieces))
-    tool, exchanges = load()
+    tool, exchanges = load_messages()
     stats, detail = tool.run("pure", adapter, exchanges)
-    assert not detail, {problem: rows[:5] for problem, rows in detail.items()}
+    check_nothing_left(detail)
     assert stats["lossless"] == stats["n ok"] > 500
 
 
 def test_every_cut_and_error_is_noticed() -> None:
     from tests.traffic.pure_messages import adapter
 
-    tool, exchanges = load()
-    cut, errors = tool.run_cut(adapter, exchanges), tool.run_errors(adapter, exchanges)
-    assert cut["n"] > 1000
-    assert not cut["silent"]
-    assert errors["n errors"] > 1000
-    assert not errors["swallowed"] + errors["raised without the server's words"]
-    assert errors["early end said"] == errors["n early ends"]
+    tool, exchanges = load_messages()
+    check_cuts_and_errors(tool, adapter, exchanges, cuts=1000)
 
 
 def test_every_answer_fits_a_strict_server_as_history() -> None:
     from tests.traffic.pure_messages import adapter
 
-    tool, exchanges = load()
+    tool, exchanges = load_messages()
     stats, detail = tool.run_again(adapter, exchanges)
-    assert not detail, {problem: rows[:5] for problem, rows in detail.items()}
+    check_nothing_left(detail)
     assert stats["fit"] == stats["n"] > 500
 
 
 def test_deltas_add_up_to_the_whole_answer() -> None:
     from tests.traffic.pure_messages import streamed
 
-    tool, exchanges = load()
+    tool, exchanges = load_messages()
     seen = 0
     for exchange in exchanges:
         truth = tool.oracle(exchange)

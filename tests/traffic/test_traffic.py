@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.traffic import corpus
+from tests.traffic.replaying import ADAPTERS, check_nothing_left, in_turn
 
 pytestmark = pytest.mark.skipif(not corpus.PRESENT, reason=corpus.REASON)
 
-ADAPTERS = ("langchain", "langchain_async", "llamaindex", "llamaindex_async")
-
-# Characters; the pieces of a longer stream cost seconds, and are read in the slow tests.
-LONG = 20_000
 
 # Where this project and the oracle differ on purpose. New API of 2025 with Gemini behind ends a tool call with
 # `tool_calls` and then sends `stop`: the first reason is the true one, the oracle reads the last.
 FIRST_REASON = {"58bb9550e9b6", "9c2fbfe96b73", "c68a6d5a5f55", "b9191a5a8bac"}
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
 def check(stats: Any, detail: Any) -> None:
     """Nothing was lost, altered or taken for whole; what was, is named by exchange."""
     ours = [(row[0] if isinstance(row, (list, tuple)) else row) for row in detail.pop("finish_reason altered", [])]
     assert set(ours) <= FIRST_REASON
-    assert not detail, {problem: rows[:5] for problem, rows in detail.items()}
+    check_nothing_left(detail)
     assert stats["lossless"] + len(ours) == stats["n ok"] > 0
     assert stats["error raised"] == stats["n error"]
     assert stats["incomplete noticed"] == stats["n incomplete"]
@@ -52,14 +40,7 @@ def test_each_exchange_through_one_adapter_loses_nothing(file: str, monkeypatch:
     from tests.traffic import adapters
 
     replay, exchanges = load(file, monkeypatch)
-    turns = {exchange["id"]: number for number, exchange in enumerate(exchanges)}
-
-    def adapter(exchange: dict[str, Any]) -> Any:
-        turn = turns[exchange["id"]]
-        monkeypatch.setenv("REPLAY_CHUNK", "7" if turn % 8 > 3 and len(exchange["response_text"]) < LONG else "0")
-        return getattr(adapters, ADAPTERS[turn % 4])(exchange)
-
-    check(*replay.run("in turn", adapter, exchanges))
+    check(*replay.run("in turn", in_turn(adapters, exchanges, monkeypatch), exchanges))
 
 
 @pytest.mark.slow
