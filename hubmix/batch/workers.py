@@ -1,4 +1,4 @@
-"""The threads of the sync driver."""
+"""Threads that ask several models, or for several rows, at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
+from typing import Any, TypeVar
 
-from hubmix.batch.requests import Request
-from hubmix.batch.rows import Row
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 class Workers:
@@ -22,7 +23,7 @@ class Workers:
     def __init__(self, most: int) -> None:
         self._most = most
         self._threads: list[threading.Thread] = []
-        self._tasks: queue.SimpleQueue[tuple[Future[Row], Callable[[], Row]] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
 
     def __enter__(self) -> Workers:
@@ -40,14 +41,14 @@ class Workers:
         for _ in self._threads:
             self._tasks.put(None)
 
-    def submit(self, ask: Callable[[Request], Row], request: Request) -> Future[Row]:
-        """Run `ask(request)` on one of the threads."""
-        future: Future[Row] = Future()
+    def submit(self, ask: Callable[[Job], Result], job: Job) -> Future[Result]:
+        """Run `ask(job)` on one of the threads."""
+        future: Future[Result] = Future()
         # A copy for each: spending blocks and tracing around the caller hold for the calls too.
         context = contextvars.copy_context()
-        self._tasks.put((future, lambda: context.run(ask, request)))
+        self._tasks.put((future, lambda: context.run(ask, job)))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            thread = threading.Thread(target=self._work, name=f"hubmix-map-{len(self._threads)}", daemon=True)
+            thread = threading.Thread(target=self._work, name=f"hubmix-worker-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
         return future

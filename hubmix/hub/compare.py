@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing, suppress
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hubmix._compat import extra
 from hubmix._html import Records, table
 from hubmix._text import in_columns, one_line, plain
+from hubmix.batch.workers import Workers
 from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
 from hubmix.wire import Reply
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from hubmix.wire import Delta
 
 Prompt = str | Sequence[Mapping[str, Any]]
+_Job = tuple[Prompt, str]  # with the model
 _SHOWN = 60  # characters of an answer in a table
 
 
@@ -181,7 +181,8 @@ def compare(
     hub.require_key()
     _get_ready(hub)
 
-    def ask(prompt: Prompt, model: str) -> Compared:
+    def ask(job: _Job) -> Compared:
+        prompt, model = job
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
         said = _last_words(messages)
         try:
@@ -250,39 +251,13 @@ def _last_words(messages: Sequence[Mapping[str, Any]]) -> str:
     return str(content or "")
 
 
-def _side_by_side(
-    ask: Callable[[Prompt, str], Compared], jobs: Sequence[tuple[Prompt, str]], concurrency: int
-) -> list[Compared]:
-    """Run the jobs in daemon threads.
-
-    After Ctrl-C the interpreter does not wait for a silent model."""
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, Compared | BaseException]] = queue.SimpleQueue()
-    for number in range(len(jobs)):
-        waiting.put(number)
-
-    def work() -> None:
-        while True:
-            try:
-                number = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((number, ask(*jobs[number])))
-            except BaseException as error:  # noqa: BLE001 - raised again by the caller
-                done.put((number, error))
-
-    for _ in range(min(concurrency, len(jobs))):
-        # In the caller's context, so that the spending blocks around it count these calls too.
-        threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
-    results: dict[int, Compared] = {}
-    while len(results) < len(jobs):
-        try:
+def _side_by_side(ask: Callable[[_Job], Compared], jobs: Sequence[_Job], concurrency: int) -> list[Compared]:
+    with Workers(concurrency) as workers:
+        asked = [workers.submit(ask, job) for job in jobs]
+        waiting = set(asked)
+        while waiting:
             # Windows does not let Ctrl-C through to a wait without a timeout.
-            number, result = done.get(timeout=0.2)
-        except queue.Empty:
-            continue
-        if isinstance(result, BaseException):
-            raise result
-        results[number] = result
-    return [results[number] for number in range(len(jobs))]
+            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()  # raises what is no error of a hub at once, whatever is still asked
+        return [future.result() for future in asked]

@@ -56,7 +56,7 @@ def hub(server: EmbeddedHub) -> Iterator[Hub]:
         yield made
         for thread in threading.enumerate():
             # A map that was given up waits for nobody; what its last calls still send is not the next test's.
-            if thread.name.startswith("hubmix-map-"):
+            if thread.name.startswith("hubmix-worker-"):
                 thread.join(5)
 
 
