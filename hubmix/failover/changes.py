@@ -133,39 +133,14 @@ def free_choice(body: Body, said: str) -> Body:
 
 
 def mapped_ids(fits: re.Pattern[str], make: Callable[[str], str]) -> Callable[[Body, str], Body]:
-    def change(body: Body, said: str) -> Body:
-        return _with_ids(body, lambda given: given if fits.fullmatch(given) else make(given))
+    def rename(given: str) -> str:
+        return given if fits.fullmatch(given) else make(given)
 
-    return change
+    return lambda body, said: _with_ids(body, rename, rename)
 
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _with_ids(body: Body, rename: Callable[[str], str]) -> Body:
-    """Return a body in which calls and their results have other ids."""
-
-    def of_message(message: dict[str, Any]) -> dict[str, Any]:
-        calls, answers = message.get("tool_calls"), message.get("tool_call_id")
-        if isinstance(calls, list) and any(_id_of(call, rename) is not call for call in calls):
-            message = {**message, "tool_calls": [_id_of(call, rename) for call in calls]}
-        if isinstance(answers, str) and rename(answers) != answers:
-            message = {**message, "tool_call_id": rename(answers)}
-        return message
-
-    changed = in_messages(of_message)(body, "")
-    items = changed.get("input")
-    if not isinstance(items, list):
-        return changed
-    shaped = [_id_of(item, rename, "call_id") for item in items]
-    same = all(new is old for new, old in zip(shaped, items, strict=True))
-    return changed if same else {**changed, "input": shaped}
-
-
-def _id_of(call: Any, rename: Callable[[str], str], name: str = "id") -> Any:
-    given = call.get(name) if isinstance(call, dict) else None
-    return {**call, name: rename(given)} if isinstance(given, str) and rename(given) != given else call
 
 
 def unique_ids(body: Body, said: str) -> Body:
@@ -182,34 +157,39 @@ def unique_ids(body: Body, said: str) -> Body:
     def of_result(given: str) -> str:
         return waiting[given].popleft() if waiting[given] else given
 
+    return _with_ids(body, of_call, of_result)
+
+
+def _with_ids(body: Body, of_call: Callable[[str], str], of_result: Callable[[str], str]) -> Body:
+    """Return a body in which calls and their results have other ids."""
+
     def of_message(message: dict[str, Any]) -> dict[str, Any]:
-        calls, answers = message.get("tool_calls"), message.get("tool_call_id")
+        calls = message.get("tool_calls")
         if isinstance(calls, list):
-            renamed = [_renumbered(call, "id", of_call) for call in calls]
+            renamed = [_with_id(call, "id", of_call) for call in calls]
             if any(new is not old for new, old in zip(renamed, calls, strict=True)):
                 message = {**message, "tool_calls": renamed}
-        return _renumbered(message, "tool_call_id", of_result) if answers else message
+        message = _with_id(message, "tool_call_id", of_result)
+        return message
 
     changed = in_messages(of_message)(body, "")
     items = changed.get("input")
     if not isinstance(items, list):
         return changed
-    shaped = [
-        _renumbered(item, "call_id", of_result if str(item.get("type", "")).endswith("_output") else of_call)
-        if isinstance(item, dict) and "call_id" in item
-        else item
-        for item in items
-    ]
+    shaped = [_with_id(item, "call_id", of_result if _is_result(item) else of_call) for item in items]
     same = all(new is old for new, old in zip(shaped, items, strict=True))
     return changed if same else {**changed, "input": shaped}
 
 
-def _renumbered(holder: Any, name: str, number: Callable[[str], str]) -> Any:
+def _is_result(item: Any) -> bool:
+    return isinstance(item, dict) and str(item.get("type", "")).endswith("_output")
+
+
+def _with_id(holder: Any, name: str, rename: Callable[[str], str]) -> Any:
     given = holder.get(name) if isinstance(holder, dict) else None
-    if not isinstance(given, str):
+    if not isinstance(given, str) or (new := rename(given)) == given:
         return holder
-    new = number(given)
-    return holder if new == given else {**holder, name: new}
+    return {**holder, name: new}
 
 
 def without_encrypted(body: Body, said: str) -> Body:
