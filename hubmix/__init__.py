@@ -52,31 +52,6 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "hubmix.hub.balance": ("Balance",),
     "hubmix.hub.budget": ("Budget",),
     "hubmix.catalog": ("CatalogInfo", "Cost", "ModelCatalog", "ModelInfo", "ModelList", "Pricing"),
-    "hubmix.errors": (
-        "AllModelsFailedError",
-        "AuthenticationError",
-        "BadRequestError",
-        "BudgetExceededError",
-        "CapabilityError",
-        "CatalogError",
-        "ConfigurationError",
-        "ContentFilterError",
-        "ContextLengthError",
-        "EndpointError",
-        "HubConnectionError",
-        "HubTimeoutError",
-        "HubmixError",
-        "MalformedAnswerError",
-        "ModelNotFoundError",
-        "ModelUnavailableError",
-        "PermissionDeniedError",
-        "QuotaExceededError",
-        "RateLimitedError",
-        "RefusalError",
-        "ServerError",
-        "StreamInterruptedError",
-        "StructuredOutputError",
-    ),
     "hubmix.failover": ("FailoverPolicy", "Trace"),
     "hubmix.hub.hub": ("Hub",),
     "hubmix.failover.options": ("CallOptions",),
@@ -85,8 +60,6 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     "hubmix.wire.trace": ("trace",),
     "hubmix.wire": ("Delta", "Reply", "ToolCall", "Usage"),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-
 __all__ = [
     "AllModelsFailedError",
     "AuthenticationError",
@@ -132,7 +105,8 @@ __all__ = [
     "instrument",
     "trace",
 ]
-
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_ROOM_OF |= {name: "hubmix.errors" for name in __all__ if name.endswith("Error")}
 
 # Without a handler of its own, the standard library would print this package's warnings to stderr.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

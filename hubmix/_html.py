@@ -42,7 +42,10 @@ class Records(Sequence[T]):
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> T | Self:
-        return type(self)(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+        return self._part(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def _part(self, rows: Iterable[T]) -> Self:
+        return type(self)(rows)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -24,7 +24,7 @@ def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None, left_ou
     """Return the models as lines of aligned columns; a long list is cut and says so."""
     if not models:
         return _footer(models, as_of, left_out)
-    rows = [_HEADINGS, *(_row(info) for info in models[:_TEXT_ROWS])]
+    rows = [_HEADINGS, *(row_of(info) for info in models[:_TEXT_ROWS])]
     widths = [max(_width(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = ["  ".join(_align(cell, widths[at], at) for at, cell in enumerate(row)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
@@ -36,7 +36,7 @@ def table_text(models: Sequence[ModelInfo], *, as_of: str | None = None, left_ou
 def table_html(models: Sequence[ModelInfo], *, as_of: str | None = None, left_out: str = "") -> str:
     """Return the models as an HTML table, with everything from the hub escaped."""
     more = f"{len(models) - _HTML_ROWS} more; " if len(models) > _HTML_ROWS else ""
-    rows = [_row(info) for info in models[:_HTML_ROWS]]
+    rows = [row_of(info) for info in models[:_HTML_ROWS]]
     # What is not known of any of them takes no place: rerank models have no longest answer.
     kept = [at for at in range(len(_HEADINGS)) if at == 0 or any(row[at] not in ("", "?") for row in rows)]
     return table(
@@ -86,7 +86,8 @@ def plot(models: Sequence[ModelInfo], *, path: str | Path | None = None, price: 
     return axes
 
 
-def _row(info: ModelInfo) -> tuple[str, ...]:
+def row_of(info: ModelInfo) -> tuple[str, ...]:
+    """Return the cells of a model's row."""
     pricing = info.pricing
     if pricing is not None and pricing.per_call is not None:
         prices: tuple[str, ...] = (f"{plain(pricing.per_call)}/call", "")

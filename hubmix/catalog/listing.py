@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypedDict, overload
+from typing import Any, Literal, TypedDict
 
 from typing_extensions import Unpack
 
+from hubmix._html import Records
 from hubmix.catalog.models import CAPABILITIES, KINDS, ModelInfo, capability_name
 from hubmix.catalog.pricing import Pricing
 from hubmix.errors import ConfigurationError
@@ -85,7 +86,7 @@ class LeftOut:
         return f"left out {'; '.join(told)}" if told else ""
 
 
-class ModelList(Sequence[ModelInfo]):
+class ModelList(Records[ModelInfo]):
     """Models in order: a sequence that filters further and prints as a table.
 
     Example:
@@ -96,12 +97,12 @@ class ModelList(Sequence[ModelInfo]):
         ```
     """
 
-    __slots__ = ("_models", "as_of", "left_out")
+    __slots__ = ("as_of", "left_out")
 
     def __init__(
         self, models: Iterable[ModelInfo], *, as_of: str | None = None, left_out: LeftOut | None = None
     ) -> None:
-        self._models = tuple(models)
+        super().__init__(models)
         self.as_of = as_of
         """How old the list is, if it is not fresh: "3 h ago"."""
         self.left_out = left_out or LeftOut()
@@ -110,7 +111,7 @@ class ModelList(Sequence[ModelInfo]):
     @property
     def ids(self) -> list[str]:
         """The ids, in order."""
-        return [info.id for info in self._models]
+        return [info.id for info in self._rows]
 
     def filter(self, query: str | None = None, **criteria: Unpack[Criteria]) -> ModelList:
         """Return the models that also meet the criteria of `ModelCatalog.list`.
@@ -118,7 +119,7 @@ class ModelList(Sequence[ModelInfo]):
         Every kind stays unless `kind` is given, and the order stays unless `sort` is.
         """
         criteria = {"kind": None, "available": "any", "retired": True, **criteria}
-        found, left_out = select(self._models, query, **criteria)
+        found, left_out = select(self._rows, query, **criteria)
         return ModelList(found, as_of=self.as_of, left_out=left_out)
 
     def to_pandas(self) -> Any:
@@ -130,7 +131,7 @@ class ModelList(Sequence[ModelInfo]):
         """
         from hubmix.catalog.display import to_pandas
 
-        return to_pandas(self._models)
+        return to_pandas(self._rows)
 
     def plot(self, *, path: str | Path | None = None, price: str = "input") -> Any:
         """Plot price against context window, coloured by vendor, on logarithmic axes.
@@ -148,44 +149,32 @@ class ModelList(Sequence[ModelInfo]):
         """
         from hubmix.catalog.display import plot
 
-        return plot(self._models, path=path, price=price)
+        return plot(self._rows, path=path, price=price)
 
-    @overload
-    def __getitem__(self, index: int) -> ModelInfo: ...
-    @overload
-    def __getitem__(self, index: slice) -> ModelList: ...
-    def __getitem__(self, index: int | slice) -> ModelInfo | ModelList:
-        if isinstance(index, slice):
-            return ModelList(self._models[index], as_of=self.as_of)
-        return self._models[index]
-
-    def __len__(self) -> int:
-        return len(self._models)
-
-    def __iter__(self) -> Iterator[ModelInfo]:
-        return iter(self._models)
+    def _part(self, rows: Iterable[ModelInfo]) -> ModelList:
+        return ModelList(rows, as_of=self.as_of)
 
     def __contains__(self, item: object) -> bool:
         """Whether a model, or a model of that id, is among these."""
         if isinstance(item, str):
-            return any(info.id == item for info in self._models)
-        return item in self._models
+            return any(info.id == item for info in self._rows)
+        return item in self._rows
 
     def __eq__(self, other: object) -> bool:
-        return self._models == other._models if isinstance(other, ModelList) else NotImplemented
+        return self._rows == other._rows if isinstance(other, ModelList) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._models)
+        return hash(self._rows)
 
     def __repr__(self) -> str:
         from hubmix.catalog.display import table_text
 
-        return table_text(self._models, as_of=self.as_of, left_out=str(self.left_out))
+        return table_text(self._rows, as_of=self.as_of, left_out=str(self.left_out))
 
     def _repr_html_(self) -> str:
         from hubmix.catalog.display import table_html
 
-        return table_html(self._models, as_of=self.as_of, left_out=str(self.left_out))
+        return table_html(self._rows, as_of=self.as_of, left_out=str(self.left_out))
 
 
 def select(

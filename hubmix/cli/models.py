@@ -12,7 +12,7 @@ from hubmix.cli import screen
 from hubmix.cli.connection import BaseUrl, HubName, Json, connect
 
 if TYPE_CHECKING:
-    from hubmix.catalog import ModelInfo, ModelList
+    from hubmix.catalog import ModelList
 
 COLUMNS = ("model", "owner", "kind", "context", "max out", "in $/1M", "out $/1M", "supports")
 _SPARE = (2, 1, 4, 7, 3, 6, 5)  # what a narrow terminal does without, so that the ids stay whole
@@ -109,6 +109,8 @@ def models(
         for info in found:
             screen.line(info.id)
     elif found:
+        from hubmix.catalog.display import row_of
+
         screen.table(COLUMNS, [row_of(info) for info in found], numeric=(3, 4, 5, 6), spare=_SPARE)
     screen.note(summary(found, kinds, hint))
     if near:
@@ -144,17 +146,3 @@ def save_plot(found: ModelList, path: Path) -> None:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The plot cannot be saved as {path}: {error}") from error
     screen.note(f"saved {path}")
-
-
-def row_of(info: ModelInfo) -> tuple[str, ...]:
-    """A model as the cells of its row."""
-    from hubmix._text import plain
-    from hubmix.catalog.models import remarks
-
-    pricing = info.pricing
-    if pricing is not None and pricing.per_call is not None:
-        prices: tuple[str, ...] = (f"{plain(pricing.per_call)}/call", "")
-    else:
-        prices = tuple("?" if price is None else plain(price) for price in (info.input_price, info.output_price))
-    limits = ("?" if number is None else f"{number:,}" for number in (info.context_window, info.max_output_tokens))
-    return (info.id, info.owner or "", info.kind, *limits, *prices, remarks(info))

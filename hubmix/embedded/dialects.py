@@ -143,16 +143,21 @@ def _relayed_by_new_api(body: object) -> dict[str, Any]:
     if isinstance(body, Mapping):
         error = body.get("error")
         if isinstance(error, Mapping) and error.get("message"):
-            return {
-                "message": error["message"],
-                "type": error.get("type") or "upstream_error",
-                "param": error.get("param") or "",
-                "code": error.get("code"),
-            }
+            return _relayed(error, "upstream_error")
         text = error if isinstance(error, str) else body.get("message")
         if isinstance(text, str) and text:
             return _unreadable(text)
     return _unreadable("openai_error")
+
+
+def _relayed(error: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return a vendor's error as a hub hands it on; `kind` if it names none."""
+    return {
+        "message": error["message"],
+        "type": error.get("type") or kind,
+        "param": error.get("param") or "",
+        "code": error.get("code"),
+    }
 
 
 def _unreadable(message: str) -> dict[str, Any]:
@@ -165,12 +170,7 @@ def _relayed_by_one_api(status: int, body: object) -> dict[str, Any]:
     if isinstance(body, Mapping) and not isinstance(body.get("error"), str):
         error = body.get("error")
         if isinstance(error, Mapping) and error.get("message"):
-            return {
-                "message": error["message"],
-                "type": error.get("type") or "",
-                "param": error.get("param") or "",
-                "code": error.get("code"),
-            }
+            return _relayed(error, "")
         text = body.get("message")
         message = text if isinstance(text, str) else f"bad response status code {status}"
     return {"message": message, "type": "upstream_error", "param": str(status), "code": "bad_response_status_code"}

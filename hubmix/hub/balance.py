@@ -9,7 +9,7 @@ from typing import Any
 
 from hubmix._html import line
 from hubmix._text import plain
-from hubmix.catalog.cells import number, tidy
+from hubmix.catalog.cells import mapping, number, tidy
 from hubmix.failover.classify import classify
 from hubmix.failover.report import to_exception
 from hubmix.presets import Dialect
@@ -120,7 +120,7 @@ def read_unit(payload: Any) -> Unit:
 
     Source: QuantumNous/new-api, controller/misc.go and controller/billing.go; AIHubMix says the same of its own.
     """
-    data = _mapping(_mapping(payload).get("data"))
+    data = mapping(mapping(payload).get("data"))
     quota = number(data.get("quota_per_unit")) or _QUOTA_PER_USD
     shown = data.get("quota_display_type")
     if data.get("display_in_currency") is False or shown == "TOKENS":
@@ -132,8 +132,8 @@ def read_unit(payload: Any) -> Unit:
 
 def read_remain(payload: Any, unit: Unit) -> Balance | None:
     """Read AIHubMix's `/dashboard/billing/remain`: `total_usage` is what remains."""
-    body = _mapping(payload)
-    left = _signed(body.get("total_usage", _mapping(body.get("data")).get("total_usage")))
+    body = mapping(payload)
+    left = _signed(body.get("total_usage", mapping(body.get("data")).get("total_usage")))
     if left is None:
         return None
     if left >= _UNLIMITED:
@@ -143,7 +143,7 @@ def read_remain(payload: Any, unit: Unit) -> Balance | None:
 
 def read_token_usage(payload: Any, unit: Unit) -> Balance | None:
     """Read New API's `/api/usage/token/`: granted, used and left, in quota units."""
-    data = _mapping(_mapping(payload).get("data"))
+    data = mapping(mapping(payload).get("data"))
     granted, used, left = (_signed(data.get(f"total_{name}")) for name in ("granted", "used", "available"))
     if left is None:
         return None
@@ -159,12 +159,12 @@ def read_subscription(subscription: Any, usage: Any, unit: Unit) -> Balance | No
 
     `soft_limit_usd` is not what is left: measured on running gateways, it stays what it was while the key spends.
     """
-    granted = _signed(_mapping(subscription).get("soft_limit_usd"))
+    granted = _signed(mapping(subscription).get("soft_limit_usd"))
     if granted is None:
-        granted = _signed(_mapping(subscription).get("hard_limit_usd"))
+        granted = _signed(mapping(subscription).get("hard_limit_usd"))
     if granted is None:
         return None
-    hundredfold = _signed(_mapping(usage).get("total_usage"))
+    hundredfold = _signed(mapping(usage).get("total_usage"))
     used = None if hundredfold is None else _usd(hundredfold / 100 / unit.per_usd)
     if granted >= _UNLIMITED:
         return Balance(used=used, unlimited=True, note=UNLIMITED_NOTE)
@@ -219,7 +219,7 @@ def _page(answer: Fetched | Exception, base_url: str) -> Any:
     if answer.status == 200:
         # An error object under status 200, or the web page that unknown paths get, is as good as no page.
         payload = _json(answer)
-        return None if "error" in _mapping(payload) else payload
+        return None if "error" in mapping(payload) else payload
     evidence = page_evidence(answer.status, answer.headers, answer.body)
     # No vendor stands behind a page of the hub: whatever it says, the hub says it.
     raise to_exception(classify(evidence, frozenset()), evidence, model="", base_url=base_url)
@@ -243,7 +243,3 @@ def _signed(value: Any) -> Decimal | None:
         amount = number(-value)
         return None if amount is None else -amount
     return number(value)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

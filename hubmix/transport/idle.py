@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from hubmix._compat import http
+from hubmix.transport.closing import finish_in_loop
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, Request, Response
@@ -22,8 +23,6 @@ else:
     AsyncBaseTransport = http().AsyncBaseTransport
 
 EVERY = 5.0  # seconds between two looks
-
-_closing: set[asyncio.Task[Any]] = set()  # asyncio itself keeps a task by a weak reference only
 
 
 class Sweeper:
@@ -100,6 +99,4 @@ def _close_idle_of_aiohttp(connector: Any) -> bool:
 
 def in_background(closing: Coroutine[Any, Any, Any]) -> None:
     """Close something in a task of the running loop."""
-    task = asyncio.get_running_loop().create_task(closing)
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
+    finish_in_loop(asyncio.get_running_loop(), closing)

@@ -179,6 +179,7 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "Agg")
     import matplotlib.pyplot as plt
 
+    plt.close("all")  # what another test has left open
     path = tmp_path / "prices.png"
     axes = ALL.plot(path=path)
     assert path.read_bytes().startswith(b"\x89PNG")
