@@ -40,7 +40,8 @@ class FailoverPolicy:
             0.5 s doubled each time, at most 8 s. A wait that the hub asked for comes before it.
         stop: a `tenacity` stop strategy that ends the retries of the call, such as `stop_before_delay(20)`.
         classify: may replace the failure that an attempt means; called with the evidence and the table's own verdict,
-            returns another `Failure`, or None to leave it.
+            returns another `Failure`, or None to leave it. It is not asked about a stream that broke off after its
+            first content: that call ends with `StreamInterruptedError` in any case.
 
     Raises:
         ConfigurationError: If a number is none, or out of range.

@@ -246,7 +246,8 @@ class FailoverRun:
         evidence, candidate, plan = error.evidence, step.candidate, self.plan
         failure = plan.classify(step.route, evidence)
         plan.breakers.failed(step.permit, failure, evidence)
-        MEASUREMENTS.failed(measured_as(step.route, streaming=plan.streaming))
+        if not failure.amended:  # the route answers the changed request
+            MEASUREMENTS.failed(measured_as(step.route, streaming=plan.streaming))
         if failure.other_api:
             step.route.hub.remember_wrong_api(refused_model(step.route, evidence), step.route.api.name)
         candidate.failure, candidate.evidence, candidate.partial = failure, evidence, error.partial

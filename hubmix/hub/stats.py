@@ -22,7 +22,7 @@ class RouteStats:
         api: the API it was asked over.
         streamed: whether the answers were streamed.
         calls: requests that were answered.
-        failures: requests that failed.
+        failures: requests that failed, except those that were amended and sent again.
         first_content_s: mean seconds to the first content of a stream, or to a whole answer; recent calls weigh more.
         tokens_per_s: mean output tokens a second.
         cost: USD that the model's calls of this process cost, over all APIs, as far as known.

@@ -51,3 +51,5 @@ def test_refused_kind_of_thinking_is_remembered(
         answer = ChatHubmix(model=model, hub=hub, **asked).invoke("What is 2 + 2?")
         assert answer.response_metadata["api"] == "messages"
     assert [body["thinking"]["type"] for _, body in sent(server)] == kinds
+    (measured,) = [row for row in hub.stats() if row.model == model]
+    assert (measured.calls, measured.failures) == (2, 0)  # the refusal was amended and answered
