@@ -57,6 +57,15 @@ class AliasIndex:
             self._spellings = _spellings(self._ids)
         return self._spellings
 
+    def only(self, name: str) -> str | None:
+        """The one id that `name` means, else None."""
+        if name not in self._aliases:
+            if name in self._ids:
+                return name
+            if not self._ids:  # no list is known
+                return None
+        return self.match(name).only
+
     def match(self, name: str) -> Match:
         """What `name` means."""
         if (target := self._aliases.get(name)) is not None:

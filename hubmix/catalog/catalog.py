@@ -370,7 +370,7 @@ class CachedModels:
 
     def id(self, model: str) -> str:
         """Return the id that a call sends; an unknown or ambiguous one passes unchanged."""
-        return self._cache.cached().index.match(model).only or model
+        return self._cache.cached().index.only(model) or model
 
     def cost(self, model: str, usage: Usage | Mapping[str, Any] | None) -> Cost:
         """Return what a call cost, as `ModelCatalog.cost` does."""

@@ -76,7 +76,7 @@ class Snapshot:
     def find(self, name: str) -> ModelInfo | None:
         """The one model that `name` means, else None."""
         # Not `models` first: an alias of the user's may stand before an id that the hub lists too.
-        only = self.index.match(name).only
+        only = self.index.only(name)
         return None if only is None else self.models.get(only)
 
 

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Prefer = Literal["order", "price", "latency", "throughput"]
@@ -41,8 +41,7 @@ class RouteKey(NamedTuple):
     streamed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Mean:
+class Mean(NamedTuple):
     """An exponentially weighted mean with its mean deviation.
 
     Args:
@@ -70,8 +69,7 @@ class Mean:
         return Mean(self.value + share * (sample - self.value), deviation, weight + 1, now, jump)
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """What is known of one route.
 
     Args:
@@ -85,6 +83,9 @@ class Measured:
     failures: int = 0
     latency: Mean = Mean()
     throughput: Mean = Mean()
+
+
+_NOTHING = Measured()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,9 @@ class Measurements:
         """
         now = self._clock()
         with self._lock:
-            old = self._known.pop(key, Measured())
-            self._keep(key, replace(old, calls=old.calls + 1, latency=old.latency.plus(latency, now)))
+            old = self._known.pop(key, _NOTHING)
+            plus = old.latency.plus(latency, now)
+            self._keep(key, Measured(old.calls + 1, old.failures, plus, old.throughput))
 
     def outlasted(self, key: Hashable, seconds: float) -> None:
         """Add a request that was closed after so many seconds without content.
@@ -149,9 +151,9 @@ class Measurements:
         """
         now = self._clock()
         with self._lock:
-            old = self._known.pop(key, Measured())
+            old = self._known.pop(key, _NOTHING)
             longer = not old.latency.weight or seconds > old.latency.value
-            self._keep(key, replace(old, latency=old.latency.plus(seconds, now)) if longer else old)
+            self._keep(key, old._replace(latency=old.latency.plus(seconds, now)) if longer else old)
 
     def produced(self, key: Hashable, tokens: int, seconds: float) -> None:
         """Add the output tokens of an answered request, and the seconds that they took."""
@@ -159,18 +161,19 @@ class Measurements:
             return
         now = self._clock()
         with self._lock:
-            old = self._known.pop(key, Measured())
-            self._keep(key, replace(old, throughput=old.throughput.plus(tokens / seconds, now)))
+            old = self._known.pop(key, _NOTHING)
+            plus = old.throughput.plus(tokens / seconds, now)
+            self._keep(key, Measured(old.calls, old.failures, old.latency, plus))
 
     def failed(self, key: Hashable) -> None:
         """Add one failed request."""
         with self._lock:
-            old = self._known.pop(key, Measured())
-            self._keep(key, replace(old, failures=old.failures + 1))
+            old = self._known.pop(key, _NOTHING)
+            self._keep(key, old._replace(failures=old.failures + 1))
 
     def of(self, key: Hashable) -> Measured:
         """What is known of a route."""
-        return self._known.get(key, Measured())
+        return self._known.get(key, _NOTHING)
 
     def items(self) -> list[tuple[Hashable, Measured]]:
         """Every route measured, the longest unused first."""
@@ -199,7 +202,7 @@ class Measurements:
             turns.taken += 1
             while len(self._turns) > self._most:
                 del self._turns[next(iter(self._turns))]
-            known = [self._known.get(key, Measured()) for key in keys]
+            known = [self._known.get(key, _NOTHING) for key in keys]
         costs = [_cost(measured, prefer) for measured in known]
         ranks = sorted(range(len(keys)), key=lambda rank: costs[rank])
         best = costs[ranks[0]] if ranks else 0.0

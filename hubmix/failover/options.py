@@ -73,11 +73,11 @@ class CallOptions:
                 raise ConfigurationError(f"{name} must be more than 0 seconds, or None to leave it; not {value!r}.")
         if not isinstance(self.policy, FailoverPolicy):
             raise ConfigurationError(f"policy must be a FailoverPolicy, not {type(self.policy).__name__}.")
-        if not isinstance(self.headers, (Mapping, NoneType)):
+        if not isinstance(self.headers, (NoneType, Mapping)):
             raise ConfigurationError(f"headers must be a dict of names and values, not {type(self.headers).__name__}.")
-        if not isinstance(self.session, (str, NoneType)):
+        if not isinstance(self.session, (NoneType, str)):
             raise ConfigurationError(f"session must be a text, not {type(self.session).__name__}.")
-        if not isinstance(self.extra_body, (Mapping, NoneType)):
+        if not isinstance(self.extra_body, (NoneType, Mapping)):
             raise ConfigurationError(f"extra_body is a dict of fields, not a {type(self.extra_body).__name__}.")
 
 

@@ -54,13 +54,8 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of the system."""
 
-    def monotonic(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, in a thread."""
-        time.sleep(seconds)
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait, in an event loop."""

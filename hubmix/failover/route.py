@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from hubmix.errors import Scope
@@ -80,9 +81,11 @@ class RouteHub(Protocol):
         """`discover_fallbacks`, for asyncio."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """One place that can answer a call.
+
+    A hub keeps its routes, so what is asked of one at every call is found once.
 
     Args:
         model: the model ID, as the caller spelt it.
@@ -103,20 +106,20 @@ class Route:
         """The base URL that is asked."""
         return self.mirror or self.hub.base_urls[0]
 
-    @property
-    def account(self) -> Key:
-        """The hub and the key: who pays."""
-        return Key(self.hub.base_urls[0], self.hub.breakers.account)
-
-    @property
-    def served(self) -> Key:
-        """The model under the key: equal for all base URLs and APIs of a hub."""
-        return Key(self.hub.base_urls[0], self.hub.breakers.account, self.model)
-
-    @property
+    @cached_property
     def keys(self) -> tuple[Key, Key, Key]:
         """The circuit breakers on which a request depends: endpoint, account, model."""
         return self.hub.breakers.keys(self.model, self.mirror)
+
+    @cached_property
+    def account(self) -> Key:
+        """The hub and the key: who pays."""
+        return self.keys[1]
+
+    @cached_property
+    def served(self) -> Key:
+        """The model under the key: equal for all base URLs and APIs of a hub."""
+        return self.keys[2]
 
     def shares(self, scope: Scope, other: Route) -> bool:
         """Whether both routes are inside the same scope."""

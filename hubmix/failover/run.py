@@ -393,6 +393,8 @@ class FailoverRun:
 
     def _report_passed(self, chosen: Candidate, ranked: list[tuple[Candidate, OpenBreaker | None]]) -> None:
         """Note the routes before the chosen one that were not asked in their turn."""
+        if chosen is self._candidates.primary:
+            return
         known = {id(candidate): breaker for candidate, breaker in ranked}
         for candidate in self._candidates:
             if candidate is chosen:

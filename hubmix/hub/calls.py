@@ -5,8 +5,8 @@ Sync and async share everything but the verb that waits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import aclosing, closing
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -23,6 +23,8 @@ from hubmix.wire import Delta, Reply, Usage
 from hubmix.wire.api import Answered, Api, Payload
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from hubmix.errors import HubmixError
     from hubmix.failover.limits import Limits
     from hubmix.failover.options import CallOptions
@@ -36,28 +38,52 @@ T = TypeVar("T")
 
 
 class Sent:
-    """The requests of one call, and what their refusals teach."""
+    """The requests of one call: what refusals teach, and what they may have cost."""
 
-    __slots__ = ("_amended", "_payload")
+    __slots__ = ("_amended", "_charging", "_payload")
 
-    def __init__(self, payload: Payload) -> None:
+    def __init__(self, payload: Payload, charging: Charging) -> None:
         self._payload = payload
+        self._charging = charging
         self._amended: dict[Route, tuple[str, ...]] = {}
 
-    @contextmanager
-    def learning(self, hub: ConnectedHub, route: Route, request: Request) -> Iterator[None]:
+    def watching(self, hub: ConnectedHub, route: Route) -> _Watched:
+        """Go around one request."""
+        return _Watched(self, hub, route)
+
+    def ended(self, watched: _Watched, error: BaseException | None) -> None:
         """Have a request sent once more if what was refused can be sent differently."""
-        try:
-            yield
-        except AttemptFailed as failed:
-            failed.evidence = hub.learn(failed.evidence, route, request)
-            raise
-        self._amended[route] = request.amended
+        request = watched.request
+        if error is None:
+            if request is not None and request.amended:
+                self._amended[watched.route] = request.amended
+            return
+        if isinstance(error, AttemptFailed) and request is not None:
+            error.evidence = watched.hub.learn(error.evidence, watched.route, request)
+        self._charging.failed(watched.route, error)
 
     def note(self, run: FailoverRun, usage: Usage | None) -> None:
         """Tell what was changed in the request that was answered, and what did not count."""
         run.completed(self._amended.get(run.served, ()), usage.output_tokens if usage is not None else None)
         _hub_of(run.served).tell_of_marks(run.served, self._payload, usage)
+
+
+class _Watched:
+    """One request, from the moment that its hub is asked for a client."""
+
+    __slots__ = ("_sent", "hub", "request", "route")
+
+    def __init__(self, sent: Sent, hub: ConnectedHub, route: Route) -> None:
+        self._sent, self.hub, self.route = sent, hub, route
+        self.request: Request | None = None
+
+    def __enter__(self) -> _Watched:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sent.ended(self, error)
 
 
 def _hub_of(route: Route) -> ConnectedHub:
@@ -99,16 +125,17 @@ class Calls:
 
     def whole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """Ask for one whole answer."""
-        charging, sent = Charging(payload, options), Sent(payload)
+        charging = Charging(payload, options)
+        sent = Sent(payload, charging)
 
         def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
-            with charging.attempt(hub, route, limits):
+            charging.reserve(hub, route, limits)
+            with sent.watching(hub, route) as watched:
                 client = hub.client(limits)
-                request = hub.request(route, payload, self._options_at(hub, options))
-                with sent.learning(hub, route, request):
-                    reply: Answered = whole_sync(client, request, limits, request.reading)
-                    return reply
+                request = watched.request = hub.request(route, payload, self._options_at(hub, options))
+                reply: Answered = whole_sync(client, request, limits, request.reading)
+                return reply
 
         plan = self._hub.plan(api, payload, options)
         reply, run = self._run(plan, send, charging)
@@ -119,17 +146,17 @@ class Calls:
 
     async def awhole(self, api: Api[Answered], payload: Payload, options: CallOptions) -> Answered:
         """`whole`, for asyncio."""
-        charging, sent = Charging(payload, options), Sent(payload)
+        charging = Charging(payload, options)
+        sent = Sent(payload, charging)
 
         async def send(route: Route, limits: Limits) -> Answered:
             hub = _hub_of(route)
             await charging.areserve(hub, route, limits)
-            with charging.watched(route):
+            with sent.watching(hub, route) as watched:
                 client = await hub.aclient(limits)
-                request = hub.request(route, payload, self._options_at(hub, options))
-                with sent.learning(hub, route, request):
-                    reply: Answered = await whole_async(client, request, limits, request.reading)
-                    return reply
+                request = watched.request = hub.request(route, payload, self._options_at(hub, options))
+                reply: Answered = await whole_async(client, request, limits, request.reading)
+                return reply
 
         plan = self._hub.plan(api, payload, options)
         reply, run = await self._arun(plan, send, charging)
@@ -142,15 +169,16 @@ class Calls:
 
     def stream(self, api: Api[Any], payload: Payload, options: CallOptions) -> Generator[Delta, None, None]:
         """Ask for an answer in pieces."""
-        charging, sent = Charging(payload, options), Sent(payload)
+        charging = Charging(payload, options)
+        sent = Sent(payload, charging)
 
         def send(route: Route, limits: Limits) -> Opened[Generator[Delta, None, None]]:
             hub = _hub_of(route)
-            with charging.attempt(hub, route, limits):
+            charging.reserve(hub, route, limits)
+            with sent.watching(hub, route) as watched:
                 client = hub.client(limits)
-                request = hub.request(route, payload, self._options_at(hub, options), stream=True)
-                with sent.learning(hub, route, request):
-                    return stream_sync(client, request, limits, request.reading)
+                request = watched.request = hub.request(route, payload, self._options_at(hub, options), stream=True)
+                return stream_sync(client, request, limits, request.reading)
 
         plan = self._hub.plan(api, payload, options, streaming=True)
         opened, run = self._run(plan, send, charging)
@@ -179,16 +207,16 @@ class Calls:
 
     async def astream(self, api: Api[Any], payload: Payload, options: CallOptions) -> AsyncGenerator[Delta, None]:
         """`stream`, for asyncio."""
-        charging, sent = Charging(payload, options), Sent(payload)
+        charging = Charging(payload, options)
+        sent = Sent(payload, charging)
 
         async def send(route: Route, limits: Limits) -> Opened[Owned[Delta]]:
             hub = _hub_of(route)
             await charging.areserve(hub, route, limits)
-            with charging.watched(route):
+            with sent.watching(hub, route) as watched:
                 client = await hub.aclient(limits)
-                request = hub.request(route, payload, self._options_at(hub, options), stream=True)
-                with sent.learning(hub, route, request):
-                    return await stream_async(client, request, limits, request.reading)
+                request = watched.request = hub.request(route, payload, self._options_at(hub, options), stream=True)
+                return await stream_async(client, request, limits, request.reading)
 
         plan = self._hub.plan(api, payload, options, streaming=True)
         opened, run = await self._arun(plan, send, charging)

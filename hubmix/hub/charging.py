@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -49,23 +49,21 @@ class Charging:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: list[asyncio.Future[None]] = []
 
-    @contextmanager
-    def attempt(self, hub: ConnectedHub, route: Route, limits: Limits) -> Iterator[None]:
-        """One request: reserve before it; if it fails, count its prompt or nothing.
+    def reserve(self, hub: ConnectedHub, route: Route, limits: Limits) -> None:
+        """Reserve for one request; if it fails, `failed` counts its prompt or nothing.
 
         Raises:
             BudgetExceededError: a budget has no room.
         """
         budgets = self._budgets(hub)
-        if budgets:
-            if hub.catalog.cached.find(route.model) is None:
-                hub.catalog.warm(_CATALOG_PATIENCE)
-            self._reserve(budgets, hub, route, limits)
-        with self.watched(route):
-            yield
+        if not budgets:
+            return
+        if hub.catalog.cached.find(route.model) is None:
+            hub.catalog.warm(_CATALOG_PATIENCE)
+        self._reserve(budgets, hub, route, limits)
 
     async def areserve(self, hub: ConnectedHub, route: Route, limits: Limits) -> None:
-        """Reserve for one request, for asyncio; `watched` goes around the request itself."""
+        """`reserve`, for asyncio."""
         budgets = self._budgets(hub)
         if not budgets:
             return
@@ -78,19 +76,12 @@ class Charging:
         else:
             self._reserve(budgets, hub, route, limits)
 
-    @contextmanager
-    def watched(self, route: Route) -> Iterator[None]:
-        """One request: if it fails, its prompt counts if the hub may have billed it."""
-        try:
-            yield
-        except AttemptFailed as failed:
-            held = self._held.pop(route, None)
-            if held is not None:
-                self._close(held.keep_input if _may_be_billed(failed.evidence) else held.release)
-            raise
-        except BaseException:
+    def failed(self, route: Route, error: BaseException) -> None:
+        """Count the prompt of a failed request if the hub may have billed it."""
+        if not isinstance(error, AttemptFailed) or _may_be_billed(error.evidence):
             self.broke_off(route)
-            raise
+        elif (held := self._held.pop(route, None)) is not None:
+            self._close(held.release)
 
     def owe(self, route: Route, billed: str, cost: Cost | None) -> None:
         """Note the model that is billed, and its cost; an unknown one counts as reserved."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("hubmix.hub")
 
 _MOST_LEARNED = 50  # amendments of one model over one API
+_MOST_ROUTES = 10_000  # kept at most
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -76,6 +77,7 @@ class ConnectedHub:
         self.budgets = budgets
         self._hints_told: set[str] = set()
         self.answered: set[str] = set()  # names of the APIs
+        self._routes_kept: dict[tuple[str, Api[Any], str | None, bool], Route] = {}
         self.batch_limits: dict[str, int] = {}  # texts that a model takes in one request
         self._learned: dict[tuple[str, str], tuple[Learned, ...]] = {}  # by model and API
         self.shared = None if breaker_store is None else self._share(breaker_store)
@@ -223,7 +225,7 @@ class ConnectedHub:
         if not model:
             raise BadRequestError("No model was named: pass model=, for example 'gpt-4o-mini'.")
         routes, chosen = self._routes(api, payload, options), None
-        bound = _bound(routes, payload)
+        bound = _bound(routes, payload) if options.fallbacks else None
         if options.prefer != "order":
             estimate = self._estimate_of(payload, options)
             routes, chosen = preferred(routes, options.prefer, lambda route: estimate(route).price, streaming=streaming)
@@ -285,14 +287,14 @@ class ConnectedHub:
 
     def _routes(self, api: Api[Any], payload: Payload, options: CallOptions) -> list[Route]:
         targets = self._targets(payload["model"], options)
+        choice = _choice(api, payload, options)
+        if len(targets) == 1:
+            return self._routes_to(targets[0][1], api, choice)
         if not api.other_models:
             targets = _of_one_model(targets)
         for hub in {hub for hub, _ in targets[1:]} - {self}:
             hub.connection.require_key()
-        choice = _choice(api, payload, options)
         routes = [route for hub, model in targets for route in hub._routes_to(model, api, choice)]
-        if len(targets) == 1:
-            return routes
         first: dict[object, Route] = {}
         for route in routes:
             first.setdefault((route.served, route.api.name, route.mirror), route)
@@ -300,11 +302,21 @@ class ConnectedHub:
 
     def _routes_to(self, model: str, api: Api[Any], choice: ApiChoice) -> list[Route]:
         """Return the routes to one model of this hub: its APIs, each at every base URL."""
+        mirrors = (None,) if choice.tied or len(self.base_urls) == 1 else (None, *self.base_urls[1:])
         return [
-            Route(model, self, over, mirror, alternate=number > 0)
+            self._route(model, over, mirror, alternate=number > 0)
             for number, over in enumerate(self._apis(model, choice.able) if choice.able else (api,))
-            for mirror in ((None,) if choice.tied else (None, *self.base_urls[1:]))
+            for mirror in mirrors
         ]
+
+    def _route(self, model: str, api: Api[Any], mirror: str | None, *, alternate: bool) -> Route:
+        kept = self._routes_kept
+        route = kept.get((model, api, mirror, alternate))
+        if route is None:
+            if len(kept) >= _MOST_ROUTES:
+                kept.clear()
+            route = kept[model, api, mirror, alternate] = Route(model, self, api, mirror, alternate)
+        return route
 
     def _discovery(self, api: Api[Any], payload: Payload, options: CallOptions) -> Callable[[str], list[Route]] | None:
         """Return how a model is reached that is found later; None if none is looked for."""
@@ -354,8 +366,10 @@ class ConnectedHub:
 
     def tell_of_marks(self, route: Route, payload: Payload, usage: Any) -> None:
         """Say once of a model that its hub reads no cache marks."""
+        if route.api is not CHAT or not unread_marks(payload, route.model, usage):
+            return
         told = f"marks of {route.model}"
-        if route.api.name == "chat" and told not in self._hints_told and unread_marks(payload, route.model, usage):
+        if told not in self._hints_told:
             self._hints_told.add(told)
             said = "Cache marks were sent to the model %r at %s, and nothing was written to or read from a cache. "
             _log.warning(said + "Over its Messages API (api='messages') they may count.", route.model, self.name)

@@ -9,6 +9,7 @@ checkers read constructors from these declarations, because pydantic's classes a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import (
@@ -52,6 +53,7 @@ else:
 
 _CLIENTS = ("http_client", "http_async_client")
 _CONNECTION = ("base_url", "api_key", "app_code", "default_headers", "default_query", "allow_http", *_CLIENTS)
+_GIVEN = itemgetter("hub_source", "organization", *_CONNECTION)
 # They hold locks, sockets or a state that copies are meant to share.
 _SHARED_BY_COPIES = (*_CLIENTS, "rate_limiter", "cache")
 
@@ -127,8 +129,9 @@ class HubFields(BaseModel):
         It holds the HTTP clients and may be shared between objects.
         """
         values = self.__dict__
-        given = (values["hub_source"], values["organization"], *(values[name] for name in _CONNECTION))
-        resolved = self._resolved  # read once: private attributes of pydantic are slow, and a call asks several times
+        given = _GIVEN(values)
+        # Pydantic finds a private attribute by way of `__getattr__`, and a call asks several times.
+        resolved: tuple[Any, Hub] | None = (self.__pydantic_private__ or {}).get("_resolved")
         if resolved is not None and resolved[0] == given:
             return resolved[1]
         settings = {name: values[name] for name in _CONNECTION}

@@ -27,14 +27,19 @@ class _Until(threading.local):
 _UNTIL = _Until()
 
 
-@contextmanager
-def reading_until(at: float) -> Iterator[None]:
-    """End each read of this thread over a `bounded` client by a moment."""
-    before, _UNTIL.at = _UNTIL.at, at
-    try:
-        yield
-    finally:
-        _UNTIL.at = before
+class ReadingUntil:
+    """Ends each read of this thread over a `bounded` client by a moment."""
+
+    __slots__ = ("_at", "_before")
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+
+    def __enter__(self) -> None:
+        self._before, _UNTIL.at = _UNTIL.at, self._at
+
+    def __exit__(self, *_: object) -> None:
+        _UNTIL.at = self._before
 
 
 def stopped_by(stop: Stop) -> None:
@@ -55,7 +60,7 @@ def waiting_for(seconds: float) -> Iterator[None]:
 
 
 def bounded(client: Any) -> Any:
-    """Let a sync HTTP client of ours go by `reading_until`.
+    """Let a sync HTTP client of ours go by `ReadingUntil`.
 
     httpx gives no public way to the network backend of its transports. If a version of it keeps the backend elsewhere,
     the client works without this bound.

@@ -78,6 +78,21 @@ def async_http_client(
     return openai.DefaultAsyncHttpxClient(transport=transport, **shared)
 
 
+def _reading_cookies_that_come(client: Any) -> Any:
+    """Let a client look for cookies only in answers that set some.
+
+    It costs a thirtieth of a call.
+    """
+    extract = client.cookies.extract_cookies
+
+    def extract_what_is_set(response: Any) -> None:
+        if "set-cookie" in response.headers:
+            extract(response)
+
+    client.cookies.extract_cookies = extract_what_is_set
+    return client
+
+
 def _swept(client: Any) -> Any:
     """Let a client close its idle connections in time."""
     from hubmix.transport.idle import Swept
@@ -241,21 +256,23 @@ class ClientPool:
             self._after_fork()
         with self._lock:
             if self._sync is None:
-                import openai
-
                 from hubmix.transport.sdk import SyncClient
 
-                inner = self._user_sync or bounded(
-                    openai.DefaultHttpxClient(
-                        follow_redirects=False,
-                        limits=_limits(),
-                        verify=tls_context(plain=self.plain),
-                        trust_env=not self.local,
-                        event_hooks=self._hooks(),
-                    )
-                )
+                inner = self._user_sync or self._sync_http_client()
                 self._sync = SyncClient(http_client=inner, **self._arguments(waits=True))
             return self._sync
+
+    def _sync_http_client(self) -> Any:
+        import openai
+
+        client = openai.DefaultHttpxClient(
+            follow_redirects=False,
+            limits=_limits(),
+            verify=tls_context(plain=self.plain),
+            trust_env=not self.local,
+            event_hooks=self._hooks(),
+        )
+        return _reading_cookies_that_come(bounded(client))
 
     async def current(self) -> openai.AsyncOpenAI:
         """The client for async calls in the running loop."""
@@ -280,7 +297,7 @@ class ClientPool:
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
         fast = find_spec("httpx_aiohttp") is not None
         inner = async_http_client(fast=fast, local=self.local, plain=self.plain, hooks=self._hooks(waits=False))
-        client = AsyncClient(http_client=inner, **self._arguments(waits=False))
+        client = AsyncClient(http_client=_reading_cookies_that_come(inner), **self._arguments(waits=False))
         anyio.current_time()  # imports what anyio has for asyncio, before a call's time begins
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())

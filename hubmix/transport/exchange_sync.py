@@ -11,7 +11,7 @@ from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
-from hubmix.transport.bounded import reading_until, stopped_by
+from hubmix.transport.bounded import ReadingUntil, stopped_by
 from hubmix.transport.closing import release_elsewhere
 from hubmix.transport.deadlines import WATCHDOG, Watch, socket_shutdown
 from hubmix.transport.evidence import transport_errors
@@ -58,7 +58,7 @@ def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
         if stop.is_set:
             raise AttemptFailed(Evidence("own_delay", "connect", own=True))
     try:
-        with reading_until(attempt.deadline.at):
+        with ReadingUntil(attempt.deadline.at):
             response = client.post(
                 request.url,
                 body=request.body,
@@ -88,7 +88,7 @@ def read_bytes(answer: Answer, attempt: Attempt, largest: int) -> bytes:
     set_read_timeout(response, max(end - began, 0.001))
     watch: Watch | None = None
     try:
-        with reading_until(end):  # nothing comes out of a chunk whose length drips
+        with ReadingUntil(end):  # nothing comes out of a chunk whose length drips
             for piece in pieces_of(response):
                 body.take(piece)
                 now = monotonic()

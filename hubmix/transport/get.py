@@ -13,7 +13,7 @@ from hubmix.failover.classify import classify
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.report import to_exception
 from hubmix.transport.answer import monotonic
-from hubmix.transport.bounded import reading_until, waiting_for
+from hubmix.transport.bounded import ReadingUntil, waiting_for
 from hubmix.transport.evidence import failure_evidence, secrets_of
 from hubmix.transport.sizes import aread_all, read_all
 
@@ -142,7 +142,7 @@ class Pages:
         import openai
 
         try:
-            with reading_until(monotonic() + timeout):
+            with ReadingUntil(monotonic() + timeout):
                 response: Any = self._connection.pool.sync().get(url, **options, stream_cls=openai.Stream[Any])
                 return self._fetched(response, read_all(response, self._connection.sizes.body))
         except openai.APIStatusError as error:

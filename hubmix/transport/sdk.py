@@ -1,16 +1,19 @@
 """The SDK's clients, which read the body of an error no further than its limit.
 
-The SDK reads it whole before it raises, in whatever size it comes.
+The SDK reads it whole before it raises, in whatever size it comes. They also parse each URL once, and not at every
+request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import openai
 
+from hubmix._compat import http
 from hubmix.transport.sizes import ERROR_BODY, BodyError, aread_all, read_all
 
 _ABOUT_THE_BYTES = ("content-encoding", "content-length", "transfer-encoding")
@@ -19,6 +22,9 @@ _WHAT = "The body of the error"
 
 class SyncClient(openai.OpenAI):
     """`openai.OpenAI` that bounds the bodies of errors."""
+
+    def _prepare_url(self, url: str) -> Any:
+        return _parsed(url) if "://" in url else super()._prepare_url(url)
 
     def _send_request(self, *arguments: Any, **options: Any) -> Any:
         response: Any = super()._send_request(*arguments, **options)
@@ -31,12 +37,20 @@ class SyncClient(openai.OpenAI):
 class AsyncClient(openai.AsyncOpenAI):
     """`SyncClient`, for asyncio."""
 
+    def _prepare_url(self, url: str) -> Any:
+        return _parsed(url) if "://" in url else super()._prepare_url(url)
+
     async def _send_request(self, *arguments: Any, **options: Any) -> Any:
         response: Any = await super()._send_request(*arguments, **options)
         if response.is_success or response.is_stream_consumed:
             return response
         with _of(response):
             return _read(response, await aread_all(response, ERROR_BODY, _WHAT))
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> Any:
+    return http().URL(url)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class StreamReader(Protocol):
         """Return the whole reply. Raises `AnswerError` if the stream held nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Api(Generic[Answered]):
     """One row: an endpoint of a hub.
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from hubmix.errors import ConfigurationError
 from hubmix.wire.api import Payload
-from hubmix.wire.expressible import inexpressible, server_state
+from hubmix.wire.expressible import Wish, lacking, server_state, wishes_of
 
 ApiName = Literal["auto", "chat", "responses", "messages"]
 
@@ -56,13 +56,14 @@ def able_apis(wanted: str, payload: Payload) -> tuple[str, ...]:
     Raises:
         ConfigurationError: the API that was named, or each of them, cannot say what the payload asks for.
     """
+    wishes = wishes_of(payload)
     if wanted != "auto":
-        if lacking := inexpressible(wanted, payload):
-            raise _cannot_say(wanted, lacking, payload)
+        if names := lacking(wanted, wishes):
+            raise _cannot_say(wanted, names, wishes)
         return (wanted,)
-    able = tuple(api for api in _CHOSEN_BY_ITSELF if not inexpressible(api, payload))
+    able = tuple(api for api in _CHOSEN_BY_ITSELF if not lacking(api, wishes)) if wishes else _CHOSEN_BY_ITSELF
     if not able:
-        raise _nobody_can_say(payload)
+        raise _nobody_can_say(wishes)
     return able
 
 
@@ -119,15 +120,15 @@ def _only_elsewhere(api: str, listed: frozenset[str]) -> bool:
     return api == "chat" and "chat" not in listed and "responses" in listed
 
 
-def _cannot_say(api: str, lacking: tuple[str, ...], payload: Payload) -> ConfigurationError:
-    others = [other for other in _CHOSEN_BY_ITSELF if other != api and not inexpressible(other, payload)]
+def _cannot_say(api: str, names: tuple[str, ...], wishes: list[Wish]) -> ConfigurationError:
+    others = [other for other in _CHOSEN_BY_ITSELF if other != api and not lacking(other, wishes)]
     advice = f'use api="{others[0]}" or api="auto" for that' if others else "no API can say all of it"
     title = _TITLES[api][0].upper() + _TITLES[api][1:]
-    return ConfigurationError(f"{title} cannot say {_listed(lacking)}: leave it out, or {advice}. Nothing was sent.")
+    return ConfigurationError(f"{title} cannot say {_listed(names)}: leave it out, or {advice}. Nothing was sent.")
 
 
-def _nobody_can_say(payload: Payload) -> ConfigurationError:
-    needs = [f"{_TITLES[api]} cannot say {_listed(inexpressible(api, payload))}" for api in _CHOSEN_BY_ITSELF]
+def _nobody_can_say(wishes: list[Wish]) -> ConfigurationError:
+    needs = [f"{_TITLES[api]} cannot say {_listed(lacking(api, wishes))}" for api in _CHOSEN_BY_ITSELF]
     return ConfigurationError(f"No API can say all of this call: {', and '.join(needs)}. Nothing was sent.")
 
 

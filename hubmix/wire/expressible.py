@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from hubmix.wire.api import Payload
 
@@ -73,15 +73,47 @@ HINTS: dict[str, tuple[str, ...]] = {
 """Hints that an API has no place for and that change no answer's meaning."""
 
 
-def inexpressible(api: str, payload: Payload) -> tuple[str, ...]:
-    """Name what the payload asks for and the API cannot say.
+class Wish(NamedTuple):
+    """Something that not every API can say.
 
     Args:
-        api: the name of an API.
-        payload: the chat payload. Neutral values (`n=1`, `stop=[]`, a penalty of 0) ask for nothing.
+        kind: the parameter, the type of a content part, or another word of `_UNSAYABLE`.
+        name: how it is named to the caller.
     """
-    finder = _FINDERS.get(api)
-    return tuple(dict.fromkeys(finder(payload))) if finder is not None else ()
+
+    kind: str
+    name: str
+
+
+def wishes_of(payload: Payload) -> list[Wish]:
+    """Return what the payload asks for and some API cannot say.
+
+    Neutral values (`n=1`, `stop=[]`, a penalty of 0) ask for nothing.
+    """
+    found = []
+    if asked := _LIMITED.keys() & payload.keys():
+        found = [Wish(name, _NAMES.get(name, name)) for name in _LIMITED if name in asked and _asks(name, payload)]
+    for tool in payload.get("tools") or ():
+        if kind := _kind_of(tool):
+            found.append(Wish(kind, f"the tool {tool['type']!r}"))
+    for message in payload.get("messages") or ():
+        content = message.get("content")
+        if isinstance(content, list):
+            found += [Wish(kind, f"{kind} content") for part in content if (kind := _limited_part(part))]
+        if "audio" in message:
+            found.append(Wish(_AUDIO_OF_A_TURN, "audio"))
+    return found
+
+
+def lacking(api: str, wishes: Iterable[Wish]) -> tuple[str, ...]:
+    """Name the wishes that an API cannot say, each once."""
+    unsayable = _UNSAYABLE.get(api, frozenset())
+    return tuple(dict.fromkeys(wish.name for wish in wishes if wish.kind in unsayable))
+
+
+def inexpressible(api: str, payload: Payload) -> tuple[str, ...]:
+    """Name what the payload asks for and the API of that name cannot say."""
+    return lacking(api, wishes_of(payload))
 
 
 def server_state(payload: Payload) -> tuple[str, ...]:
@@ -127,59 +159,51 @@ def is_hosted(tool: Any) -> bool:
     return kind in _HOSTED or kind.startswith(_VERSIONED) or (kind == "custom" and "name" in tool)
 
 
-def _not_in_chat(payload: Payload) -> Iterator[str]:
-    for name in _RESPONSES_ONLY:
-        if payload.get(name) is not None:
-            yield name
-    for tool in payload.get("tools") or ():
-        if is_hosted(tool):
-            yield f"the tool {tool['type']!r}"
-    yield from _parts_among(payload, ITEM_PARTS)
+def _kind_of(tool: Any) -> str | None:
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    if not isinstance(kind, str) or kind == "function":
+        return None
+    return _DATED_TOOL if _ANTHROPIC_TOOL.search(kind) else _HOSTED_TOOL if is_hosted(tool) else None
 
 
-def _not_in_responses(payload: Payload) -> Iterator[str]:
-    if (payload.get("n") or 1) != 1:
-        yield "n"
-    for name in ("stop", "logit_bias", "audio", "frequency_penalty", "presence_penalty"):
-        if payload.get(name):
-            yield name
-    for tool in payload.get("tools") or ():
-        kind = tool.get("type") if isinstance(tool, Mapping) else None
-        if isinstance(kind, str) and _ANTHROPIC_TOOL.search(kind):
-            yield f"the tool {kind!r}"
-    if set(payload.get("modalities") or ()) - {"text"}:
-        yield "modalities"
-    yield from _parts_among(payload, _UNSAYABLE_PARTS)
-    if any("audio" in message for message in payload.get("messages") or ()):
-        yield "audio"
+def _limited_part(part: Any) -> str | None:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return kind if isinstance(kind, str) and (kind in _UNSAYABLE_PARTS or kind in ITEM_PARTS) else None
 
 
-def _not_in_messages(payload: Payload) -> Iterator[str]:
-    if (payload.get("n") or 1) != 1:
-        yield "n"
-    for name in ("logprobs", "top_logprobs", "logit_bias", "audio", "frequency_penalty", "presence_penalty"):
-        if payload.get(name):
-            yield name
-    for tool in payload.get("tools") or ():
-        if is_hosted(tool):
-            yield f"the tool {tool['type']!r}"
-    for name in _RESPONSES_ONLY:
-        if name != "context_management" and payload.get(name) is not None:
-            yield name
-    if set(payload.get("modalities") or ()) - {"text"}:
-        yield "modalities"
-    wanted = payload.get("response_format")
-    if isinstance(wanted, Mapping) and wanted.get("type") == "json_object":
-        yield "response_format of the type json_object"
-    yield from _parts_among(payload, _UNSAYABLE_PARTS | ITEM_PARTS)
+def _asks(name: str, payload: Payload) -> bool:
+    return bool(_LIMITED[name](payload[name]))
 
 
-def _parts_among(payload: Payload, kinds: frozenset[str]) -> Iterator[str]:
-    for message in payload.get("messages") or ():
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, Mapping) and part.get("type") in kinds:
-                yield f"{part['type']} content"
+def _is_given(value: Any) -> bool:
+    return value is not None
 
 
-_FINDERS = {"chat": _not_in_chat, "responses": _not_in_responses, "messages": _not_in_messages}
+# What asks for something beyond what every API can say, by parameter.
+_LIMITED: dict[str, Callable[[Any], object]] = {
+    "n": lambda value: (value or 1) != 1,
+    **dict.fromkeys(("logprobs", "top_logprobs", "stop", "logit_bias", "audio"), bool),
+    **dict.fromkeys(("frequency_penalty", "presence_penalty"), bool),
+    **dict.fromkeys(_RESPONSES_ONLY, _is_given),
+    "modalities": lambda value: set(value or ()) - {"text"},
+    "response_format": lambda value: isinstance(value, Mapping) and value.get("type") == "json_object",
+}
+_NAMES = {"response_format": "response_format of the type json_object"}
+_HOSTED_TOOL, _DATED_TOOL, _AUDIO_OF_A_TURN = "a hosted tool", "a dated tool", "audio of an earlier turn"
+_IN_CHAT_ALONE = frozenset({"n", "logit_bias", "audio", "frequency_penalty", "presence_penalty", "modalities"})
+_UNSAYABLE: dict[str, frozenset[str]] = {
+    "chat": frozenset({*_RESPONSES_ONLY, _HOSTED_TOOL, *ITEM_PARTS}),
+    "responses": frozenset({*_IN_CHAT_ALONE, "stop", _DATED_TOOL, _AUDIO_OF_A_TURN, *_UNSAYABLE_PARTS}),
+    "messages": frozenset(
+        {
+            *_IN_CHAT_ALONE,
+            "logprobs",
+            "top_logprobs",
+            "response_format",
+            _HOSTED_TOOL,
+            *(name for name in _RESPONSES_ONLY if name != "context_management"),
+            *_UNSAYABLE_PARTS,
+            *ITEM_PARTS,
+        }
+    ),
+}

@@ -19,7 +19,8 @@ MOST_VALUES = 1_000_000
 """Arrays and objects. Each takes up to 250 bytes of memory for three bytes of text."""
 
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_LENIENT = json.JSONDecoder(strict=False)
+# `json.loads` makes a decoder at every call that is given an option.
+_DECODERS = {strict: json.JSONDecoder(strict=strict) for strict in (True, False)}
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 
 
@@ -41,8 +42,8 @@ def loads(text: str | bytes, *, strict: bool = True, parse_int: Callable[[str], 
     try:
         check_shape(text)
         text = whole_characters(text)
-        if parse_int is None and not strict:  # the arguments of a call, of which an answer may have thousands
-            return _LENIENT.decode(text)
+        if parse_int is None:
+            return _DECODERS[strict].decode(text)
         return json.loads(text, strict=strict, parse_int=parse_int)
     except RecursionError as error:  # the caller's own stack is nearly full
         raise JsonLimitError(str(error)) from error

@@ -9,7 +9,7 @@ import pytest
 
 from hubmix._compat import http
 from hubmix.transport import bounded as module
-from hubmix.transport.bounded import bounded, reading_until
+from hubmix.transport.bounded import ReadingUntil, bounded
 
 
 class Stream:
@@ -51,7 +51,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_each_read_has_only_what_is_left(now: list[float]) -> None:
     backend = Backend()
     stream = module._Backend(backend).connect_tcp("hub.example", 443, timeout=10.0)
-    with reading_until(105.0):
+    with ReadingUntil(105.0):
         stream.read(1, 10.0)
         now[0] = 104.0
         stream.write(b"x", 10.0)
@@ -65,7 +65,7 @@ def test_each_read_has_only_what_is_left(now: list[float]) -> None:
 def test_a_moment_holds_in_its_own_thread_alone(now: list[float]) -> None:
     backend = Backend()
     stream = module._Backend(backend).connect_tcp("hub.example", 443)
-    with reading_until(105.0):
+    with ReadingUntil(105.0):
         thread = threading.Thread(target=stream.read, args=(1, 7.0))
         thread.start()
         thread.join()
