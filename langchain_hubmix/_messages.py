@@ -51,6 +51,7 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
         ```
     """
     wire: list[dict[str, Any]] = []
+    message: Any
     for message in messages:
         writer = _WRITERS.get(message.type)
         if writer is None:
@@ -59,7 +60,8 @@ def to_wire(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
                 "Send human, ai, system, tool, function or chat messages; apply RemoveMessage to the history first."
             )
         writer(message, wire)
-        if broken := getattr(message, "invalid_tool_calls", None):
+        # Asked of assistant messages alone: pydantic raises and unwinds for each field that is missing.
+        if writer is _assistant and (broken := message.invalid_tool_calls):
             _answer_invalid(broken, message, messages, wire)
     return wire
 
@@ -124,12 +126,14 @@ def _tool(message: Any, wire: list[dict[str, Any]]) -> None:
 
 
 def _assistant(message: Any, wire: list[dict[str, Any]]) -> None:
-    content = message.content
+    content, extras = message.content, message.additional_kwargs
     listed = type(content) is not str
     text = _said(content, message) if listed else content
     out: dict[str, Any] = _named(message, {"role": "assistant", "content": text})
+    wire.append(out)
+    if not (listed or extras or message.tool_calls or message.invalid_tool_calls):
+        return
     calls = _calls(message, content if listed else ())
-    extras = message.additional_kwargs
     if calls:
         out["tool_calls"] = calls
         out["content"] = text or None
@@ -144,7 +148,6 @@ def _assistant(message: Any, wire: list[dict[str, Any]]) -> None:
         if isinstance(audio, dict) and audio.get("id"):
             out["audio"] = {"id": audio["id"]}
             out["content"] = text or None
-    wire.append(out)
 
 
 _WRITERS: dict[str, Callable[[Any, list[dict[str, Any]]], None]] = {

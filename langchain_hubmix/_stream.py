@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from hubmix.plugin.prototype import Prototype
 from langchain_hubmix._messages import PROVIDER
 from langchain_hubmix._replies import closing_extras, generation_info, metadata, usage_metadata
 from langchain_hubmix._tools import cut_marker
@@ -114,18 +115,17 @@ class ChunkWriter:
         return [piece for piece in pieces if piece["args"]]
 
 
-_MESSAGE = AIMessageChunk(content="", additional_kwargs={}, response_metadata={"model_provider": PROVIDER})
-_GENERATION = ChatGenerationChunk(message=_MESSAGE)
+_EXAMPLE = AIMessageChunk(content="", additional_kwargs={}, response_metadata={"model_provider": PROVIDER})
+_MESSAGE = Prototype(_EXAMPLE)
+_GENERATION = Prototype(ChatGenerationChunk(message=_EXAMPLE))
 
 
 def _piece(text: str, extras: dict[str, Any]) -> ChatGenerationChunk:
-    """A chunk with text and extras alone.
+    """Return a chunk with text and extras alone.
 
-    Pydantic's validation of the two objects is a quarter of what a streamed chunk costs, and there is nothing to
-    validate; copies cost half of it. Every list and dict is new, since LangChain and its users write into them.
+    Each list and dict is new, since LangChain and its users write into them.
     """
-    message = _MESSAGE.__copy__()
-    message.__dict__.update(
+    message = _MESSAGE.new(
         content=text,
         additional_kwargs=extras,
         response_metadata={"model_provider": PROVIDER},
@@ -133,6 +133,4 @@ def _piece(text: str, extras: dict[str, Any]) -> ChatGenerationChunk:
         invalid_tool_calls=[],
         tool_call_chunks=[],
     )
-    generation = _GENERATION.__copy__()
-    generation.__dict__.update(message=message, text=text)
-    return generation
+    return _GENERATION.new(message=message, text=text)

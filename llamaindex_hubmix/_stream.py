@@ -14,6 +14,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from hubmix.plugin.prototype import Prototype
 from hubmix.wire import Delta, ToolCallDelta
 from llamaindex_hubmix._messages import REASONING_MODEL
 from llamaindex_hubmix._replies import chat_response, legacy_call
@@ -54,7 +55,7 @@ class ResponseStream:
             extras["thinking_delta"] = delta.reasoning
         for piece in delta.tool_calls:
             self._add(piece)
-        return ChatResponse(message=self._message(), delta=delta.text, raw=delta.raw, additional_kwargs=extras)
+        return _RESPONSE.new(message=self._message(), delta=delta.text, raw=delta.raw, additional_kwargs=extras)
 
     def _add(self, piece: ToolCallDelta) -> None:
         place = self._places.get(piece.index)
@@ -72,10 +73,17 @@ class ResponseStream:
         self._legacy[place] = legacy_call(call_id or "", name, arguments)
 
     def _message(self) -> ChatMessage:
-        blocks: list[ContentBlock] = [TextBlock(text=self._text), *self._calls]
+        blocks: list[ContentBlock] = [_TEXT.new(text=self._text), *self._calls]
         if self._thoughts:
             speaker = {REASONING_MODEL: self._model}
-            blocks.insert(0, ThinkingBlock(content=self._thoughts, additional_information=speaker))
+            blocks.insert(0, _THOUGHTS.new(content=self._thoughts, additional_information=speaker))
         extras = {"tool_calls": [*self._legacy]} if self._calls else {}
         # The blocks have been validated; doing it again at every step would cost the square of their number.
-        return ChatMessage.model_construct(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extras)
+        return _MESSAGE.new(blocks=blocks, additional_kwargs=extras)
+
+
+_TEXT = Prototype(TextBlock(text=""))
+_THOUGHTS = Prototype(ThinkingBlock(content="", additional_information={}))
+_EXAMPLE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_kwargs={})
+_MESSAGE = Prototype(_EXAMPLE)
+_RESPONSE = Prototype(ChatResponse(message=_EXAMPLE, delta="", raw=None, additional_kwargs={}))

@@ -18,7 +18,7 @@ from hubmix.transport.events import EventDecoder
 from hubmix.transport.evidence import error_evidence, evidence_headers, secrets_of, shown
 from hubmix.transport.sizes import SIZES
 from hubmix.wire.error_body import SHOWN, find_request_id, holds_error, plain_text
-from hubmix.wire.json_text import JsonLimitError, check_shape, has_halves, loads
+from hubmix.wire.json_text import NESTING, JsonLimitError, check_shape, has_halves, loads
 from hubmix.wire.values import AnswerError
 
 # What a good answer says of the model that served it, and of its end.
@@ -129,7 +129,8 @@ def _loads(data: bytes) -> Any:
         return loads(data)
     try:
         text = data.decode()
-        check_shape(data)
+        if len(data) > 2 * NESTING:  # one bracket opens a level, and one closes it
+            check_shape(data)
         value, end = _raw_decode(text)
     except (ValueError, RecursionError, MemoryError):
         return loads(data)  # which may still read it, or says what is wrong with it
@@ -171,7 +172,7 @@ class Events:
             if data.startswith(b"[DONE]"):
                 self.done = True
                 break
-            if not data.strip():
+            if not data or data.isspace():
                 continue
             self.seen = True
             try:

@@ -13,6 +13,7 @@ from hubmix.wire.api import BodyOptions, Payload
 from hubmix.wire.fields import CITABLE, THINKING_BLOCKS, kept_blocks
 
 REASONING_KEY = "hubmix_reasoning"
+_OWN_KEYS = frozenset({REASONING_KEY, CITABLE})  # of a message, and of no hub's
 
 
 def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
@@ -24,7 +25,10 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
     body = dict(payload)
     changed = model != payload.get("model")
     body["model"] = options.model_id
-    body["messages"] = [_shape_message(message, options, changed) for message in payload.get("messages", ())]
+    body["messages"] = [
+        _shape_message(message, options, changed) if changed or not _OWN_KEYS.isdisjoint(message) else message
+        for message in payload.get("messages", ())
+    ]
     if options.extra_body:
         body.update(options.extra_body)
     tools = body.get("tools")
@@ -45,8 +49,6 @@ def chat_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
 def _shape_message(message: Any, options: BodyOptions, changed: bool) -> Any:
     reasoning = message.get(REASONING_KEY)
     cited = CITABLE in message
-    if reasoning is None and not changed and not cited:
-        return message
     content = message.get("content")
     marked = changed and (
         "cache_control" in message or (isinstance(content, list) and any("cache_control" in p for p in content))
