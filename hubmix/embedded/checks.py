@@ -46,6 +46,11 @@ class RefusedError(Exception):
         }
 
 
+def refused(message: str, param: str | None = None, code: str | None = None, status: int = 400) -> RefusedError:
+    """Return a refusal in the vendor's words."""
+    return RefusedError(message, by="vendor", param=param, code=code, status=status)
+
+
 def fault_of(schema: object, depth: int = 0) -> str | None:
     """What is wrong with a schema, in a few words; None where nothing is."""
     if isinstance(schema, bool):

@@ -18,7 +18,7 @@ from typing import Any
 
 from hubmix.embedded.call import Answered, ModelCall
 from hubmix.embedded.chat.body import counted_usage
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import RefusedError, refused
 from hubmix.embedded.http import PASSED_JSON_TYPE, Response, json_response
 from hubmix.embedded.models import EmbeddedModel, count
 from hubmix.embedded.streams import on_the_wire
@@ -67,7 +67,7 @@ def answer_embeddings(call: ModelCall) -> Answered:
     """
     model, body = call.model, call.body
     if model.kind != "embedding":
-        raise RefusedError(f"The model `{model.id}` does not support embeddings.", by="vendor", param="model")
+        raise refused(f"The model `{model.id}` does not support embeddings.", param="model")
     texts = _inputs(body, strict=call.dialect.name == "new-api")
     dimensions = _dimensions(model, body)
     as_text = body.get("encoding_format") == "base64"
@@ -89,11 +89,11 @@ def _inputs(body: Mapping[str, Any], *, strict: bool) -> Sequence[str]:
     if not given:
         if strict:
             raise RefusedError("input is empty", case="invalid_embedding")
-        raise RefusedError("'$.input' is invalid.", by="vendor", param="input")
+        raise refused("'$.input' is invalid.", param="input")
     if isinstance(given, str):
         return [given]
     if not isinstance(given, list):
-        raise RefusedError("'$.input' is invalid.", by="vendor", param="input")
+        raise refused("'$.input' is invalid.", param="input")
     # Token ids, alone or in lists, never reach a vendor that is not OpenAI: they are dropped, not refused.
     return [item for item in given if isinstance(item, str)]
 
@@ -101,9 +101,7 @@ def _inputs(body: Mapping[str, Any], *, strict: bool) -> Sequence[str]:
 def _dimensions(model: EmbeddedModel, body: Mapping[str, Any]) -> int:
     wanted = body.get("dimensions") or model.dimensions
     if not isinstance(wanted, int) or not 0 < wanted <= MAX_DIMENSIONS:
-        raise RefusedError(
-            f"Invalid 'dimensions': expected a value between 1 and {MAX_DIMENSIONS}.", by="vendor", param="dimensions"
-        )
+        raise refused(f"Invalid 'dimensions': expected a value between 1 and {MAX_DIMENSIONS}.", param="dimensions")
     return wanted
 
 
@@ -137,7 +135,7 @@ def answer_rerank(call: ModelCall) -> Answered:
     if not documents or not isinstance(documents, list):
         raise RefusedError("documents is empty", case="invalid_documents")
     if model.kind != "rerank":
-        raise RefusedError(f"The model `{model.id}` does not support rerank.", by="vendor", param="model")
+        raise refused(f"The model `{model.id}` does not support rerank.", param="model")
     texts = [str(document.get("text", "")) if isinstance(document, dict) else str(document) for document in documents]
     ranked = sorted(enumerate(scores(query, texts)), key=lambda item: (-item[1], item[0]))
     top = body.get("top_n")

@@ -12,7 +12,7 @@ from hubmix.embedded.call import Answered, ModelCall
 from hubmix.embedded.chat.body import Envelope, completion, events, signature, usage
 from hubmix.embedded.chat.request import read_chat
 from hubmix.embedded.chat.stream import ChatOutgoing
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import RefusedError, refused
 from hubmix.embedded.conversation import ChatRequest, text_of
 from hubmix.embedded.dialects import Dialect
 from hubmix.embedded.models import EmbeddedModel, count_prompt
@@ -65,23 +65,20 @@ def _wrong_api(call: ModelCall) -> RefusedError:
         words = "This model is only supported in v1/responses and not in v1/chat/completions."
     else:
         words = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
-    return RefusedError(words, by="vendor", param="model", status=404)
+    return refused(words, param="model", status=404)
 
 
 def refuse_what_the_model_cannot(call: ModelCall, request: ChatRequest, prompt: int) -> None:
     """Refuse other kinds of model, unsupported tools and long prompts."""
     dialect, model = call.dialect, call.model
     if model.kind != "llm":
-        raise RefusedError(f"The model `{model.id}` does not support chat completions.", by="vendor", param="model")
+        raise refused(f"The model `{model.id}` does not support chat completions.", param="model")
     if request.tools and not model.takes_tools:
-        raise RefusedError(
-            f"The model `{model.id}` does not support tools.", by="vendor", param="tools", code="unsupported_parameter"
-        )
+        raise refused(f"The model `{model.id}` does not support tools.", param="tools", code="unsupported_parameter")
     if prompt > model.context_length:
-        raise RefusedError(
+        raise refused(
             f"This model's maximum context length is {model.context_length} tokens. However, your messages resulted in "
             f"{prompt} tokens. Please reduce the length of the messages.",
-            by="vendor",
             param="messages",
             code="context_length_exceeded",
         )
@@ -92,9 +89,8 @@ def refuse_what_the_model_cannot(call: ModelCall, request: ChatRequest, prompt: 
 def _refuse_lost_reasoning(dialect: Dialect, request: ChatRequest) -> None:
     for message in request.messages:
         if message.get("role") == "assistant" and message.get("tool_calls") and not _has_reasoning(dialect, message):
-            raise RefusedError(
+            raise refused(
                 "The `reasoning_content` in the thinking mode must be passed back to the API.",
-                by="vendor",
                 code="invalid_request_error",
             )
 

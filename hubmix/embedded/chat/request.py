@@ -1,8 +1,7 @@
 """Reading a chat request as strictly as hubs and their vendors do.
 
 The hub's own checks (types, empty messages, max_tokens) are those of the recordings; what it lets through, an OpenAI
-vendor
-refuses: an empty `tools`, a tool message that answers no call, a content part of another framework.
+vendor refuses: an empty `tools`, a tool message that answers no call, a content part of another framework.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hubmix.embedded.checks import RefusedError, fault_of
+from hubmix.embedded.checks import RefusedError, fault_of, refused
 from hubmix.embedded.conversation import ChatRequest, Message
 
-MAX_TOKENS_LIMIT = (
-    1 << 30
-)  # measured: New API refuses 2**40 and takes ordinary numbers; the exact border was not looked for
-
+# Measured: New API refuses 2**40 and takes ordinary numbers; the exact border was not looked for.
+MAX_TOKENS_LIMIT = 1 << 30
 
 _NUMBERS = {
     "temperature": "float64", "top_p": "float64", "presence_penalty": "float64", "frequency_penalty": "float64",
@@ -53,9 +50,9 @@ def read_chat(body: Mapping[str, Any]) -> ChatRequest:
     stop = body.get("stop")
     n = body.get("n") or 1
     if not 1 <= n <= 128:
-        raise _by_vendor(f"Invalid 'n': expected a value between 1 and 128, but got {n} instead.", "n")
+        raise refused(f"Invalid 'n': expected a value between 1 and 128, but got {n} instead.", "n")
     if body.get("top_logprobs") and not body.get("logprobs"):
-        raise _by_vendor("'top_logprobs' is only allowed when 'logprobs' is true.", "top_logprobs")
+        raise refused("'top_logprobs' is only allowed when 'logprobs' is true.", "top_logprobs")
     return ChatRequest(
         model=str(body["model"]),
         messages=tuple(messages),
@@ -73,10 +70,6 @@ def read_chat(body: Mapping[str, Any]) -> ChatRequest:
     )
 
 
-def _by_vendor(message: str, param: str | None, code: str | None = None) -> RefusedError:
-    return RefusedError(message, by="vendor", param=param, code=code)
-
-
 def _check_types(body: Mapping[str, Any]) -> None:
     for name, kind in _NUMBERS.items():
         value = body.get(name)
@@ -89,7 +82,7 @@ def _check_types(body: Mapping[str, Any]) -> None:
             raise _wrong_type(name, value, kind)
     stop = body.get("stop")
     if stop is not None and not isinstance(stop, str) and not _all(stop, str):
-        raise _by_vendor("Invalid type for 'stop': expected a string or an array of strings.", "stop", "invalid_type")
+        raise refused("Invalid type for 'stop': expected a string or an array of strings.", "stop", "invalid_type")
     for message in body.get("messages") or ():
         if not isinstance(message, dict):
             raise _wrong_type("messages", message, "dto.Message")
@@ -130,32 +123,30 @@ def _max_tokens(body: Mapping[str, Any]) -> int | None:
     return found or None
 
 
+def _empty(where: str) -> RefusedError:
+    words = "Expected an array with minimum length 1, but got an empty array instead."
+    return refused(f"Invalid '{where}': empty array. {words}", where, "empty_array")
+
+
 def _tools(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     tools = body.get("tools")
     if tools is None:
         return ()
     if not tools:
-        raise _by_vendor(
-            "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-            "tools",
-            "empty_array",
-        )
+        raise _empty("tools")
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict):
             raise _wrong_type("tools", tool, "dto.ToolCallRequest")
         function = tool.get("function")
-        if (
-            tool.get("type") != "function"
-            or not isinstance(function, dict)
-            or not isinstance(function.get("name"), str)
-        ):
-            raise _by_vendor(f"Missing required parameter: 'tools[{index}].function'.", f"tools[{index}].function")
+        named = isinstance(function, dict) and isinstance(function.get("name"), str)
+        if function is None or tool.get("type") != "function" or not named:
+            raise refused(f"Missing required parameter: 'tools[{index}].function'.", f"tools[{index}].function")
         if not function["name"]:
-            raise _by_vendor(f"Invalid 'tools[{index}].function.name': empty string.", f"tools[{index}].function.name")
+            raise refused(f"Invalid 'tools[{index}].function.name': empty string.", f"tools[{index}].function.name")
         wrong = fault_of(function.get("parameters") or {})
         if wrong:
             message = f"Invalid schema for function '{function['name']}': {wrong}."
-            raise _by_vendor(message, f"tools[{index}].function.parameters", "invalid_function_parameters")
+            raise refused(message, f"tools[{index}].function.parameters", "invalid_function_parameters")
     return tuple(tools)
 
 
@@ -166,20 +157,17 @@ def _tool_choice(body: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) ->
     if not tools:
         if choice == "none":
             return "none"
-        raise _by_vendor(
+        raise refused(
             "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice"
         )
     if isinstance(choice, str):
         if choice not in ("auto", "none", "required"):
-            raise _by_vendor(
-                f"Invalid value: '{choice}'. Supported values are: 'none', 'auto', and 'required'.",
-                "tool_choice",
-                "invalid_value",
-            )
+            words = "Supported values are: 'none', 'auto', and 'required'."
+            raise refused(f"Invalid value: '{choice}'. {words}", "tool_choice", "invalid_value")
         return choice
     name = (choice.get("function") or {}).get("name") if isinstance(choice, dict) else None
     if name not in {tool["function"]["name"] for tool in tools}:
-        raise _by_vendor(
+        raise refused(
             f"Invalid value for 'tool_choice': no function named '{name}' was specified in 'tools'.", "tool_choice"
         )
     return choice if isinstance(choice, dict) else "auto"
@@ -192,25 +180,19 @@ def _response_format(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if wanted.get("type") == "json_schema":
         given = wanted.get("json_schema")
         if not isinstance(given, dict) or not isinstance(given.get("schema"), dict):
-            raise _by_vendor(
-                "Missing required parameter: 'response_format.json_schema'.", "response_format.json_schema"
-            )
+            raise refused("Missing required parameter: 'response_format.json_schema'.", "response_format.json_schema")
         if not given.get("name"):
-            raise _by_vendor(
-                "Missing required parameter: 'response_format.json_schema.name'.", "response_format.json_schema.name"
-            )
+            where = "response_format.json_schema.name"
+            raise refused(f"Missing required parameter: '{where}'.", where)
         wrong = fault_of(given["schema"])
         if wrong:
-            raise _by_vendor(f"Invalid schema for response_format '{given['name']}': {wrong}.", "response_format")
+            raise refused(f"Invalid schema for response_format '{given['name']}': {wrong}.", "response_format")
         return wanted
     if wanted.get("type") != "json_object":
-        raise _by_vendor(
-            f"Invalid value: '{wanted.get('type')}'. Supported values are: 'json_object', 'json_schema', and 'text'.",
-            "response_format.type",
-            "invalid_value",
-        )
+        words = "Supported values are: 'json_object', 'json_schema', and 'text'."
+        raise refused(f"Invalid value: '{wanted.get('type')}'. {words}", "response_format.type", "invalid_value")
     if "json" not in str(body.get("messages")).lower():
-        raise _by_vendor(
+        raise refused(
             "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
             "messages",
         )
@@ -225,7 +207,7 @@ def _check_messages(messages: Sequence[Message]) -> None:
             raise _unanswered(open_calls, index)
         if role == "tool":
             if message.get("tool_call_id") not in open_calls:
-                raise _by_vendor(
+                raise refused(
                     "Invalid parameter: messages with role 'tool' must be a response to a preceeding message "
                     "with 'tool_calls'.",
                     f"messages.[{index}].role",
@@ -239,7 +221,7 @@ def _check_messages(messages: Sequence[Message]) -> None:
 
 
 def _unanswered(ids: set[str], index: int) -> RefusedError:
-    return _by_vendor(
+    return refused(
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
         f"The following tool_call_ids did not have response messages: {', '.join(sorted(ids))}",
         f"messages.[{index}].role",
@@ -249,22 +231,15 @@ def _unanswered(ids: set[str], index: int) -> RefusedError:
 def _call_ids(calls: Any, index: int) -> set[str]:
     where = f"messages[{index}].tool_calls"
     if not isinstance(calls, list) or not calls:
-        raise _by_vendor(
-            f"Invalid '{where}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-            where,
-            "empty_array",
-        )
+        raise _empty(where)
     ids = set()
     for position, call in enumerate(calls):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not call.get("id"):
-            raise _by_vendor(f"Missing required parameter: '{where}[{position}].function'.", f"{where}[{position}]")
+            raise refused(f"Missing required parameter: '{where}[{position}].function'.", f"{where}[{position}]")
         if not isinstance(function.get("arguments"), str):
-            raise _by_vendor(
-                f"Invalid type for '{where}[{position}].function.arguments': expected a string.",
-                f"{where}[{position}].function.arguments",
-                "invalid_type",
-            )
+            inside = f"{where}[{position}].function.arguments"
+            raise refused(f"Invalid type for '{inside}': expected a string.", inside, "invalid_type")
         ids.add(str(call["id"]))
     return ids
 
@@ -272,18 +247,15 @@ def _call_ids(calls: Any, index: int) -> set[str]:
 def _check_content(message: Message, index: int) -> None:
     content = message.get("content")
     if content is None and message.get("role") in ("system", "user", "tool"):
-        raise _by_vendor(
+        raise refused(
             "Invalid value for 'content': expected a string, got null.", f"messages.[{index}].content", "invalid_type"
         )
     if content is not None and not isinstance(content, str | list):
-        raise _by_vendor(
-            f"Invalid type for 'messages[{index}].content': expected a string or an array.",
-            f"messages[{index}].content",
-            "invalid_type",
-        )
+        where = f"messages[{index}].content"
+        raise refused(f"Invalid type for '{where}': expected a string or an array.", where, "invalid_type")
     for position, part in enumerate(content if isinstance(content, list) else ()):
         kind = part.get("type") if isinstance(part, dict) else go_kind(part)
         if kind not in _PARTS or not isinstance(part.get(kind), str if kind in ("text", "refusal") else dict):
             supported = ", ".join(f"'{name}'" for name in _PARTS)
             where = f"messages[{index}].content[{position}].type"
-            raise _by_vendor(f"Invalid value: '{kind}'. Supported values are: {supported}.", where, "invalid_value")
+            raise refused(f"Invalid value: '{kind}'. Supported values are: {supported}.", where, "invalid_value")

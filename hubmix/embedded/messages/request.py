@@ -8,7 +8,7 @@ from typing import Any
 
 from hubmix.embedded.call import ModelCall
 from hubmix.embedded.chat.request import read_chat
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import refused
 from hubmix.embedded.conversation import ChatRequest
 from hubmix.embedded.messages.turns import chat_messages, check_blocks, text_blocks
 from hubmix.embedded.words import word_set
@@ -40,11 +40,6 @@ class MessagesRequest:
     shows: bool = True
 
 
-def refuse(message: str, status: int = 400) -> RefusedError:
-    """Return a refusal in the vendor's words."""
-    return RefusedError(message, by="vendor", status=status)
-
-
 def read_messages(call: ModelCall) -> MessagesRequest:
     """Check a request's body and return it as the rules read it.
 
@@ -54,16 +49,16 @@ def read_messages(call: ModelCall) -> MessagesRequest:
     body = call.body
     for name in body:
         if name not in _PARAMETERS:
-            raise refuse(f"{name}: Extra inputs are not permitted")
+            raise refused(f"{name}: Extra inputs are not permitted")
     _check_numbers(body)
     tools = [_tool(at, tool) for at, tool in enumerate(body.get("tools") or ())]
     functions = [tool for tool in tools if tool is not None]
     if sum(bool(tool.get("strict")) for tool in body.get("tools") or ()) > MAX_STRICT_TOOLS:
-        raise refuse(f"tools: at most {MAX_STRICT_TOOLS} strict tools may be specified")
+        raise refused(f"tools: at most {MAX_STRICT_TOOLS} strict tools may be specified")
     system = text_blocks("system", body.get("system") or [])
     turns = body.get("messages")
     if not isinstance(turns, list) or not turns:
-        raise refuse("messages: at least one message is required")
+        raise refused("messages: at least one message is required")
     check_blocks(call, turns)
     _check_marks(body)
     thinking = _thinking(call, turns)
@@ -80,32 +75,32 @@ def read_messages(call: ModelCall) -> MessagesRequest:
 def _check_numbers(body: Mapping[str, Any]) -> None:
     limit = body.get("max_tokens")
     if limit is None:
-        raise refuse("max_tokens: Field required")
+        raise refused("max_tokens: Field required")
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise refuse("max_tokens: Input should be greater than or equal to 1")
+        raise refused("max_tokens: Input should be greater than or equal to 1")
     for name in ("temperature", "top_p"):
         value = body.get(name)
         if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
-            raise refuse(f"{name}: range: 0..1")
+            raise refused(f"{name}: range: 0..1")
     for stop in body.get("stop_sequences") or ():
         if not isinstance(stop, str) or not stop.strip():
-            raise refuse("stop_sequences: each stop sequence must contain non-whitespace")
+            raise refused("stop_sequences: each stop sequence must contain non-whitespace")
 
 
 def _tool(at: int, tool: Any) -> dict[str, Any] | None:
     """Return a tool in chat's form; None if it runs on the server."""
     where = f"tools.{at}.custom"
     if not isinstance(tool, dict):
-        raise refuse(f"tools.{at}: Input should be an object")
+        raise refused(f"tools.{at}: Input should be an object")
     if tool.get("type") not in (None, "custom"):
         return None
     if not tool.get("name"):
-        raise refuse(f"{where}.name: Field required")
+        raise refused(f"{where}.name: Field required")
     schema = tool.get("input_schema")
     if not isinstance(schema, dict) or "type" not in schema:
-        raise refuse(f"{where}.input_schema.type: Field required")
+        raise refused(f"{where}.input_schema.type: Field required")
     if schema["type"] != "object":
-        raise refuse(f"{where}.input_schema.type: Input should be 'object'")
+        raise refused(f"{where}.input_schema.type: Input should be 'object'")
     function = {"name": tool["name"], "description": tool.get("description"), "parameters": schema}
     return {"type": "function", "function": function}
 
@@ -113,14 +108,14 @@ def _tool(at: int, tool: Any) -> dict[str, Any] | None:
 def _choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     choice = body.get("tool_choice") or {}
     if not isinstance(choice, Mapping):
-        raise refuse("tool_choice: Input should be an object")
+        raise refused("tool_choice: Input should be an object")
     return choice
 
 
 def _check_marks(body: Mapping[str, Any]) -> None:
     found = marks(body)
     if found > MAX_MARKS:
-        raise refuse(f"A maximum of {MAX_MARKS} blocks with cache_control may be provided. Found {found}.")
+        raise refused(f"A maximum of {MAX_MARKS} blocks with cache_control may be provided. Found {found}.")
 
 
 def marks(value: object) -> int:
@@ -137,20 +132,20 @@ def _thinking(call: ModelCall, turns: Sequence[Mapping[str, Any]]) -> str | None
     if kind in (None, "disabled"):
         return None
     if kind not in ("enabled", "adaptive"):
-        raise refuse("thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'")
+        raise refused("thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'")
     if not call.model.thinks or f"no_{kind}_thinking" in call.model.features:
-        raise refuse(
+        raise refused(
             "adaptive thinking is not supported on this model"
             if kind == "adaptive"
             else '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
             '"output_config.effort" to control thinking behavior.'
         )
     if body.get("temperature") not in (None, 1):
-        raise refuse("`temperature` may only be set to 1 when thinking is enabled.")
+        raise refused("`temperature` may only be set to 1 when thinking is enabled.")
     if body.get("top_k") is not None:
-        raise refuse("`top_k` must be unset when thinking is enabled.")
+        raise refused("`top_k` must be unset when thinking is enabled.")
     if body.get("top_p") is not None and body["top_p"] < 0.95:
-        raise refuse("`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.")
+        raise refused("`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.")
     if kind == "enabled":
         _check_budget(body, given, turns)
     return str(kind)
@@ -159,16 +154,16 @@ def _thinking(call: ModelCall, turns: Sequence[Mapping[str, Any]]) -> str | None
 def _check_budget(body: Mapping[str, Any], given: Mapping[str, Any], turns: Sequence[Mapping[str, Any]]) -> None:
     budget = given.get("budget_tokens")
     if not isinstance(budget, int) or budget < MIN_BUDGET:
-        raise refuse(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {MIN_BUDGET}")
+        raise refused(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {MIN_BUDGET}")
     if budget >= body["max_tokens"]:
-        raise refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
+        raise refused("`max_tokens` must be greater than `thinking.budget_tokens`.")
     if _choice(body).get("type") in ("any", "tool"):
-        raise refuse("Thinking may not be enabled when tool_choice forces tool use.")
+        raise refused("Thinking may not be enabled when tool_choice forces tool use.")
     at = max((i for i, turn in enumerate(turns) if turn.get("role") == "assistant"), default=-1)
     content = turns[at].get("content") if at >= 0 else ()
     kinds = [block.get("type") for block in content] if isinstance(content, list) else []
     if "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking"):
-        raise refuse(
+        raise refused(
             f"messages.{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kinds[0]}`. When "
             "`thinking` is enabled, a final `assistant` message must start with a thinking block."
         )
@@ -179,13 +174,13 @@ def _chat_request(
 ) -> ChatRequest:
     choice = _choice(body)
     if choice and not body.get("tools"):
-        raise refuse("tool_choice may only be specified while providing tools.")
+        raise refused("tool_choice may only be specified while providing tools.")
     kind = choice.get("type")
     if kind not in (None, "tool", *_CHOICES):
-        raise refuse("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
+        raise refused("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
     names = [tool["function"]["name"] for tool in functions]
     if kind == "tool" and choice.get("name") not in names:
-        raise refuse(f"Tool '{choice.get('name')}' not found in provided tools")
+        raise refused(f"Tool '{choice.get('name')}' not found in provided tools")
     named = {"type": "function", "function": {"name": choice.get("name")}}
     form = (body.get("output_config") or {}).get("format") or body.get("output_format")
     schema = {"type": "json_schema", "json_schema": {"name": "output", "schema": form.get("schema")}} if form else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hubmix.embedded.call import ModelCall
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import RefusedError, refused
 
 Block = Mapping[str, Any]
 Turn = Mapping[str, Any]
@@ -24,10 +24,6 @@ def sign(call: ModelCall, thinking: str) -> str:
     return "EqQB" + hashlib.sha256(f"{call.model.id}|{thinking}".encode()).hexdigest()
 
 
-def _refused(message: str) -> RefusedError:
-    return RefusedError(message, by="vendor")
-
-
 def text_blocks(where: str, content: Any) -> list[str]:
     """Return the texts of a system prompt.
 
@@ -38,9 +34,9 @@ def text_blocks(where: str, content: Any) -> list[str]:
         return [content]
     for at, block in enumerate(content):
         if block.get("type") != "text":
-            raise _refused(f"{where}.{at}.type: Input should be 'text'")
+            raise refused(f"{where}.{at}.type: Input should be 'text'")
         if not block.get("text", "").strip():
-            raise _refused(f"{where}: text content blocks must contain non-whitespace text")
+            raise refused(f"{where}: text content blocks must contain non-whitespace text")
     return [block["text"] for block in content]
 
 
@@ -57,15 +53,15 @@ def check_blocks(call: ModelCall, turns: Sequence[Turn]) -> None:
         RefusedError: with the place, as the vendor names it.
     """
     if turns[0].get("role") != "user":
-        raise _refused('messages: first message must use the "user" role')
+        raise refused('messages: first message must use the "user" role')
     open_ids: list[str] = []
     for at, turn in enumerate(turns):
         role = turn.get("role")
         if role not in ("user", "assistant"):
-            raise _refused(f"messages.{at}.role: Input should be 'user' or 'assistant'")
+            raise refused(f"messages.{at}.role: Input should be 'user' or 'assistant'")
         blocks = blocks_of(turn)
         if not blocks:
-            raise _refused(f"messages.{at}: all messages must have non-empty content")
+            raise refused(f"messages.{at}: all messages must have non-empty content")
         for position, block in enumerate(blocks):
             _check_block(call, f"messages.{at}.content.{position}", str(role), block)
         _check_results(at, blocks, open_ids)
@@ -78,22 +74,22 @@ def _check_block(call: ModelCall, where: str, role: str, block: Block) -> None:
     kind = str(block.get("type"))
     allowed = kind in (_USER if role == "user" else _ASSISTANT) or kind.endswith("_tool_result")
     if not allowed:
-        raise _refused(f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+        raise refused(f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
     if kind == "text" and not str(block.get("text") or "").strip():
-        raise _refused("messages: text content blocks must contain non-whitespace text")
+        raise refused("messages: text content blocks must contain non-whitespace text")
     if kind in ("thinking", "redacted_thinking") and "cache_control" in block:
-        raise _refused(f"{where}.{kind}.cache_control: Extra inputs are not permitted")
+        raise refused(f"{where}.{kind}.cache_control: Extra inputs are not permitted")
     if kind == "thinking" and block.get("signature") != sign(call, str(block.get("thinking"))):
-        raise _refused(f"{where}: Invalid `signature` in `thinking` block")
+        raise refused(f"{where}: Invalid `signature` in `thinking` block")
     if kind == "redacted_thinking" and block.get("data") != sign(call, REDACTED):
-        raise _refused(f"{where}: Invalid `data` in `redacted_thinking` block")
+        raise refused(f"{where}: Invalid `data` in `redacted_thinking` block")
     if kind == "tool_use" and not isinstance(block.get("input"), dict):
-        raise _refused(f"{where}.tool_use.input: Input should be a valid dictionary")
+        raise refused(f"{where}.tool_use.input: Input should be a valid dictionary")
     if kind == "tool_result" and isinstance(block.get("content"), list):
         for position, part in enumerate(block["content"]):
             inner = f"{where}.tool_result.content.{position}"
             if "cache_control" in part:
-                raise _refused(f"{inner}.{part.get('type')}.cache_control: Extra inputs are not permitted")
+                raise refused(f"{inner}.{part.get('type')}.cache_control: Extra inputs are not permitted")
 
 
 def _check_results(at: int, blocks: Sequence[Block], open_ids: Sequence[str]) -> None:
@@ -101,7 +97,7 @@ def _check_results(at: int, blocks: Sequence[Block], open_ids: Sequence[str]) ->
     results = [str(block.get("tool_use_id")) for block in blocks if block.get("type") == "tool_result"]
     for position, tool_use_id in enumerate(results):
         if tool_use_id not in open_ids:
-            raise _refused(
+            raise refused(
                 f"messages.{at}.content.{position}: unexpected `tool_use_id` found in `tool_result` blocks: "
                 f"{tool_use_id}. Each `tool_result` block must have a corresponding `tool_use` block in the previous "
                 "message."
@@ -113,7 +109,7 @@ def _check_results(at: int, blocks: Sequence[Block], open_ids: Sequence[str]) ->
 
 
 def _unanswered(at: int, ids: Sequence[str]) -> RefusedError:
-    return _refused(
+    return refused(
         f"messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {', '.join(ids)}. "
         "Each `tool_use` block must have a corresponding `tool_result` block in the next message."
     )

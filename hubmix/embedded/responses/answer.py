@@ -6,7 +6,7 @@ from typing import Any
 
 from hubmix.embedded.call import Answered, ModelCall
 from hubmix.embedded.chat.answer import prompt_tokens, refuse_what_the_model_cannot
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import RefusedError, refused
 from hubmix.embedded.faults import Fault
 from hubmix.embedded.http import PASSED_JSON_TYPE, Step, json_response
 from hubmix.embedded.responses.body import Event, begun_body, item_events, output_items, response_body, sealed
@@ -25,7 +25,7 @@ def answer_responses(call: ModelCall) -> Answered:
     """
     if call.model.kind != "llm":
         words = "This is not a chat model and thus not supported in the v1/responses endpoint."
-        raise RefusedError(words, by="vendor", param="model", status=404)
+        raise refused(words, param="model", status=404)
     if "responses" not in call.model.apis:
         raise RefusedError("not implemented", case="api_not_served")
     request = read_responses(call, _earlier(call))
@@ -53,7 +53,7 @@ def _earlier(call: ModelCall) -> tuple[Message, ...]:
         return ()
     if not call.memory.get(previous):
         words = f"Previous response with id '{previous}' not found."
-        raise RefusedError(words, by="vendor", param="previous_response_id", code="previous_response_not_found")
+        raise refused(words, param="previous_response_id", code="previous_response_not_found")
     return tuple(call.memory[previous])
 
 

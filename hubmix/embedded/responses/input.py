@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hubmix.embedded.call import ModelCall
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import RefusedError, refused
 
 Item = Mapping[str, Any]
 Message = Mapping[str, Any]
@@ -63,7 +63,7 @@ def messages_of(call: ModelCall, earlier: Sequence[Message] = ()) -> list[Messag
 
 
 def _refused(message: str, param: str = "input", code: str | None = None, status: int = 400) -> RefusedError:
-    return RefusedError(message, by="vendor", param=param, code=code, status=status)
+    return refused(message, param, code, status)
 
 
 def _message(at: int, item: Item) -> Message:
@@ -126,7 +126,7 @@ def _check_reasoning(call: ModelCall, item: Item, following: Item) -> None:
     sealed = item.get("encrypted_content")
     if sealed and not str(sealed).endswith(_digest(call, item_id)):
         words = f"The encrypted content for item {item_id} could not be verified."
-        raise RefusedError(words, by="vendor", code="invalid_encrypted_content")
+        raise refused(words, code="invalid_encrypted_content")
     if not sealed and (call.body.get("store") is False or item_id not in call.memory):
         why = " Items are not persisted when `store` is set to false." if call.body.get("store") is False else ""
         raise _refused(f"Item with id '{item_id}' not found.{why}", status=404)

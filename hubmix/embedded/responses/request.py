@@ -8,7 +8,7 @@ from typing import Any
 
 from hubmix.embedded.call import ModelCall
 from hubmix.embedded.chat.request import go_kind, read_chat
-from hubmix.embedded.checks import RefusedError
+from hubmix.embedded.checks import RefusedError, refused
 from hubmix.embedded.conversation import ChatRequest
 from hubmix.embedded.responses.input import Message, messages_of
 from hubmix.embedded.words import word_set
@@ -61,10 +61,10 @@ def read_responses(call: ModelCall, earlier: tuple[Message, ...] = ()) -> Respon
     _check_types(body)
     for name in body:
         if name not in _PARAMETERS:
-            raise RefusedError(f"Unknown parameter: '{name}'.", by="vendor", param=name, code="unknown_parameter")
+            raise refused(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     include = body.get("include") or ()
     if ENCRYPTED in include and not call.model.thinks:
-        raise RefusedError("Encrypted content is not supported with this model.", by="vendor", param="include")
+        raise refused("Encrypted content is not supported with this model.", param="include")
     reasoning = body.get("reasoning") or {}
     tools = [_tool(at, tool) for at, tool in enumerate(body.get("tools") or ())]
     messages = messages_of(call, earlier)
@@ -94,29 +94,26 @@ def _check_types(body: Mapping[str, Any]) -> None:
         raise RefusedError(f"json: cannot unmarshal number {limit} into Go struct field {where} of type uint")
     if limit is not None and limit < MIN_OUTPUT_TOKENS:
         words = f"Expected a value >= {MIN_OUTPUT_TOKENS}, but got {limit} instead."
-        raise RefusedError(
+        raise refused(
             f"Invalid 'max_output_tokens': integer below minimum value. {words}",
-            by="vendor",
             param="max_output_tokens",
             code="integer_below_min_value",
         )
     for name in ("tools", "include"):
         if not isinstance(body.get(name) or [], list):
-            raise RefusedError(f"Invalid type for '{name}': expected an array.", by="vendor", param=name)
+            raise refused(f"Invalid type for '{name}': expected an array.", param=name)
 
 
 def _tool(at: int, tool: Any) -> dict[str, Any]:
     """Return a tool as chat completions write it; a hosted one as it is."""
     kind = tool.get("type") if isinstance(tool, dict) else None
     if not isinstance(kind, str):
-        raise RefusedError(f"Missing required parameter: 'tools[{at}].type'.", by="vendor", param=f"tools[{at}].type")
+        raise refused(f"Missing required parameter: 'tools[{at}].type'.", param=f"tools[{at}].type")
     if kind not in ("function", "custom"):
         return dict(tool)
     if not tool.get("name"):
         where = f"tools[{at}].name"
-        raise RefusedError(
-            f"Missing required parameter: '{where}'.", by="vendor", param=where, code="missing_required_parameter"
-        )
+        raise refused(f"Missing required parameter: '{where}'.", param=where, code="missing_required_parameter")
     if kind == "custom":
         text = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
         function = {"name": tool["name"], "description": tool.get("description"), "parameters": text}
@@ -140,9 +137,8 @@ def _check_strict(at: int, name: str, schema: Mapping[str, Any]) -> None:
     elif schema.get("additionalProperties") is not False:
         words = "'additionalProperties' is required to be supplied and to be false."
     if words:
-        raise RefusedError(
+        raise refused(
             f"Invalid schema for function '{name}': In context=(), {words}",
-            by="vendor",
             param=f"tools[{at}].parameters",
             code="invalid_function_parameters",
         )
@@ -151,10 +147,9 @@ def _check_strict(at: int, name: str, schema: Mapping[str, Any]) -> None:
 def _chat_request(body: Mapping[str, Any], messages: list[Message], functions: list[dict[str, Any]]) -> ChatRequest:
     form = (body.get("text") or {}).get("format") or {}
     if form.get("type") == "json_object" and "json" not in str(body.get("input")).lower():
-        raise RefusedError(
+        raise refused(
             "Response input messages must contain the word 'json' in some form to use 'text.format' of type "
             "'json_object'.",
-            by="vendor",
             param="input",
         )
     if form.get("type") == "json_schema":
