@@ -24,7 +24,8 @@ TESTS ?= tests
 ARGS ?=
 WORKERS ?= 2
 
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Without bytecode every process of a test compiles the package and rewrites the assertions again.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 define bootstrap
 @if [ -z "$(PYTHON)" ]; then echo "hubmix needs Python 3.10 or newer and found none on PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi

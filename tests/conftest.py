@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -15,6 +17,7 @@ import certifi
 import pytest
 
 from hubmix.failover import breakers as health
+from hubmix.failover.plan import SystemClock
 from tests.support import network
 from tests.support.scripted_hub import Script, ScriptedHub
 
@@ -41,10 +44,17 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def pytest_configure() -> None:
+    gc.disable()  # a collection makes only what stays
     network.install()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # What a shell started in the background ignores Ctrl-C, and so would every process that a test starts.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests out of later searches for garbage: a million objects."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,6 +73,9 @@ def clean_environment() -> Iterator[None]:
         # A test says which requests it means to make; those about the refresh during a call turn it on.
         patch.setenv("HUBMIX_CATALOG_REFRESH", "0")
         patch.setattr(ssl.SSLContext, "load_verify_locations", _without_bundles)
+        # A retry waits for nothing; tests about the waits bring a clock of their own.
+        patch.setattr(SystemClock, "sleep", lambda clock, seconds: None)
+        patch.setattr(SystemClock, "async_sleep", lambda clock, seconds: asyncio.sleep(0))
         yield
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,7 +83,8 @@ def silent(finish_reason: str, *, stream: bool) -> Fault:
 
 
 HUB = "new_api_error"
-QUICK = 1.0  # seconds; the second model must answer in them too, on a busy machine as well
+# Seconds. In the longer time the second model must answer too, on a busy machine as well.
+QUICK, PATIENT = 1.0, 2.0
 OPTED_IN = ("failover", FailoverPolicy(fallback_on_content_filter=True))
 ROWS = {
     "context": Row(Fault.error("vendor_400_context"), "context"),
@@ -153,10 +157,6 @@ ROWS = {
     "503": Row(Fault.error("vendor_503"), "server", requests=2),
     "504": Row(said(504, "late", type="vendor"), "timeout"),
     "524": Row(Fault.html(524), "timeout"),
-    "silence": Row(Fault.stall(), "timeout", options=(("timeout", QUICK),)),
-    "silence for the time of the whole call": Row(
-        Fault.stall(), "timeout", error=errors.HubTimeoutError, options=(("total_timeout", QUICK),)
-    ),
     "reset": Row(Fault.reset(), "reset", requests=2),
     "HTML": Row(Fault.html(), "garbled", requests=2),
     "half a document": Row(Fault.garbled(), "garbled", requests=2, ways=tuple(WHOLE)),
@@ -175,13 +175,19 @@ ROWS = {
     "[DONE] alone": Row(Fault.parse("only_done"), "garbled", requests=2, ways=tuple(STREAMS)),
     "a usage chunk alone": Row(Fault.parse("only_usage"), "garbled", requests=2, ways=tuple(STREAMS)),
     "cut before the first word": Row(Fault.cut(1, polite=False), "reset", requests=2, ways=tuple(STREAMS)),
+}  # fmt: skip
+SILENT = {
+    "silence": Row(Fault.stall(), "timeout", options=(("timeout", PATIENT),)),
+    "silence for the time of the whole call": Row(
+        Fault.stall(), "timeout", error=errors.HubTimeoutError, options=(("total_timeout", QUICK),)
+    ),
     "no first token, but comments": Row(
-        Fault.stall(every=0.01),
+        Fault.stall(every=0.05),
         "timeout",
         ways=tuple(STREAMS),
-        options=(("failover", FailoverPolicy(first_token_timeout=QUICK)),),
+        options=(("failover", FailoverPolicy(first_token_timeout=PATIENT)),),
     ),
-}  # fmt: skip
+}
 
 CASES = [pytest.param(row, way, id=f"{name}-{way}") for name, row in ROWS.items() for way in row.ways]
 
@@ -195,8 +201,33 @@ def check_chain(error: BaseException) -> None:
         chain = chain.__cause__ or chain.__context__
 
 
+def ask_at_once(ways: Sequence[Way], ask: Callable[[Way, EmbeddedHub, Hub], Awaitable[None]]) -> None:
+    """Ask in all ways at once, each with a server and a thread of its own."""
+
+    async def ask_alone(way: Way) -> None:
+        with EmbeddedHub() as server, Hub(base_url=server.base_url, api_key=server.api_key) as hub:
+            try:
+                await ask(way, server, hub)
+            except BaseException as error:
+                raise AssertionError(f"{way}: {error!r}") from error
+            finally:
+                await hub.aclose()
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        list(pool.map(lambda way: asyncio.run(ask_alone(way)), ways))
+
+
+@pytest.mark.parametrize("row", SILENT.values(), ids=SILENT)
+def test_a_silence_of_the_first_model(row: Row) -> None:
+    ask_at_once(row.ways, partial(check_fault, row))
+
+
 @pytest.mark.parametrize(("row", "way"), CASES)
 async def test_a_fault_of_the_first_model(row: Row, way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    await check_fault(row, way, server, hub)
+
+
+async def check_fault(row: Row, way: Way, server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, row.fault, times=None)
     pieces: list[str] = []
     try:
@@ -238,15 +269,15 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("way", STREAMS, ids=str)
 @pytest.mark.parametrize("name", [name for name in BROKEN if name != "cut as the hubs end it"])
-async def test_stream_that_breaks_after_its_start_is_not_restarted(
-    name: str, way: Way, server: EmbeddedHub, hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stream_that_breaks_after_its_start_is_not_restarted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # A busy machine notices a silence late, which does not count against the model: here it is always punctual.
     is_own = Deadline.is_own
     monkeypatch.setattr(Deadline, "is_own", lambda deadline, now: is_own(deadline, min(now, deadline.at)))
-    fault, seen = BROKEN[name]
+    ask_at_once(STREAMS, partial(check_broken, *BROKEN[name]))
+
+
+async def check_broken(fault: Fault, seen: str, way: Way, server: EmbeddedHub, hub: Hub) -> None:
     idle = 1.0 if seen == "idle timeout" else 60.0
     server.fault(FIRST, fault)
     pieces: list[str] = []
@@ -257,12 +288,15 @@ async def test_stream_that_breaks_after_its_start_is_not_restarted(
     assert seen in str(caught.value)
     check_chain(caught.value)
     assert caught.value.is_retryable
-    assert hub.health()[0].failures == 1
+    assert [state.failures for state in hub.health()] == [1]
     assert [(attempt.outcome, attempt.kind) for attempt in caught.value.attempts] == [("error", "interrupted")]
 
 
-@pytest.mark.parametrize("way", STREAMS, ids=str)
-async def test_the_end_of_the_callers_time_is_no_fault_of_the_model(way: Way, server: EmbeddedHub, hub: Hub) -> None:
+def test_the_end_of_the_callers_time_is_no_fault_of_the_model() -> None:
+    ask_at_once(STREAMS, check_end_of_time)
+
+
+async def check_end_of_time(way: Way, server: EmbeddedHub, hub: Hub) -> None:
     server.fault(FIRST, Fault.stall(4))
     pieces: list[str] = []
     with pytest.raises(errors.StreamInterruptedError, match="total_timeout") as caught:

@@ -14,8 +14,9 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,11 +53,14 @@ def pages() -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in found if path.is_file()]
 
 
-def of_page(page: str) -> list[Snippet]:
+@cache
+def of_page(page: str) -> Sequence[Snippet]:
     text = (ROOT / page).read_text("utf-8")
     if not page.endswith(".py"):
-        return list(of_markdown(text, page))
-    return [snippet for first, scope, docs in docstrings(text) for snippet in of_markdown(docs, page, first, scope)]
+        return tuple(of_markdown(text, page))
+    if "```" not in text and "~~~" not in text:
+        return ()
+    return tuple(each for first, scope, docs in docstrings(text) for each in of_markdown(docs, page, first, scope))
 
 
 _MARKER = re.compile(r"<!--\s*snippet:\s*(skip|raises):\s*(.*?)\s*-->")
@@ -97,8 +101,8 @@ def has_prompts(page: str) -> bool:
     """Whether a module has examples in the form of doctest."""
     if not page.endswith(".py"):
         return False
-    source = (ROOT / page).read_text("utf-8")
-    return any(re.search(r"(?m)^\s*>>> ", docs) for _, _, docs in docstrings(source))
+    source, prompt = (ROOT / page).read_text("utf-8"), re.compile(r"(?m)^\s*>>> ")
+    return bool(prompt.search(source)) and any(prompt.search(docs) for _, _, docs in docstrings(source))
 
 
 # ---- running Python
@@ -138,7 +142,7 @@ _TAKES_MODELS = {"model", "model_name", "fallbacks", "models", "candidates"}
 _CLASSES = {"ChatHubmix", "Hubmix", "HubmixEmbedding", "HubmixEmbeddings", "HubmixRerank"}
 
 
-def models_named(snippets: list[Snippet]) -> set[str]:
+def models_named(snippets: Iterable[Snippet]) -> set[str]:
     """Return the model IDs that the blocks call, except those named "no-such-…"."""
     found: set[str] = set()
     for snippet in snippets:
