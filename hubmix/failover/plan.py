@@ -58,7 +58,6 @@ class SystemClock:
     sleep = staticmethod(time.sleep)
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait, in an event loop."""
         await anyio.sleep(seconds)
 
 

@@ -58,7 +58,6 @@ class SQLiteStore:
         self._clock = clock
 
     def read(self) -> Mapping[str, Row]:
-        """Return every row."""
         now = self._clock()
         with self._database() as database:
             query = "SELECT name, text, until FROM breakers WHERE hub = ? AND until > ?"
@@ -66,7 +65,6 @@ class SQLiteStore:
         return {name: Row(text, until - now) for name, text, until in rows}
 
     def write(self, name: str, row: Row) -> None:
-        """Keep a row instead of the one of that name."""
         now = self._clock()
         with self._database() as database:
             database.execute("DELETE FROM breakers WHERE until <= ?", (now - KEPT,))
@@ -74,12 +72,10 @@ class SQLiteStore:
             database.execute("INSERT OR REPLACE INTO breakers VALUES (?, ?, ?, ?)", values)
 
     def remove(self, name: str) -> None:
-        """Remove a row: the fault is over."""
         with self._database() as database:
             database.execute("DELETE FROM breakers WHERE hub = ? AND name = ?", (self._group, name))
 
     def claim(self, name: str, seconds: float) -> bool:
-        """Return whether this caller may find out; for so long nobody else may."""
         now = self._clock()
         with self._database() as database:
             change = "UPDATE breakers SET until = ? WHERE hub = ? AND name = ? AND until <= ?"
@@ -108,7 +104,6 @@ class RedisStore:
         self._key = f"hubmix_breakers:{group}"
 
     def read(self) -> Mapping[str, Row]:
-        """Return every row."""
         with self._client.pipeline(transaction=False) as pipeline:
             (seconds, micros), found = pipeline.time().hgetall(self._key).execute()
         now = seconds + micros / 1_000_000
@@ -118,7 +113,6 @@ class RedisStore:
         return {name: Row(text, until - now) for name, (text, until) in rows.items() if until > now - KEPT}
 
     def write(self, name: str, row: Row) -> None:
-        """Keep a row instead of the one of that name."""
         seconds, micros = self._client.time()
         with self._client.pipeline() as pipeline:
             pipeline.hset(self._key, name, f"{seconds + micros / 1_000_000 + row.seconds:.3f} {row.text}")
@@ -126,11 +120,9 @@ class RedisStore:
             pipeline.execute()
 
     def remove(self, name: str) -> None:
-        """Remove a row: the fault is over."""
         self._client.hdel(self._key, name)
 
     def claim(self, name: str, seconds: float) -> bool:
-        """Return whether this caller may find out; for so long nobody else may."""
         taken: Any = self._client.set(f"{self._key}:{name}", "1", nx=True, px=int(seconds * 1000))
         return bool(taken)
 

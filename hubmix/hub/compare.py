@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hubmix._compat import extra
 from hubmix._html import Records, table
 from hubmix._text import in_columns, one_line, plain
+from hubmix.batch.drive import Caller
 from hubmix.batch.workers import Workers
 from hubmix.errors import CatalogError, ConfigurationError, HubmixError
 from hubmix.failover.options import DEFAULT_OPTIONS, CallOptions
@@ -21,7 +22,6 @@ from hubmix.wire.values import Cost
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from hubmix.catalog import ModelCatalog
     from hubmix.transport.clients import ClientPool
     from hubmix.wire import Delta
 
@@ -30,19 +30,12 @@ _Job = tuple[Prompt, str]  # with the model
 _SHOWN = 60  # characters of an answer in a table
 
 
-class Asked(Protocol):
+class Asked(Caller, Protocol):
     """What a comparison asks of a hub."""
-
-    @property
-    def models(self) -> ModelCatalog:
-        """What the hub serves."""
 
     @property
     def pool(self) -> ClientPool:
         """The SDK clients."""
-
-    def require_key(self) -> None:
-        """Raise `ConfigurationError` if there is no key."""
 
     def stream_chat(self, payload: Mapping[str, Any], options: CallOptions) -> Generator[Delta, None, None]:
         """Ask for an answer in pieces."""

@@ -77,7 +77,6 @@ class MemoryLedger:
     def reserve(
         self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
     ) -> str | None:
-        """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
         with self._lock:
             state = self.balance(period)
             if amount and state.spent + state.reserved + amount > limit:
@@ -87,7 +86,6 @@ class MemoryLedger:
             return token
 
     def settle(self, period: str, token: str, amount: int, model: str) -> None:
-        """Give the reservation back and add `amount` to what was spent."""
         with self._lock:
             self._open.pop(token, None)
             if amount:
@@ -95,7 +93,6 @@ class MemoryLedger:
                 models[model] = models.get(model, 0) + amount
 
     def balance(self, period: str) -> Balance:
-        """The state of one period."""
         with self._lock:
             now = self.now()
             for token in [token for token, (_, _, expires) in self._open.items() if expires <= now]:
@@ -132,7 +129,6 @@ class SQLiteLedger:
     def reserve(
         self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
     ) -> str | None:
-        """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
         with self._transaction(patience) as database:
             database.execute("DELETE FROM reservations WHERE expires <= ?", (self.now(),))
             state = self._read(database, period)
@@ -144,7 +140,6 @@ class SQLiteLedger:
             return token
 
     def settle(self, period: str, token: str, amount: int, model: str) -> None:
-        """Give the reservation back and add `amount` to what was spent."""
         with self._transaction() as database:
             database.execute("DELETE FROM reservations WHERE token = ?", (token,))
             if amount:
@@ -155,7 +150,6 @@ class SQLiteLedger:
                 )
 
     def balance(self, period: str) -> Balance:
-        """The state of one period."""
         with self._transaction() as database:
             return self._read(database, period)
 
@@ -245,7 +239,6 @@ class RedisLedger:
     def reserve(
         self, period: str, amount: int, limit: int, seconds: float, patience: float | None = None
     ) -> str | None:
-        """Reserve `amount` for at most `seconds`; None if that would pass `limit`."""
         token = uuid.uuid4().hex
         if patience is None or patience >= STORE_TIMEOUT:
             return token if self._run(_RESERVE, period, token, amount, limit, seconds) else None
@@ -253,11 +246,9 @@ class RedisLedger:
             return token if self._run(_RESERVE, period, token, amount, limit, seconds, client=hasty) else None
 
     def settle(self, period: str, token: str, amount: int, model: str) -> None:
-        """Give the reservation back and add `amount` to what was spent."""
         self._run(_SETTLE, period, token, amount, model)
 
     def balance(self, period: str) -> Balance:
-        """The state of one period."""
         reserved, pairs = self._run(_BALANCE, period)
         models = dict(zip(pairs[::2], map(int, pairs[1::2]), strict=True))
         return Balance(sum(models.values()), int(reserved), models)

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,7 +70,7 @@ class StoredRateLimiter:
         limit: the rate and where it is counted.
         fingerprint: a hash of the key.
         base_url: the hub's base URL.
-        sleep, asleep: for tests.
+        sleep: for tests.
     """
 
     def __init__(
@@ -80,13 +80,11 @@ class StoredRateLimiter:
         base_url: str,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        asleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._limit = limit
         self._name = base_url
         self._rates = parse_rates(limit.rate)
         self._sleep = sleep
-        self._asleep = asleep
         self._key = "hubmix_" + hashlib.sha256(f"{base_url}\n{fingerprint}".encode()).hexdigest()[:24]
         self._open_store()
         _limiters.add(self)
@@ -107,7 +105,7 @@ class StoredRateLimiter:
         """`acquire`, for asyncio; the store is asked in a thread."""
         left = timeout
         while (wait := await asyncio.to_thread(self._try_once, left)) > 0:
-            await self._asleep(wait)
+            await asyncio.sleep(wait)
             left = None if left is None else left - wait
 
     def heard(self, headers: Mapping[str, str]) -> None:

@@ -129,7 +129,6 @@ class ChatOutgoing(Outgoing):
         return [*frames, frame(usage_event(self.envelope, self.counts)), DONE]
 
     def change_whole(self, body: Event, fault: Fault) -> None:
-        """Put such a fault into the JSON answer."""
         if fault.kind == "usage" and fault.usage == "absent" and self.call.dialect.counts_usage:
             body["usage"] = counted_usage(self.counts["prompt_tokens"], self.counts["completion_tokens"])
         elif fault.kind == "usage" and fault.usage == "absent":

@@ -82,7 +82,6 @@ class MessagesOutgoing(Outgoing):
         return None
 
     def change_whole(self, body: Event, fault: Fault) -> None:
-        """Put such a fault into the JSON answer."""
         if fault.kind in ("empty_answer", "only_usage"):
             body |= {"content": [], "stop_reason": "end_turn"}
         elif fault.kind == "usage" and fault.usage in ("absent", "wrong"):

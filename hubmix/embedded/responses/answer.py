@@ -120,7 +120,6 @@ class ResponsesOutgoing(Outgoing):
         return None
 
     def change_whole(self, body: dict[str, Any], fault: Fault) -> None:
-        """Put such a fault into the JSON answer."""
         if fault.kind in ("empty_answer", "only_usage"):
             body["output"] = []
         elif fault.kind == "usage" and fault.usage in ("absent", "wrong"):
