@@ -26,13 +26,7 @@ from langchain_hubmix._errors import raises_langchain_errors
 from langchain_hubmix._model import ChatSettings, request_of, target_of
 from langchain_hubmix._replies import chat_result
 from langchain_hubmix._stream import ChunkWriter
-from langchain_hubmix._structured import (
-    Method,
-    StructuredParser,
-    WithRaw,
-    schema_tool,
-    structured_request,
-)
+from langchain_hubmix._structured import Method, StructuredParser, WithRaw, schema_tool, structured_request
 from langchain_hubmix._tools import is_class, wire_tool
 
 if TYPE_CHECKING:

@@ -67,12 +67,10 @@ Api = Annotated[
     str, typer.Option("--api", metavar="NAME", help="auto, chat, responses or messages: the API to ask over.")
 ]
 Prefer = Annotated[
-    str,
-    typer.Option("--prefer", metavar="WORD", help="Ask first by order, price, latency or throughput."),
+    str, typer.Option("--prefer", metavar="WORD", help="Ask first by order, price, latency or throughput.")
 ]
 BudgetUsd = Annotated[
-    str | None,
-    typer.Option("--budget", metavar="USD", help="Refuse a call that could pass this sum."),
+    str | None, typer.Option("--budget", metavar="USD", help="Refuse a call that could pass this sum.")
 ]
 
 CHAT_MODEL = "gpt-4o-mini"

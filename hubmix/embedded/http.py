@@ -148,10 +148,7 @@ class _Line:
             left = None if left is None else left - pause
 
     async def _silence(self, seconds: float | None) -> None:
-        tasks = {
-            asyncio.ensure_future(self._disconnected()),
-            asyncio.ensure_future(self._closing.wait()),
-        }
+        tasks = {asyncio.ensure_future(self._disconnected()), asyncio.ensure_future(self._closing.wait())}
         try:
             done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -79,11 +79,7 @@ def _catalog_entry(model: EmbeddedModel) -> dict[str, Any]:
     pricing: dict[str, Any] = {"input": price, "output": output, **({"cache_read": cached} if cached else {})}
     if model.tiers:
         pricing["tiers"] = [{"max": t.up_to, "input": t.input, "output": t.output} for t in model.tiers]
-    leaving = {
-        "retire_stage": model.retire_stage,
-        "retired_at": model.retired_at,
-        "successor_model": model.successor,
-    }
+    leaving = {"retire_stage": model.retire_stage, "retired_at": model.retired_at, "successor_model": model.successor}
     names = {"chat": "chat_completions", "responses": "responses", "messages": "claude_api"}
     endpoints = {"embedding": "embeddings", "rerank": "rerank"}.get(model.kind) or ",".join(
         names[api] for api in model.apis

@@ -195,11 +195,7 @@ AMENDMENTS: tuple[Amendment, ...] = (
         r"|thinking.{0,80}\btool_choice\b",
         free_choice,
     ),
-    _row(
-        "strict left out",
-        _refuses(r"\bstrict") + r"|invalid schema for (function|response_format)",
-        without_strict,
-    ),
+    _row("strict left out", _refuses(r"\bstrict") + r"|invalid schema for (function|response_format)", without_strict),
     _row(
         "text parts joined to one string",
         r"\bcontent\b.{0,80}(must be a string|should be a( valid)? string|is not a string|expected a? ?string"

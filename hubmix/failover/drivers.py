@@ -63,9 +63,7 @@ def run_sync(
 
 
 async def run_async(
-    plan: Plan,
-    send: Callable[[Route, Limits], Coroutine[Any, Any, T]],
-    drop: Callable[[Route, Any], None] = _nothing,
+    plan: Plan, send: Callable[[Route, Limits], Coroutine[Any, Any, T]], drop: Callable[[Route, Any], None] = _nothing
 ) -> tuple[T, FailoverRun]:
     """`run_sync`, awaiting. Cancellation propagates and gives the permit back."""
     run = FailoverRun(plan)

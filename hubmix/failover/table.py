@@ -105,39 +105,18 @@ _TRANSPORT = (
     ),
     Row("total_timeout", kind.TOTAL_TIMEOUT, causes=_set("total_timeout")),
     # Our own pool says nothing about the hub, so its breaker is left alone.
-    Row(
-        "no free connection in the client's own pool",
-        kind.POOL,
-        causes=_set("pool_timeout"),
-    ),
-    Row(
-        "a connect timeout that this process caused",
-        kind.OWN_DELAY,
-        causes=_set("own_delay"),
-    ),
+    Row("no free connection in the client's own pool", kind.POOL, causes=_set("pool_timeout")),
+    Row("a connect timeout that this process caused", kind.OWN_DELAY, causes=_set("own_delay")),
     Row("a failure of the proxy", kind.PROXY, causes=_set("proxy")),
-    Row(
-        "DNS, connection refused, TLS, connect timeout",
-        kind.CONNECT,
-        causes=_set("refused dns tls connect_timeout"),
-    ),
-    Row(
-        "reset while connecting",
-        kind.CONNECT,
-        causes=_set("reset cut"),
-        phases=_set("connect"),
-    ),
+    Row("DNS, connection refused, TLS, connect timeout", kind.CONNECT, causes=_set("refused dns tls connect_timeout")),
+    Row("reset while connecting", kind.CONNECT, causes=_set("reset cut"), phases=_set("connect")),
     # Never the same model again: the vendor may go on with the first request, and bill both.
     Row(
         "no answer, no first token or no further token in time",
         kind.TIMEOUT,
         causes=_set("read_timeout first_token_timeout idle_timeout"),
     ),
-    Row(
-        "reset before the answer, or cut before any content",
-        kind.RESET,
-        causes=_set("reset cut"),
-    ),
+    Row("reset before the answer, or cut before any content", kind.RESET, causes=_set("reset cut")),
     # NAPI router/web-router.go answers an unknown path with its web page and 200. Recorded: vendor_200_*, stream_empty.
     Row(
         "200 with HTML, undecodable JSON, no choices; a stream with nothing in it",
@@ -145,12 +124,7 @@ _TRANSPORT = (
         causes=_set("html undecodable no_choices empty_stream no_finish failed_finish"),
     ),
     # Recorded: gemini_length. A small max_tokens can go into reasoning altogether.
-    Row(
-        "finish_reason length, no output",
-        kind.LENGTH,
-        causes=_set("empty_answer"),
-        finish_reasons=_set("length"),
-    ),
+    Row("finish_reason length, no output", kind.LENGTH, causes=_set("empty_answer"), finish_reasons=_set("length")),
     Row(
         "finish_reason content_filter, no output",
         replace(kind.POLICY, keeps_answer=True),
@@ -236,11 +210,7 @@ _CODES_BEFORE_STATUS = (
         words=_EMPTY_ACCOUNT,
         unless=_NO_EMPTY_ACCOUNT,
     ),
-    Row(
-        "402; `insufficient_quota` of a base URL that is no hub",
-        kind.QUOTA,
-        codes=_set("insufficient_quota"),
-    ),
+    Row("402; `insufficient_quota` of a base URL that is no hub", kind.QUOTA, codes=_set("insufficient_quota")),
     Row("any other 402", kind.QUOTA, statuses=_http(402)),
     # NAPI's overload guard answers every call so, by default from 90 % CPU; its list of models still answers.
     Row(
@@ -447,26 +417,12 @@ _HOW_MUCH = (
         words=_words(r"负载已饱和", r"too many requests", r"rate.limited (by|upstream)"),
     ),
     # Recorded: limit_account, limit_ip. An HTML page is a proxy before the hub, which counts the caller, not the model.
+    Row("429 of the hub: empty body", kind.RATE_ACCOUNT, statuses=_http(429), empty_body=True),
     Row(
-        "429 of the hub: empty body",
-        kind.RATE_ACCOUNT,
-        statuses=_http(429),
-        empty_body=True,
-    ),
-    Row(
-        "429 of the hub: its own type, no code",
-        kind.RATE_ACCOUNT,
-        statuses=_http(429),
-        own_type=True,
-        empty_code=True,
+        "429 of the hub: its own type, no code", kind.RATE_ACCOUNT, statuses=_http(429), own_type=True, empty_code=True
     ),
     # NAPI middleware/model-rate-limit.go.
-    Row(
-        '429 "您已达到…请求数限制"',
-        kind.RATE_ACCOUNT,
-        statuses=_http(0, 429),
-        words=_words(r"您已达到.{0,20}限制"),
-    ),
+    Row('429 "您已达到…请求数限制"', kind.RATE_ACCOUNT, statuses=_http(0, 429), words=_words(r"您已达到.{0,20}限制")),
     # Bedrock's "Too many tokens, please wait" and Anthropic's "input tokens per minute" also come inside a stream or as
     # 500, without a type.
     Row(
@@ -481,11 +437,7 @@ _HOW_MUCH = (
 
 _BY_STATUS = (
     # Recorded: key_model_denied, vendor_403.
-    Row(
-        "any other 403: no access to the model, group denied, country refused",
-        kind.PERMISSION,
-        statuses=_http(403),
-    ),
+    Row("any other 403: no access to the model, group denied, country refused", kind.PERMISSION, statuses=_http(403)),
     # one-hub gives 404 for a model that the key may not use.
     Row(
         '404 of the hub: "not supported for current token"',
@@ -537,12 +489,7 @@ _BY_STATUS = (
         codes=_set("bad_response_status_code"),
     ),
     # NAPI types/error.go: 500 is the default status of a refused request (recorded: messages_missing, wrong_type).
-    Row(
-        "the hub's own 400, 413, 422",
-        kind.BAD_REQUEST,
-        own_type=True,
-        statuses=_http(400, 413, 422),
-    ),
+    Row("the hub's own 400, 413, 422", kind.BAD_REQUEST, own_type=True, statuses=_http(400, 413, 422)),
     Row(
         "the hub's own `invalid_request` and its older names, even as 500",
         kind.BAD_REQUEST,

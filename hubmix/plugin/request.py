@@ -11,14 +11,7 @@ from hubmix.failover.options import CallOptions, joined_body, read_fallbacks
 from hubmix.failover.policy import FailoverPolicy, read_policy
 from hubmix.plugin.fields import ChatCallFields
 from hubmix.plugin.hints import HINTS, convert, read_seconds, without_inert
-from hubmix.wire.parameters import (
-    ALIASES,
-    MODEL_SETTINGS,
-    REQUEST_PARAMETERS,
-    TWINS,
-    normalize_names,
-    reject_unknown,
-)
+from hubmix.wire.parameters import ALIASES, MODEL_SETTINGS, REQUEST_PARAMETERS, TWINS, normalize_names, reject_unknown
 
 if TYPE_CHECKING:
     from hubmix.wire.trace import Attempt

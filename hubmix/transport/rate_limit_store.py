@@ -74,12 +74,7 @@ class StoredRateLimiter:
     """
 
     def __init__(
-        self,
-        limit: SharedRateLimit,
-        fingerprint: str,
-        base_url: str,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
+        self, limit: SharedRateLimit, fingerprint: str, base_url: str, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._limit = limit
         self._name = base_url

@@ -201,12 +201,7 @@ def _open(
 
 
 def reject_unknown(
-    given: Iterable[str],
-    known: Iterable[str],
-    *,
-    where: str,
-    hints: Mapping[str, str] | None = None,
-    into: str = "{}",
+    given: Iterable[str], known: Iterable[str], *, where: str, hints: Mapping[str, str] | None = None, into: str = "{}"
 ) -> None:
     """Refuse an unknown parameter with a hint or the nearest name.
 

@@ -8,17 +8,7 @@ import pytest
 
 from hubmix import HubmixError, MalformedAnswerError
 from tests.cases.ways import SYNC, WAYS, Way, embed
-from tests.support.answers import (
-    DONE,
-    EVENTS,
-    Answer,
-    chunk,
-    completion_body,
-    encoded,
-    events,
-    usage_event,
-    vectors,
-)
+from tests.support.answers import DONE, EVENTS, Answer, chunk, completion_body, encoded, events, usage_event, vectors
 from tests.support.scripted_hub import ScriptedHub
 
 Serve = Callable[..., ScriptedHub]

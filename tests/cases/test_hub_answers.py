@@ -116,13 +116,7 @@ WITHOUT_A_WORD_WHOLE = {
     ),
     "Portkey, Responses: a page as JSON": whole(body({"html-message": "<!DOCTYPE html>", "provider": "openai"})),
     "Responses: no output": whole(response()),
-    "New API, Responses behind: failed": whole(
-        completion(
-            "",
-            "stop",
-        ),
-        "chat",
-    ),
+    "New API, Responses behind: failed": whole(completion("", "stop"), "chat"),
 }
 
 
@@ -209,11 +203,7 @@ READ = {
 }
 READ_WHOLE = {
     "one-hub, Responses of DeepSeek: blank messages": whole(
-        response(BLANK, SUMMARY, ASKED, BLANK),
-        text="",
-        reasoning="Blue.",
-        calls=ONE_CALL,
-        finish_reason="tool_calls",
+        response(BLANK, SUMMARY, ASKED, BLANK), text="", reasoning="Blue.", calls=ONE_CALL, finish_reason="tool_calls"
     ),
     "Responses: no usage": whole(response(message("Hi"), usage=None), text="Hi", usage=None),
     "New API, Responses of Gemini: counts of chat": whole(

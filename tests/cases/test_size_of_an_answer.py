@@ -118,10 +118,7 @@ def test_stream_past_its_limit_is_malformed(what: str, way: str) -> None:
 def test_stream_past_its_limit_keeps_its_words(way: str) -> None:
     """After the first word no other route may answer."""
     words = [chunk(content="word ") for _ in range(2000)]
-    with (
-        serving(events(*words)) as hub,
-        pytest.raises(HubmixError, match="larger than 160000 bytes") as caught,
-    ):
+    with serving(events(*words)) as hub, pytest.raises(HubmixError, match="larger than 160000 bytes") as caught:
         ask(hub, way)
     assert caught.value.kind == "interrupted"
     assert caught.value.partial.text.startswith("word word")  # type: ignore[attr-defined]

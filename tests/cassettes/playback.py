@@ -95,11 +95,7 @@ def configure(recorder: vcr.VCR, serializer: cassette_format.Serializer, spare: 
 
 @contextmanager
 def play(
-    path: Path,
-    *,
-    spare: Sequence[Path] = (),
-    match_on: tuple[str, ...] = matchers.GATEWAY,
-    repeats: bool = False,
+    path: Path, *, spare: Sequence[Path] = (), match_on: tuple[str, ...] = matchers.GATEWAY, repeats: bool = False
 ) -> Iterator[Cassette]:
     """Answer every request from the cassette at `path`, which must be played in full.
 

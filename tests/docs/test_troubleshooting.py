@@ -134,10 +134,7 @@ SAID: dict[str, list[Callable[[EmbeddedHub], object]]] = {
             chat(hub, "embedded/no-schema").with_structured_output(Person, method="json_schema").invoke("Anna is 42.")
         ),
         lambda hub: Hubmix(
-            "embedded/no-schema",
-            base_url=hub.base_url,
-            api_key=hub.api_key,
-            structured_output_method="json_schema",
+            "embedded/no-schema", base_url=hub.base_url, api_key=hub.api_key, structured_output_method="json_schema"
         ).structured_predict(Person, PromptTemplate("Anna is 42.")),
     ],
     "The model refused": [

@@ -177,9 +177,7 @@ SITUATIONS: Mapping[str, Situation] = {
     "tools_truncated": Situation(model={"max_output": 7}, differs=_NO_REFUSAL),
 }
 # What one dialect does otherwise.
-SPECIAL: Mapping[tuple[str, str], Situation] = {
-    ("one-api", "ok_stream_no_usage_asked"): fault("usage:unasked"),
-}
+SPECIAL: Mapping[tuple[str, str], Situation] = {("one-api", "ok_stream_no_usage_asked"): fault("usage:unasked")}
 
 _ANTHROPIC = "Anthropic's wire is behind: the embedded hub has a vendor of the OpenAI wire behind it"
 _GEMINI = "Gemini's wire is behind: the embedded hub has a vendor of the OpenAI wire behind it"

@@ -78,9 +78,7 @@ ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive"',
         chat(max_tokens=8192, thinking={"type": "enabled", "budget_tokens": 4000}),
         chat(
-            max_tokens=8192,
-            thinking={"type": "adaptive", "display": "summarized"},
-            output_config={"effort": "medium"},
+            max_tokens=8192, thinking={"type": "adaptive", "display": "summarized"}, output_config={"effort": "medium"}
         ),
     ),
     (
@@ -159,12 +157,7 @@ ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         chat(tools=[TOOL], tool_choice=FORCED),
         chat(tools=[TOOL], tool_choice="auto"),
     ),
-    (
-        "strict tool",
-        "Unknown parameter: 'tools[0].function.strict'.",
-        chat(tools=[STRICT_TOOL]),
-        chat(tools=[TOOL]),
-    ),
+    ("strict tool", "Unknown parameter: 'tools[0].function.strict'.", chat(tools=[STRICT_TOOL]), chat(tools=[TOOL])),
     (
         "strict schema",
         "Invalid schema for response_format 'x': In context=(), 'additionalProperties' is required to be false.",
@@ -289,15 +282,9 @@ def test_repeated_ids_become_unique_and_results_follow() -> None:
 
 # Words that look like a row's, and a body on which it must not act.
 OTHERS = [
-    (
-        "The `reasoning_content` in the thinking mode must be passed back.",
-        chat(*turn("a", reasoning_content="x")),
-    ),
+    ("The `reasoning_content` in the thinking mode must be passed back.", chat(*turn("a", reasoning_content="x"))),
     ("Unknown parameter: 'reasoning'.", chat(*turn("a", reasoning_content="x"))),
-    (
-        "'max_tokens' or 'max_completion_tokens' is too large: 9. The maximum context length is 8",
-        chat(max_tokens=9),
-    ),
+    ("'max_tokens' or 'max_completion_tokens' is too large: 9. The maximum context length is 8", chat(max_tokens=9)),
     ("Invalid value for 'max_completion_tokens': 0", chat(max_completion_tokens=0)),
     ("Invalid parameter: 'tool_call_id' of 'x' not found in 'tool_calls' of previous message.", chat(*turn("x y"))),
     ("tool_choice is only allowed when tools are specified", chat(tool_choice="auto")),

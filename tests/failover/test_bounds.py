@@ -29,17 +29,7 @@ from hubmix.failover.plan import AttemptFailed, Plan
 from hubmix.failover.policy import FailoverPolicy
 from hubmix.failover.route import Route
 from hubmix.wire.trace import Attempt, Trace
-from tests.support.failover_scripts import (
-    BAD,
-    DOWN,
-    FILTERED,
-    LIMITED,
-    OOPS,
-    Walker,
-    outcomes,
-    said,
-    script,
-)
+from tests.support.failover_scripts import BAD, DOWN, FILTERED, LIMITED, OOPS, Walker, outcomes, said, script
 from tests.support.fake_time import FakeTime
 
 # -- bounds -----------------------------------------------------------------------------------------------------------

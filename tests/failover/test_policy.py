@@ -16,11 +16,7 @@ from hubmix.failover.decide import Decision, NextStep, Remaining, decide, sdk_wo
 from hubmix.failover.evidence import Evidence, Failure
 from hubmix.failover.policy import FailoverPolicy, _retry_state, _sdk_backoff, read_policy
 from hubmix.wire.trace import Attempt, Trace
-from tests.support.failover_scripts import (
-    DOWN,
-    Walker,
-    script,
-)
+from tests.support.failover_scripts import DOWN, Walker, script
 from tests.support.fake_time import FakeTime
 
 # -- the decision by itself -------------------------------------------------------------------------------------------

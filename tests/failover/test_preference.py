@@ -23,11 +23,7 @@ PRICES = {"a": Decimal(3), "b": None, "c": Decimal(1)}
 
 def order(prefer: Any, measurements: Measurements | None = None) -> tuple[str, str | None]:
     found, reason = preferred(
-        ROUTES,
-        prefer,
-        lambda route: PRICES[route.model],
-        streaming=False,
-        measurements=measurements or Measurements(),
+        ROUTES, prefer, lambda route: PRICES[route.model], streaming=False, measurements=measurements or Measurements()
     )
     assert [route.mirror is None for route in found] == [True, False] * 3
     return "".join(route.model for route in found if route.mirror is None), reason

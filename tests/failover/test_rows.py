@@ -395,10 +395,7 @@ async def test_a_full_pool_of_the_caller_is_no_fault_of_the_hub(
     with http().Client(limits=limits) as client:
         async with http().AsyncClient(limits=limits) as async_client:
             hub = Hub(
-                base_url=server.base_url,
-                api_key=server.api_key,
-                http_client=client,
-                http_async_client=async_client,
+                base_url=server.base_url, api_key=server.api_key, http_client=client, http_async_client=async_client
             )
             with closing(hub.stream_chat(busy)) as held:
                 next(held)

@@ -82,9 +82,7 @@ TARGETS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, "other"])
 
 
 @settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data(), way=st.sampled_from(EVERY), targets=TARGETS, calls=st.integers(1, 3))
 def test_random_failures_on_three_hubs_end_once_and_leak_nothing(

@@ -66,9 +66,7 @@ class Pages:
     def __init__(self, interactions: Iterable[Interaction]) -> None:
         self._pages = {
             urlsplit(each.uri).path.rstrip("/"): Fetched(
-                each.status,
-                {name: values[0] for name, values in each.response_headers.items()},
-                each.response_body,
+                each.status, {name: values[0] for name, values in each.response_headers.items()}, each.response_body
             )
             for each in interactions
         }

@@ -22,10 +22,7 @@ def nothing_measured() -> None:
 
 
 def test_cheaper_fallback_is_asked_first(server: EmbeddedHub) -> None:
-    prices = {
-        OTHER: {"pricing": {"input": "2", "output": "2"}},
-        MODEL: {"pricing": {"input": "1", "output": "1"}},
-    }
+    prices = {OTHER: {"pricing": {"input": "2", "output": "2"}}, MODEL: {"pricing": {"input": "1", "output": "1"}}}
     with Hub(base_url=server.base_url, api_key=server.api_key, model_overrides=prices) as hub:
         for make, ask in ((ChatHubmix, "invoke"), (Hubmix, "complete")):
             answer = getattr(make(model=OTHER, hub=hub, fallbacks=[MODEL], prefer="price"), ask)("Hello")

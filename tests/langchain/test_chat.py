@@ -163,10 +163,7 @@ def test_arguments_cut_at_max_tokens_are_no_call(server: EmbeddedHub, chat: Chat
     llm = chat().bind_tools([ADD], tool_choice="any")
     question = "What is 3333 plus 4444?"
     for length in range(1, 6):
-        for message in (
-            llm.invoke(question, max_tokens=length),
-            merge(llm.stream(question, max_tokens=length)),
-        ):
+        for message in (llm.invoke(question, max_tokens=length), merge(llm.stream(question, max_tokens=length))):
             if message.response_metadata["finish_reason"] == "length":
                 assert all(call["args"] == {} for call in message.tool_calls), message
     assert llm.invoke(question).tool_calls[0]["args"] == {"a": 3333, "b": 4444}

@@ -53,18 +53,12 @@ def part(block: Any) -> Any:
         (ChatMessage("Hm", role="critic"), {"role": "critic", "content": "Hm"}),
         (FunctionMessage("4", name="add"), {"role": "function", "name": "add", "content": "4"}),
         (ToolMessage("4", tool_call_id="c1", name="add"), {"role": "tool", "tool_call_id": "c1", "content": "4"}),
-        (
-            ToolMessage("no", tool_call_id="c1", status="error"),
-            {"role": "tool", "tool_call_id": "c1", "content": "no"},
-        ),
+        (ToolMessage("no", tool_call_id="c1", status="error"), {"role": "tool", "tool_call_id": "c1", "content": "no"}),
         (AIMessage("Hello"), {"role": "assistant", "content": "Hello"}),
         (AIMessage("Hello", name="bot"), {"role": "assistant", "content": "Hello", "name": "bot"}),
         (AIMessageChunk(content="Hello"), {"role": "assistant", "content": "Hello"}),
         (AIMessage(""), {"role": "assistant", "content": ""}),
-        (
-            AIMessage("No.", additional_kwargs={"refusal": "I will not."}),
-            {"role": "assistant", "content": "No."},
-        ),
+        (AIMessage("No.", additional_kwargs={"refusal": "I will not."}), {"role": "assistant", "content": "No."}),
     ],
 )
 def test_plain_messages(message: BaseMessage, expected: dict[str, Any]) -> None:

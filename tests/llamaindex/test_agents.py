@@ -7,13 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llama_index.core.agent.workflow import (
-    AgentStream,
-    AgentWorkflow,
-    FunctionAgent,
-    ReActAgent,
-    ToolCallResult,
-)
+from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent, ToolCallResult
 from llama_index.core.memory import Memory
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel

@@ -267,8 +267,7 @@ MESSAGES = {
         [
             ChatMessage(role="user", content="hi"),
             ChatMessage(
-                role="assistant",
-                blocks=[ToolCallBlock(tool_call_id="c1", tool_name="weather", tool_kwargs=ARGUMENTS)],
+                role="assistant", blocks=[ToolCallBlock(tool_call_id="c1", tool_name="weather", tool_kwargs=ARGUMENTS)]
             ),
             ChatMessage(role="tool", content="sunny", additional_kwargs={"tool_call_id": "c1"}),
         ],
@@ -286,7 +285,7 @@ INPUTS = {**CONSTRUCTOR, **FOREIGN, **ODD, **CALLS, **TOOLS, **FORMATS, **MESSAG
 
 # True conventions of the frameworks, and why each is one.
 CONVENTIONS: dict[str, str] = {
-    "call: metadata": "LangChain's invoke has a `metadata` of its own, for tracing, and hands none on to the model",
+    "call: metadata": "LangChain's invoke has a `metadata` of its own, for tracing, and hands none on to the model"
 }
 
 
@@ -345,7 +344,7 @@ def test_both_frameworks_send_and_refuse_the_same(name: str, hub: ScriptedHub) -
 # --------------------------------------------------------------------------------------- schemas, vectors, ranks
 
 STRUCTURED_CONVENTIONS = {
-    "json_mode": "the schema in words: LangChain puts it into the system message, LlamaIndex into the user's, as core",
+    "json_mode": "the schema in words: LangChain puts it into the system message, LlamaIndex into the user's, as core"
 }
 
 

@@ -89,8 +89,7 @@ async def receive(event: asyncio.Event) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wait", "cause"),
-    [(wait_for_connection, "pool_timeout"), (connect_tcp, "own_delay"), (receive, "read_timeout")],
+    ("wait", "cause"), [(wait_for_connection, "pool_timeout"), (connect_tcp, "own_delay"), (receive, "read_timeout")]
 )
 async def test_end_of_the_time_tells_what_was_waited_for(at: Now, wait: Any, cause: str) -> None:
     """A busy loop sees two limits pass at once, and the answer's may come first."""

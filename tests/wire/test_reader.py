@@ -444,10 +444,7 @@ def test_what_is_no_answer_is_an_error(data: Any, cause: str) -> None:
     assert pickle.loads(pickle.dumps(found.value)).body == data or cause == "error_body"
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [{"error": {"message": "busy"}}, {"choices": [{"error": {"code": 502}}]}, "text", 7],
-)
+@pytest.mark.parametrize("bad", [{"error": {"message": "busy"}}, {"choices": [{"error": {"code": 502}}]}, "text", 7])
 def test_an_error_inside_a_stream_is_an_error(bad: Any) -> None:
     reader = StreamReader()
     reader.feed(chunk({"content": "half"}))

@@ -89,9 +89,7 @@ def in_llamaindex(hub: Hub, place: str) -> None:
         ChatMessage(role="user", blocks=asked),
         ChatMessage(role="assistant", blocks=[*marked("answer", TextBlock(text="I look it up.")), call]),
         ChatMessage(
-            role="tool",
-            blocks=marked("result", TextBlock(text="sunny")),
-            additional_kwargs={"tool_call_id": "toolu_1"},
+            role="tool", blocks=marked("result", TextBlock(text="sunny")), additional_kwargs={"tool_call_id": "toolu_1"}
         ),
     ]
     tool = convert_to_openai_tool(get_weather)
