@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
@@ -93,13 +93,15 @@ def untitled(schema: Any) -> Any:
         return [untitled(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        key: {name: untitled(each) for name, each in value.items()}
-        if key in _NESTED and isinstance(value, Mapping)
-        else untitled(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str))
-    }
+    titled = isinstance(schema.get("title"), str)
+    return {key: _inside(key, value, untitled) for key, value in schema.items() if not (titled and key == "title")}
+
+
+def _inside(key: str, value: Any, change: Callable[[Any], Any]) -> Any:
+    """Change the schemas in a keyword's value, which may stand there by name."""
+    if key in _NESTED and isinstance(value, Mapping):
+        return {name: change(each) for name, each in value.items()}
+    return change(value)
 
 
 def strict_schema(schema: Mapping[str, Any], *, require_all: bool) -> Schema | None:
@@ -134,13 +136,7 @@ def _close(node: Any) -> Any:
         return [_close(item) for item in node]
     if not isinstance(node, Mapping):
         return node
-    made = {
-        key: {name: _close(each) for name, each in value.items()}
-        if key in _NESTED and isinstance(value, Mapping)
-        else _close(value)
-        for key, value in node.items()
-        if key != "default"
-    }
+    made = {key: _inside(key, value, _close) for key, value in node.items() if key != "default"}
     if isinstance(made.get("properties"), dict):
         made["required"] = list(made["properties"])
         made.setdefault("additionalProperties", False)

@@ -20,15 +20,9 @@ from hubmix.transport.sizes import NO_MEMORY, BodyError
 from hubmix.wire.error_body import decode_error_body, find_request_id, read_error_body
 
 _EVIDENCE_HEADERS = (
-    "retry-after-ms",
-    "retry-after",
-    "ratelimit",
-    "ratelimit-remaining",
-    "ratelimit-reset",
-    "x-should-retry",
-    "content-type",
-    "date",
-)
+    "retry-after-ms", "retry-after", "ratelimit", "ratelimit-remaining", "ratelimit-reset", "x-should-retry",
+    "content-type", "date",
+)  # fmt: skip
 
 
 def evidence_headers(headers: Mapping[str, str]) -> dict[str, str]:

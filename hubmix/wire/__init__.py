@@ -21,18 +21,6 @@ from hubmix.wire.values import (
 from hubmix.wire.vectors import read_embeddings, read_rerank
 
 __all__ = [
-    "AnswerError",
-    "Delta",
-    "EmbeddingReply",
-    "RankedDocument",
-    "Reply",
-    "RerankReply",
-    "StreamReader",
-    "ToolCall",
-    "ToolCallDelta",
-    "Usage",
-    "read_embeddings",
-    "read_reply",
-    "read_rerank",
-    "read_usage",
-]
+    "AnswerError", "Delta", "EmbeddingReply", "RankedDocument", "Reply", "RerankReply", "StreamReader", "ToolCall",
+    "ToolCallDelta", "Usage", "read_embeddings", "read_reply", "read_rerank", "read_usage",
+]  # fmt: skip

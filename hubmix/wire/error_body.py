@@ -110,17 +110,9 @@ def _text(value: Any) -> str | None:
 
 
 _WORDS = (
-    "message",
-    "msg",
-    "error_msg",
-    "error_message",
-    "errorMessage",
-    "status_msg",
-    "detail",
-    "faultstring",
-    "reason",
+    "message", "msg", "error_msg", "error_message", "errorMessage", "status_msg", "detail", "faultstring", "reason",
     "html-message",
-)
+)  # fmt: skip
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -10,53 +10,24 @@ from hubmix.wire.api import Payload
 
 # Parameters of the Responses API alone: a call that uses one can go nowhere else.
 _RESPONSES_ONLY = (
-    "previous_response_id",
-    "conversation",
-    "background",
-    "prompt",
-    "include",
-    "truncation",
-    "max_tool_calls",
-    "context_management",
-    "instructions",
-    "text",
-)
+    "previous_response_id", "conversation", "background", "prompt", "include", "truncation", "max_tool_calls",
+    "context_management", "instructions", "text",
+)  # fmt: skip
 # Tools that the server runs. A vendor's own tool of such a type holds a key of that name (Zhipu's `web_search`).
-_HOSTED = frozenset(
-    {
-        "apply_patch",
-        "code_interpreter",
-        "computer",
-        "computer_use",
-        "computer_use_preview",
-        "file_search",
-        "image_generation",
-        "local_shell",
-        "mcp",
-        "shell",
-        "tool_search",
-        "web_search",
-        "x_search",
-    }
-)
+_HOSTED = frozenset({
+    "apply_patch", "code_interpreter", "computer", "computer_use", "computer_use_preview", "file_search",
+    "image_generation", "local_shell", "mcp", "shell", "tool_search", "web_search", "x_search",
+})  # fmt: skip
 # Anthropic dates its own: web_search_20250305, code_execution_20250522. They pass to chat completions, unread here.
 _ANTHROPIC_TOOL = re.compile(r"_\d{8}$")
 _VERSIONED = ("web_search_",)  # web_search_preview, web_search_2025_08_26
 # State that one account keeps: it means nothing at another hub, model or mirror.
 _KEPT_BY_THE_SERVER = ("previous_response_id", "conversation", "background")
 _UNSAYABLE_PARTS = frozenset({"input_audio", "audio_url", "video_url"})
-ITEM_PARTS = frozenset(
-    {
-        "additional_tools",
-        "apply_patch_call_output",
-        "computer_call_output",
-        "configuration_update",
-        "local_shell_call_output",
-        "mcp_approval_response",
-        "shell_call_output",
-        "tool_search_output",
-    }
-)
+ITEM_PARTS = frozenset({
+    "additional_tools", "apply_patch_call_output", "computer_call_output", "configuration_update",
+    "local_shell_call_output", "mcp_approval_response", "shell_call_output", "tool_search_output",
+})  # fmt: skip
 """Content of a LangChain message that the Responses API takes as input items, and no other API at all."""
 HINTS: dict[str, tuple[str, ...]] = {
     "responses": ("seed", "prediction"),

@@ -12,45 +12,20 @@ from hubmix.wire.values import Usage
 # and one-api leave Claude's and Gemini's words as they are. A word not in this table is passed on unchanged.
 FINISH_REASONS: dict[str, str] = {
     **{name: name for name in ("stop", "length", "tool_calls", "content_filter", "function_call")},
-    "tool_use": "tool_calls",
-    "tool_call": "tool_calls",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "complete": "stop",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_length": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content_filter",
-    "sensitive": "content_filter",
-    "content_filtered": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "blocklist": "content_filter",
-    "prohibited_content": "content_filter",
-    "spii": "content_filter",
-    "model_armor": "content_filter",
-    "image_safety": "content_filter",
+    **dict.fromkeys(("tool_use", "tool_call"), "tool_calls"),
+    **dict.fromkeys(("end_turn", "stop_sequence", "eos", "eos_token", "complete"), "stop"),
+    **dict.fromkeys(("max_tokens", "max_output_tokens"), "length"),
+    **dict.fromkeys(("model_length", "model_context_window_exceeded"), "length"),
+    **dict.fromkeys(("refusal", "sensitive", "content_filtered", "safety", "recitation"), "content_filter"),
+    **dict.fromkeys(("blocklist", "prohibited_content", "spii", "model_armor", "image_safety"), "content_filter"),
     "malformed_function_call": "error",
 }
 
 # Words by which a vendor says that it broke off; those that end in "_error" or begin with "error" say it too.
-_FAILURES = frozenset(
-    {
-        "abort",
-        "aborted",
-        "cancelled",
-        "canceled",
-        "failed",
-        "failure",
-        "insufficient_system_resource",
-        "interrupted",
-        "overloaded",
-        "timeout",
-    }
-)
+_FAILURES = frozenset({
+    "abort", "aborted", "cancelled", "canceled", "failed", "failure", "insufficient_system_resource", "interrupted",
+    "overloaded", "timeout",
+})  # fmt: skip
 
 _BEYOND = 10**15  # tokens
 

@@ -12,16 +12,9 @@ from hubmix._text import plain
 from hubmix.wire.trace import Trace
 
 __all__ = [
-    "AnswerError",
-    "Delta",
-    "EmbeddingReply",
-    "RankedDocument",
-    "Reply",
-    "RerankReply",
-    "ToolCall",
-    "ToolCallDelta",
+    "AnswerError", "Delta", "EmbeddingReply", "RankedDocument", "Reply", "RerankReply", "ToolCall", "ToolCallDelta",
     "Usage",
-]
+]  # fmt: skip
 
 AnswerFault = Literal["error_body", "undecodable", "no_choices", "empty_stream", "html"]
 

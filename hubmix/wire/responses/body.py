@@ -13,36 +13,12 @@ ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
 
 # What is translated below, or has no meaning here; every other parameter keeps its name.
-_TRANSLATED = frozenset(
-    {
-        "messages",
-        "functions",
-        "function_call",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-        "verbosity",
-        "text",
-        "reasoning_effort",
-        "reasoning",
-        "max_tokens",
-        "max_completion_tokens",
-        "logprobs",
-        "include",
-        "stream_options",
-        "web_search_options",
-        "n",
-        "stop",
-        "logit_bias",
-        "modalities",
-        "audio",
-        "seed",
-        "prediction",
-        "frequency_penalty",
-        "presence_penalty",
-    }
-)
+_TRANSLATED = frozenset({
+    "messages", "functions", "function_call", "tools", "tool_choice", "parallel_tool_calls", "response_format",
+    "verbosity", "text", "reasoning_effort", "reasoning", "max_tokens", "max_completion_tokens", "logprobs",
+    "include", "stream_options", "web_search_options", "n", "stop", "logit_bias", "modalities", "audio", "seed",
+    "prediction", "frequency_penalty", "presence_penalty",
+})  # fmt: skip
 
 
 def responses_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:

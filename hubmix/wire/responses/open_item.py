@@ -16,17 +16,8 @@ class OpenItem:
     """An output item that is arriving, with what of it has been passed on."""
 
     __slots__ = (
-        "annotations",
-        "done",
-        "item",
-        "logprobs",
-        "pieces",
-        "position",
-        "reasoning",
-        "refusal",
-        "source",
-        "texts",
-    )
+        "annotations", "done", "item", "logprobs", "pieces", "position", "reasoning", "refusal", "source", "texts",
+    )  # fmt: skip
 
     def __init__(self, item: dict[str, Any]) -> None:
         self.item = item

@@ -20,36 +20,12 @@ PENDING = frozenset({"queued", "in_progress"})
 _DONE = frozenset({None, "completed", "complete"})
 _ENVELOPE = frozenset({"id", "object", "created_at", "model", "output", "usage", "status", "error", "service_tier"})
 # What a server repeats of the request or of its own answer.
-_ECHOED = frozenset(
-    {
-        "completed_at",
-        "context_management",
-        "frequency_penalty",
-        "include",
-        "incomplete_details",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "output_text",
-        "parallel_tool_calls",
-        "presence_penalty",
-        "prompt",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "reasoning",
-        "safety_identifier",
-        "store",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-    }
-)
+_ECHOED = frozenset({
+    "completed_at", "context_management", "frequency_penalty", "include", "incomplete_details", "instructions",
+    "max_output_tokens", "max_tool_calls", "metadata", "output_text", "parallel_tool_calls", "presence_penalty",
+    "prompt", "prompt_cache_key", "prompt_cache_retention", "reasoning", "safety_identifier", "store", "temperature",
+    "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
+})  # fmt: skip
 
 
 def read_response(data: Any, *, tools: Sequence[Any] | None = None) -> Reply:

@@ -47,17 +47,9 @@ class StreamReader:
     """
 
     __slots__ = (
-        "_calls",
-        "_declared",
-        "_envelope",
-        "_has_content",
-        "_items",
-        "_reasoned",
-        "_terminal",
-        "_text_key",
-        "_text_pieces",
-        "_tools",
-    )
+        "_calls", "_declared", "_envelope", "_has_content", "_items", "_reasoned", "_terminal", "_text_key",
+        "_text_pieces", "_tools",
+    )  # fmt: skip
 
     def __init__(self, tools: Sequence[Any] | None = None) -> None:
         self._tools = tools
