@@ -79,17 +79,15 @@ def clean_environment() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def closed_breakers() -> None:
+def pytest_runtest_setup() -> None:
     """Forget what earlier tests found out about a hub's health."""
     health.REGISTRY.reset()
-
-
-@pytest.fixture(autouse=True)
-def no_network() -> Iterator[None]:
-    """Fail a test that tried to reach another host, even if it swallowed the error."""
     network.take_stopped()
-    yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Fail a test that tried to reach another host, even if it swallowed the error."""
     if stopped := network.take_stopped():
         pytest.fail(f"reached for the network: {', '.join(stopped)}")
 

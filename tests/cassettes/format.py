@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -282,6 +283,7 @@ def _to_yaml(document: Mapping[str, Any]) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
 
 
+@cache  # many tests play one recording
 def _from_yaml(text: str) -> Any:
     return yaml.load(text, Loader=_loader())
 

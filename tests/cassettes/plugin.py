@@ -127,6 +127,18 @@ def vcr_config(request: pytest.FixtureRequest, recording: bool, httpx_alone: Non
         raise session.refused[0]
 
 
+# Six fixtures for each of ten thousand tests that play nothing.
+_OF_A_CASSETTE = {"block_network", "vcr", "vcr_markers", "vcr_cassette_dir", "whole_cassette"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take pytest-recording's fixtures from tests without its marks."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not any(map(item.get_closest_marker, ("vcr", "block_network"))):
+            spared = _OF_A_CASSETTE.difference(item._fixtureinfo.argnames)
+            item.fixturenames[:] = [name for name in item.fixturenames if name not in spared]
+
+
 @pytest.fixture(autouse=True)
 def whole_cassette(request: pytest.FixtureRequest, vcr: Cassette | None) -> Iterator[None]:
     """Fail if a request was not in the cassette, or an interaction was not played."""

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import yaml
+from tests.cassettes.format import Interaction, load
 
 ROOT = Path(__file__).resolve().parents[2] / "cassettes" / "gateway"
 DIALECTS = ("new-api", "one-api")
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,7 @@ def recording(dialect: str, case: str) -> tuple[Exchange, ...]:
     path = ROOT / dialect / f"{case}.yaml"
     if not path.exists():
         return ()
-    document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    return tuple(_exchange(interaction) for interaction in document["interactions"])
+    return tuple(map(_exchange, load(path.read_text("utf-8"), case).interactions))
 
 
 def cases() -> list[str]:
@@ -42,14 +39,12 @@ def cases() -> list[str]:
     return sorted({path.stem for dialect in DIALECTS for path in (ROOT / dialect).glob("*.yaml")})
 
 
-def _exchange(interaction: Mapping[str, Any]) -> Exchange:
-    request, response = interaction["request"], interaction["response"]
-    answer = response["body"]["string"]
+def _exchange(came: Interaction) -> Exchange:
     return Exchange(
-        request["method"],
-        "/" + request["uri"].split("/", 3)[3],
-        request.get("body") or "",
-        response["status"]["code"],
-        {name.lower(): values[0] for name, values in response["headers"].items()},
-        answer.decode() if isinstance(answer, bytes) else answer or "",
+        came.method,
+        "/" + came.uri.split("/", 3)[3],
+        came.request_body.decode(),
+        came.status,
+        {name.lower(): values[0] for name, values in came.response_headers.items()},
+        came.response_body.decode(),
     )
