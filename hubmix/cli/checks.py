@@ -38,7 +38,13 @@ _SOON = 7  # days before a certificate ends
 _NEW_KEY = "Make a new key on the hub's website, and check that it belongs to this very hub."
 _TOP_UP = "Top up the account, or raise the key's limit; see: hubmix balance"
 _KEY_SETTINGS = "Look at the key's settings on the hub's website: allowed models and addresses."
-
+_OTHER_MODEL = "Name another model with --model; what this hub serves: hubmix models"
+_ADVICE: dict[type[HubmixError], str] = {
+    AuthenticationError: _NEW_KEY,
+    QuotaExceededError: _TOP_UP,
+    PermissionDeniedError: _KEY_SETTINGS,
+    **dict.fromkeys((ModelNotFoundError, ModelUnavailableError), _OTHER_MODEL),
+}
 _OWN_KEY = "Each of two accounts needs a key of its own: pass api_key= to its Hub."
 
 
@@ -145,6 +151,10 @@ def _skipped(name: str, why: str) -> Check:
     return Check(name.strip("_"), Outcome.SKIPPED, why)
 
 
+def _failed(name: str, found: str, advice: str) -> Check:
+    return Check(name, Outcome.FAILED, found, advice)
+
+
 def _settings(what: Surroundings) -> Check:
     hub = what.hub
     known = f"{hub.name}, " if hub.name != "custom" else ""
@@ -166,12 +176,8 @@ def _dns(what: Surroundings) -> Check:
     try:
         found = socket.getaddrinfo(what.host, what.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        return Check(
-            "dns",
-            Outcome.FAILED,
-            f"{what.host} was not found: {error.strerror or error}",
-            "Check the spelling of the base URL and that this machine is online; try another DNS server.",
-        )
+        advice = "Check the spelling of the base URL and that this machine is online; try another DNS server."
+        return _failed("dns", f"{what.host} was not found: {error.strerror or error}", advice)
     what.address = str(found[0][4][0])
     return Check("dns", Outcome.OK, f"{what.host} is {what.address} ({_milliseconds(started)})")
 
@@ -183,13 +189,10 @@ def _tcp(what: Surroundings) -> Check:
     try:
         socket.create_connection((what.host, what.port), timeout=PATIENCE).close()
     except OSError as error:
-        refused = isinstance(error, ConnectionRefusedError)
-        advice = (
-            "Nothing listens there: start the hub, or correct the port in the base URL."
-            if refused
-            else "A firewall may be in the way: try another network, or set HTTPS_PROXY if one is needed here."
-        )
-        return Check("tcp", Outcome.FAILED, f"no connection to {what.host}:{what.port}: {_words(error)}", advice)
+        advice = "A firewall may be in the way: try another network, or set HTTPS_PROXY if one is needed here."
+        if isinstance(error, ConnectionRefusedError):
+            advice = "Nothing listens there: start the hub, or correct the port in the base URL."
+        return _failed("tcp", f"no connection to {what.host}:{what.port}: {_words(error)}", advice)
     return Check("tcp", Outcome.OK, f"connected to port {what.port} ({_milliseconds(started)})")
 
 
@@ -206,19 +209,11 @@ def _tls(what: Surroundings) -> Check:
         ):
             version, certificate = secure.version(), secure.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
-        return Check(
-            "tls",
-            Outcome.FAILED,
-            f"the certificate of {what.host} is not accepted: {error.verify_message}",
-            "Check this machine's clock. Behind a company's proxy, point SSL_CERT_FILE to its certificates.",
-        )
+        advice = "Check this machine's clock. Behind a company's proxy, point SSL_CERT_FILE to its certificates."
+        return _failed("tls", f"the certificate of {what.host} is not accepted: {error.verify_message}", advice)
     except OSError as error:
-        return Check(
-            "tls",
-            Outcome.FAILED,
-            f"no TLS with {what.host}: {_words(error)}",
-            "Check that the base URL's port speaks https, and that no proxy or firewall breaks the connection.",
-        )
+        advice = "Check that the base URL's port speaks https, and that no proxy or firewall breaks the connection."
+        return _failed("tls", f"no TLS with {what.host}: {_words(error)}", advice)
     days = _days_left(certificate)
     late = f"Its certificate ends in {days} days; the hub's operator should renew it." if days < _SOON else ""
     return Check("tls", Outcome.OK, f"{version}, certificate good for {days} days ({_milliseconds(started)})", late)
@@ -229,7 +224,7 @@ def _key(what: Surroundings) -> Check:
     if hub.key_source == "none":
         said = missing_key(hub.endpoint)
         variable = ("HUBMIX_API_KEY", *hub.endpoint.key_variables)[-1]
-        return Check("key", Outcome.FAILED, str(said).partition(". ")[0], f"export {variable}=<your key>")
+        return _failed("key", str(said).partition(". ")[0], f"export {variable}=<your key>")
     shared, advice = "", ""
     if what.shares_key:
         shared = f", the same as for {what.shares_key}"
@@ -245,19 +240,15 @@ def _catalog(what: Surroundings) -> Check:
     except AuthenticationError as error:
         return _rejected("catalog", error)
     except CatalogError as error:
-        return Check(
-            "catalog",
-            Outcome.FAILED,
-            message_of(error),
-            "Calls work without a catalog. If the base URL is right, the hub has none or is down.",
-        )
+        advice = "Calls work without a catalog. If the base URL is right, the hub has none or is down."
+        return _failed("catalog", message_of(error), advice)
     what.listed = tuple(one.id for one in found if one.kind == "chat")
     if info.last_error:
         # A price list is open to everybody, so a key that is not good may show in the other list alone.
         refused = {"HTTP 401": _NEW_KEY, "HTTP 403": _KEY_SETTINGS}
         told = (refused[note] for note in info.notes.values() if note in refused)
         advice = next(told, "The list in hand may be old or lack models; calls do not need it.")
-        return Check("catalog", Outcome.FAILED, str(info), advice)
+        return _failed("catalog", str(info), advice)
     closed = found.left_out.unavailable
     usable = f", {info.count - closed:,} of them for this key" if closed else ""
     return Check("catalog", Outcome.OK, f"{info.count:,} models from {' + '.join(info.source)}{usable}")
@@ -289,16 +280,8 @@ def _some_model(what: Surroundings) -> str:
 
 
 def _rejected(name: str, error: HubmixError) -> Check:
-    advice = ""
-    if isinstance(error, AuthenticationError):
-        advice = _NEW_KEY
-    elif isinstance(error, QuotaExceededError):
-        advice = _TOP_UP
-    elif isinstance(error, PermissionDeniedError):
-        advice = _KEY_SETTINGS
-    elif isinstance(error, (ModelNotFoundError, ModelUnavailableError)):
-        advice = "Name another model with --model; what this hub serves: hubmix models"
-    return Check(name, Outcome.FAILED, message_of(error), advice)
+    advice = next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
+    return _failed(name, message_of(error), advice)
 
 
 def _days_left(certificate: Any) -> int:

@@ -109,20 +109,12 @@ def failure_evidence(error: BaseException, phase: str) -> Evidence | None:
 # What was raised, by the name of its type or of the nearest base that stands here.
 _CAUSES = {
     "PoolTimeout": "pool_timeout",
-    "ConnectTimeout": "connect_timeout",
-    "ConnectionTimeoutError": "connect_timeout",
-    "TimeoutException": "read_timeout",
-    "TimeoutError": "read_timeout",
+    **dict.fromkeys(("ConnectTimeout", "ConnectionTimeoutError"), "connect_timeout"),
+    **dict.fromkeys(("TimeoutException", "TimeoutError"), "read_timeout"),
     "DecodingError": "undecodable",
-    "ProxyError": "proxy",
-    "ClientProxyConnectionError": "proxy",
-    "ClientHttpProxyError": "proxy",
-    "ConnectError": "refused",
-    "ClientConnectorError": "refused",
-    "UnsupportedProtocol": "refused",
-    "ConnectionRefusedError": "refused",
-    "SSLError": "refused",
-    "gaierror": "refused",
+    **dict.fromkeys(("ProxyError", "ClientProxyConnectionError", "ClientHttpProxyError"), "proxy"),
+    **dict.fromkeys(("ConnectError", "ClientConnectorError", "UnsupportedProtocol"), "refused"),
+    **dict.fromkeys(("ConnectionRefusedError", "SSLError", "gaierror"), "refused"),
 }
 _UNSENT = ("pool_timeout", "connect_timeout", "proxy", "refused", "dns", "tls")
 

@@ -18,29 +18,11 @@ DEFAULT_MAX_TOKENS = 8192  # the API wants a limit; long enough for an answer, a
 
 # What is translated below or has no place here; every other parameter keeps its name.
 _TRANSLATED = frozenset(HINTS["messages"]) | {
-    "messages",
-    "tools",
-    "functions",
-    "function_call",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-    "reasoning_effort",
-    "max_tokens",
-    "max_completion_tokens",
-    "stop",
-    "user",
-    "n",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "modalities",
-    "audio",
-    "stream_options",
-    "web_search_options",
-    "frequency_penalty",
+    "messages", "tools", "functions", "function_call", "tool_choice", "parallel_tool_calls", "response_format",
+    "reasoning_effort", "max_tokens", "max_completion_tokens", "stop", "user", "n", "logprobs", "top_logprobs",
+    "logit_bias", "modalities", "audio", "stream_options", "web_search_options", "frequency_penalty",
     "presence_penalty",
-}
+}  # fmt: skip
 
 
 def messages_body(payload: Payload, options: BodyOptions) -> dict[str, Any]:
