@@ -20,93 +20,62 @@ class Vendor:
     body: object
 
 
-def _error(message: str, type_: str | None, code: object = None, param: str | None = None) -> dict[str, object]:
-    return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+def _error(status: int, message: str, type_: str | None, code: object = None, param: str | None = None) -> Vendor:
+    return Vendor(status, {"error": {"message": message, "type": type_, "param": param, "code": code}})
 
 
 VENDOR: Mapping[str, Vendor] = {
-    "channel_auth": Vendor(
-        401,
-        _error(
-            "Incorrect API key provided: ****. You can find your API key at your account page.",
-            "invalid_request_error",
-            "invalid_api_key",
-        ),
+    "channel_auth": _error(
+        401, "Incorrect API key provided: ****. You can find your API key at your account page.",
+        "invalid_request_error", "invalid_api_key",
     ),
-    "gemini_400": Vendor(400, _error("API key not valid. Please pass a valid API key.", None, 400)),
-    "gemini_429": Vendor(429, _error("Resource has been exhausted (e.g. check quota).", None, 429)),
-    "vendor_400_context": Vendor(
-        400,
-        _error(
-            "This model's maximum context length is 128000 tokens. However, your messages resulted in 131072 tokens. "
-            "Please reduce the length of the messages.",
-            "invalid_request_error",
-            "context_length_exceeded",
-            "messages",
-        ),
+    "gemini_400": _error(400, "API key not valid. Please pass a valid API key.", None, 400),
+    "gemini_429": _error(429, "Resource has been exhausted (e.g. check quota).", None, 429),
+    "vendor_400_context": _error(
+        400, "This model's maximum context length is 128000 tokens. However, your messages resulted in 131072 tokens. "
+        "Please reduce the length of the messages.",
+        "invalid_request_error", "context_length_exceeded", "messages",
     ),
-    "vendor_400_filter": Vendor(
-        400,
-        _error(
-            "The response was filtered due to the prompt triggering content management policy.",
-            None,
-            "content_filter",
-            "prompt",
-        ),
+    "vendor_400_filter": _error(
+        400, "The response was filtered due to the prompt triggering content management policy.",
+        None, "content_filter", "prompt",
     ),
-    "vendor_400_max_tokens": Vendor(
-        400,
-        _error(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. "
-            "Use 'max_completion_tokens' instead.",
-            "invalid_request_error",
-            "unsupported_parameter",
-            "max_tokens",
-        ),
+    "vendor_400_max_tokens": _error(
+        400, "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead.",
+        "invalid_request_error", "unsupported_parameter", "max_tokens",
     ),
-    "vendor_403": Vendor(
-        403,
-        _error(
-            "Country, region, or territory not supported", "request_forbidden", "unsupported_country_region_territory"
-        ),
+    "vendor_403": _error(
+        403, "Country, region, or territory not supported", "request_forbidden", "unsupported_country_region_territory",
     ),
-    "vendor_404": Vendor(
-        404,
-        _error("The model does not exist or you do not have access to it.", "invalid_request_error", "model_not_found"),
+    "vendor_404": _error(
+        404, "The model does not exist or you do not have access to it.", "invalid_request_error", "model_not_found",
     ),
-    "vendor_408": Vendor(408, _error("Request timeout", "timeout")),
+    "vendor_408": _error(408, "Request timeout", "timeout"),
     "vendor_413": Vendor(413, ""),
-    "vendor_429": Vendor(
-        429,
-        _error(
-            "Rate limit reached for gpt-4o-mini in organization org on requests per min (RPM): Limit 3, Used 3, "
-            "Requested 1. Please try again in 20s.",
-            "requests",
-            "rate_limit_exceeded",
-        ),
+    "vendor_429": _error(
+        429, "Rate limit reached for gpt-4o-mini in organization org on requests per min (RPM): Limit 3, Used 3, "
+        "Requested 1. Please try again in 20s.",
+        "requests", "rate_limit_exceeded",
     ),
-    "vendor_429_quota": Vendor(
-        429,
-        _error(
-            "You exceeded your current quota, please check your plan and billing details.",
-            "insufficient_quota",
-            "insufficient_quota",
-        ),
+    "vendor_429_quota": _error(
+        429, "You exceeded your current quota, please check your plan and billing details.",
+        "insufficient_quota", "insufficient_quota",
     ),
-    "vendor_500": Vendor(
-        500, _error("The server had an error while processing your request. Sorry about that!", "server_error")
+    "vendor_500": _error(
+        500, "The server had an error while processing your request. Sorry about that!", "server_error",
     ),
     "vendor_502_html": Vendor(502, HTML_502),
-    "vendor_503": Vendor(
-        503, _error("The engine is currently overloaded, please try again later", "server_error", "overloaded")
+    "vendor_503": _error(
+        503, "The engine is currently overloaded, please try again later", "server_error", "overloaded",
     ),
-    "vendor_529": Vendor(529, _error("Overloaded", "overloaded_error")),
+    "vendor_529": _error(529, "Overloaded", "overloaded_error"),
     "vendor_error_detail": Vendor(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
     "vendor_error_message": Vendor(400, {"message": "bad request"}),
     "vendor_error_string": Vendor(400, {"error": "model is warming up"}),
-    "server_retry_all_fail": Vendor(500, _error("boom", "server_error")),
-    "stream_429": Vendor(429, _error("Rate limit reached", "requests", "rate_limit_exceeded")),
-}
+    "server_retry_all_fail": _error(500, "boom", "server_error"),
+    "stream_429": _error(429, "Rate limit reached", "requests", "rate_limit_exceeded"),
+}  # fmt: skip
 
 # What a hub says when a vendor's 200 cannot be read: kind of fault -> message and the codes of the newer and older
 # hubs.
@@ -123,15 +92,9 @@ UNREADABLE: Mapping[str, tuple[str, str, str]] = {
 
 # The other names of the hubs' own rows in `dialects`.
 ALIASES: Mapping[str, str] = {
-    "model_not_found": "model_unknown",
-    "no_channel": "model_unknown",
-    "model_alias": "model_unknown",
-    "model_case": "model_unknown",
-    "embeddings_unknown": "model_unknown",
-    "rerank_unserved": "model_unknown",
-    "account_short": "account_empty",
-    "account_empty_stream": "account_empty",
-    "insufficient_user_quota": "account_empty",
+    **dict.fromkeys(("model_not_found", "no_channel", "model_alias", "model_case"), "model_unknown"),
+    **dict.fromkeys(("embeddings_unknown", "rerank_unserved"), "model_unknown"),
+    **dict.fromkeys(("account_short", "account_empty_stream", "insufficient_user_quota"), "account_empty"),
     "banned": "account_banned",
     "expired": "key_expired",
     "disabled": "key_disabled",
@@ -140,13 +103,9 @@ ALIASES: Mapping[str, str] = {
     "ip_denied": "key_ip_denied",
     "model_denied": "key_model_denied",
     "channel_suffix": "key_with_channel",
-    "limit_account_stream": "limit_account",
-    "rate_limit": "limit_account",
-    "vendor_refused": "vendor_unreachable",
-    "vendor_reset": "vendor_unreachable",
-    "do_request_failed": "vendor_unreachable",
-    "channel_auto_off": "channel_auth",
-    "vendor_401": "channel_auth",
+    **dict.fromkeys(("limit_account_stream", "rate_limit"), "limit_account"),
+    **dict.fromkeys(("vendor_refused", "vendor_reset", "do_request_failed"), "vendor_unreachable"),
+    **dict.fromkeys(("channel_auto_off", "vendor_401"), "channel_auth"),
     "context": "vendor_400_context",
     "content_filter": "vendor_400_filter",
 }

@@ -92,97 +92,63 @@ class EmbeddedModel:
 
 
 _CHAT = ("tools", "function_calling", "structured_outputs")
+_THINKING = ("thinking", *_CHAT)
 _MEDIA = ("text", "image", "audio", "pdf")
+_FREE = (0.0, 0.0, 0.0)
 
 BUILT_IN: tuple[EmbeddedModel, ...] = (
     EmbeddedModel(
-        "embedded/extract",
-        description=_RULE + "copies the sentences of the given text that share most words with the question, and fills "
-        "tool calls and JSON schemas with literals of the prompt.",
+        "embedded/extract", "extract",
+        _RULE + "copies the sentences of the given text that share most words with the question, and fills tool calls "
+        "and JSON schemas with literals of the prompt.",
         modalities=_MEDIA,
     ),
     EmbeddedModel(
-        "embedded/think",
-        "think",
-        _RULE + "as embedded/extract, and shows the steps of the rule as reasoning.",
-        features=("thinking", *_CHAT),
-        price=(0.55, 2.2, 0.275),
+        "embedded/think", "think", _RULE + "as embedded/extract, and shows the steps of the rule as reasoning.",
+        features=_THINKING, price=(0.55, 2.2, 0.275),
     ),
     EmbeddedModel(
-        "embedded/think-strict",
-        "think-strict",
+        "embedded/think-strict", "think-strict",
         _RULE + "as embedded/think, and refuses a history whose tool calls come without the reasoning it gave.",
-        features=("thinking", *_CHAT),
-        price=(0.55, 2.2, 0.275),
+        features=_THINKING, price=(0.55, 2.2, 0.275),
     ),
     EmbeddedModel(
-        "embedded/no-tools",
-        description=_RULE + "as embedded/extract, but refuses tools.",
+        "embedded/no-tools", "extract", _RULE + "as embedded/extract, but refuses tools.",
         features=("structured_outputs",),
     ),
     EmbeddedModel(
-        "embedded/no-schema",
-        description=_RULE + "as embedded/extract, but ignores response_format and answers prose.",
+        "embedded/no-schema", "extract",
+        _RULE + "as embedded/extract, but ignores response_format and answers prose.",
         features=("tools", "function_calling"),
     ),
     EmbeddedModel(
-        "embedded/text",
-        description=_RULE + "as embedded/extract, free of charge, with a window of 2,048 tokens.",
-        context_length=2_048,
-        max_output=512,
-        features=(),
-        price=(0.0, 0.0, 0.0),
+        "embedded/text", "extract", _RULE + "as embedded/extract, free of charge, with a window of 2,048 tokens.",
+        context_length=2_048, max_output=512, features=(), price=_FREE,
     ),
-    EmbeddedModel(
-        "embedded/echo", "echo", _RULE + "answers with the last user text, unchanged.", price=(0.0, 0.0, 0.0)
-    ),
+    EmbeddedModel("embedded/echo", "echo", _RULE + "answers with the last user text, unchanged.", price=_FREE),
     EmbeddedModel("embedded/refuse", "refuse", _RULE + "refuses everything."),
     EmbeddedModel("embedded/filter", "filter", _RULE + "is stopped by a content filter in the middle of every answer."),
     EmbeddedModel(
-        "embedded/vision",
-        "vision",
-        _RULE + "counts the images, sounds and files it was sent.",
+        "embedded/vision", "vision", _RULE + "counts the images, sounds and files it was sent.",
         modalities=(*_MEDIA, "video"),
     ),
     EmbeddedModel(
-        "embedded/lorem",
-        "lorem",
-        _RULE + "N pieces of a fixed text, for measuring; ask for embedded/lorem:N.",
-        max_output=1_000_000,
-        price=(0.0, 0.0, 0.0),
+        "embedded/lorem", "lorem", _RULE + "N pieces of a fixed text, for measuring; ask for embedded/lorem:N.",
+        max_output=1_000_000, price=_FREE,
     ),
     EmbeddedModel(
-        "embedded/embed",
-        "embed",
-        _RULE + "hashes words and letter n-grams into a unit vector.",
-        "embedding",
-        8_192,
-        0,
-        (),
-        price=(0.02, 0.0, 0.0),
+        "embedded/embed", "embed", _RULE + "hashes words and letter n-grams into a unit vector.",
+        "embedding", 8_192, 0, (), price=(0.02, 0.0, 0.0),
     ),
     EmbeddedModel(
-        "embedded/embed-small",
-        "embed",
-        _RULE + "as embedded/embed, with 64 dimensions, free of charge.",
-        "embedding",
-        8_192,
-        0,
-        (),
-        price=(0.0, 0.0, 0.0),
-        dimensions=64,
+        "embedded/embed-small", "embed", _RULE + "as embedded/embed, with 64 dimensions, free of charge.",
+        "embedding", 8_192, 0, (), price=_FREE, dimensions=64,
     ),
     EmbeddedModel(
-        "embedded/rerank",
-        "rerank",
-        _RULE + "scores documents by the words they share with the query.",
-        "rerank",
-        8_192,
-        0,
-        (),
-        price=(0.02, 0.0, 0.0),
+        "embedded/rerank", "rerank", _RULE + "scores documents by the words they share with the query.",
+        "rerank", 8_192, 0, (), price=(0.02, 0.0, 0.0),
     ),
-)
+)  # fmt: skip
 
 _LOREM = re.compile(r"^embedded/lorem:(\d{1,7})$")
 
@@ -256,10 +222,7 @@ def _base(rule: str) -> EmbeddedModel | None:
 
 
 _OWNERS = {
-    "gpt": "openai",
-    "o1": "openai",
-    "o3": "openai",
-    "text-embedding": "openai",
+    **dict.fromkeys(("gpt", "o1", "o3", "text-embedding"), "openai"),
     "claude": "claude",
     "gemini": "google gemini",
     "deepseek": "deepseek",
