@@ -1,6 +1,6 @@
 """The answer to one HTTP attempt: its JSON, its events, or its failure.
 
-The SDK does authentication, pooling, TLS and proxies through its public low-level ``post``; its typed models, its
+The SDK does authentication, pooling, TLS and proxies through one plain request; its typed models, its
 retries and its stream reader are left out.
 """
 

@@ -73,11 +73,13 @@ def bounded(client: Any) -> Any:
     return client
 
 
-def _bounded(timeout: float | None) -> float | None:
-    left = 0.0 if _UNTIL.stop is not None and _UNTIL.stop.is_set else _UNTIL.at - monotonic()
-    if left == float("inf"):
+def _bounded(timeout: float | None, stop: Stop | None = None) -> float | None:
+    at = _UNTIL.at
+    if stop is not None and stop.is_set:
+        return 0.001  # 0 would mean: do not block
+    if at == float("inf"):
         return timeout
-    left = max(left, 0.001)  # 0 would mean: do not block
+    left = max(at - monotonic(), 0.001)
     return left if timeout is None else min(timeout, left)
 
 
@@ -88,10 +90,10 @@ class _Backend:
         self._backend = backend
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _Stream:
-        return _Stream(self._backend.connect_tcp(host, port, timeout=_bounded(timeout), **options))
+        return _Stream(self._backend.connect_tcp(host, port, timeout=_bounded(timeout, _UNTIL.stop), **options))
 
     def connect_unix_socket(self, path: str, timeout: float | None = None, **options: Any) -> _Stream:
-        return _Stream(self._backend.connect_unix_socket(path, timeout=_bounded(timeout), **options))
+        return _Stream(self._backend.connect_unix_socket(path, timeout=_bounded(timeout, _UNTIL.stop), **options))
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
@@ -110,16 +112,16 @@ class _Stream:
         if stop is None:
             return self._stream.read(max_bytes, _bounded(timeout))
         with stop.waking(shutdown_of(self._stream.get_extra_info("socket"))):
-            return self._stream.read(max_bytes, _bounded(timeout))
+            return self._stream.read(max_bytes, _bounded(timeout, stop))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _bounded(timeout))
+        self._stream.write(buffer, _bounded(timeout, _UNTIL.stop))
 
     def close(self) -> None:
         self._stream.close()
 
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _bounded(timeout, _UNTIL.stop)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

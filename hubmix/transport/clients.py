@@ -234,7 +234,9 @@ class ClientPool:
         return {**arguments, "default_query": self._query} if self._query else arguments
 
     def _hooks(self, *, waits: bool = True) -> dict[str, Any]:
-        hooks: dict[str, Any] = {"request": [_spell_key if waits else _spell_key_async]}
+        hooks: dict[str, Any] = {}
+        if http().__name__ == "httpx2":
+            hooks["request"] = [_spell_key if waits else _spell_key_async]
         heard = self._heard
         if heard is None:
             return hooks

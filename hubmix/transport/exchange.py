@@ -142,7 +142,7 @@ def late(evidence: Evidence, deadline: Deadline) -> Evidence:
 
 
 def request_options(request: Request, timeout: Any) -> dict[str, Any]:
-    """What the SDK's low-level `post` takes next to the body."""
+    """What the SDK takes next to the body."""
     headers = {**_untold(), **request.headers} if request.headers else _untold()
     return {"timeout": timeout, "headers": headers}
 

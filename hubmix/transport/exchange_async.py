@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 
-from hubmix._compat import http
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
 from hubmix.transport.answer import Answer, monotonic
@@ -48,8 +47,6 @@ async def stream_async(client: Any, request: Request, limits: Limits, reading: R
 
 async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     """Send one request and wait for the head of its answer."""
-    import openai
-
     timeout = attempt.http_timeout()
     # Not every backend lets the limit on reads change between headers and body (aiohttp's does not), and none limits
     # them together: the wait for the headers is timed here, and so are the pieces that follow.
@@ -60,14 +57,7 @@ async def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     try:
         with wait:
             try:
-                response = await client.post(
-                    request.url,
-                    body=request.body,
-                    cast_to=http().Response,
-                    options=request_options(request, timeout),
-                    stream=True,
-                    stream_cls=openai.AsyncStream[Any],
-                )
+                response = await client.open(request.url, request.body, request_options(request, timeout))
             except asyncio.CancelledError as error:
                 ended = error
                 raise

@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import Any
 
-from hubmix._compat import http
 from hubmix.failover.evidence import Evidence
 from hubmix.failover.limits import Limits
 from hubmix.failover.plan import AttemptFailed
@@ -51,22 +50,13 @@ def stream_sync(
 
 def _open(client: Any, request: Request, attempt: Attempt) -> Answer:
     """Send one request and wait for the head of its answer."""
-    import openai
-
     if (stop := attempt.limits.stop) is not None:
         stopped_by(stop)
         if stop.is_set:
             raise AttemptFailed(Evidence("own_delay", "connect", own=True))
     try:
         with ReadingUntil(attempt.deadline.at):
-            response = client.post(
-                request.url,
-                body=request.body,
-                cast_to=http().Response,
-                options=request_options(request, attempt.http_timeout()),
-                stream=True,
-                stream_cls=openai.Stream[Any],
-            )
+            response = client.open(request.url, request.body, request_options(request, attempt.http_timeout()))
     except Exception as error:
         failure = attempt.opening_failure(error, request.body)
         if failure is None:

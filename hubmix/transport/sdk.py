@@ -1,7 +1,7 @@
 """The SDK's clients, which read the body of an error no further than its limit.
 
-The SDK reads it whole before it raises, in whatever size it comes. They also parse each URL once, and not at every
-request.
+The SDK reads it whole before it raises, in whatever size it comes. What the SDK makes anew for each request, these make
+once: parsed URLs, and the part of a request's options that is always the same.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import openai
+from openai._models import FinalRequestOptions
 
 from hubmix._compat import http
 from hubmix.transport.sizes import ERROR_BODY, BodyError, aread_all, read_all
@@ -22,6 +23,10 @@ _WHAT = "The body of the error"
 
 class SyncClient(openai.OpenAI):
     """`openai.OpenAI` that bounds the bodies of errors."""
+
+    def open(self, url: str, body: Any, options: dict[str, Any]) -> Any:
+        """Do what `post` does, and return the HTTP response with its body unread."""
+        return self.request(http().Response, _post(url, body, options), stream=True, stream_cls=openai.Stream[Any])
 
     def _prepare_url(self, url: str) -> Any:
         return _parsed(url) if "://" in url else super()._prepare_url(url)
@@ -37,6 +42,11 @@ class SyncClient(openai.OpenAI):
 class AsyncClient(openai.AsyncOpenAI):
     """`SyncClient`, for asyncio."""
 
+    async def open(self, url: str, body: Any, options: dict[str, Any]) -> Any:
+        """Do what `post` does, and return the HTTP response with its body unread."""
+        final = _post(url, body, options)
+        return await self.request(http().Response, final, stream=True, stream_cls=openai.AsyncStream[Any])
+
     def _prepare_url(self, url: str) -> Any:
         return _parsed(url) if "://" in url else super()._prepare_url(url)
 
@@ -46,6 +56,14 @@ class AsyncClient(openai.AsyncOpenAI):
             return response
         with _of(response):
             return _read(response, await aread_all(response, ERROR_BODY, _WHAT))
+
+
+# Without a key of its own a request would be given one, which is sent nowhere.
+_POST = FinalRequestOptions.construct(method="post", url="", idempotency_key="")
+
+
+def _post(url: str, body: Any, options: dict[str, Any]) -> FinalRequestOptions:
+    return _POST.model_copy(update={"url": url, "json_data": body, **options})
 
 
 @lru_cache(maxsize=256)

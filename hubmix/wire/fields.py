@@ -116,6 +116,8 @@ def names_failure(finish_reason: str | None) -> bool:
 def _count(*values: Any) -> int | None:
     """Return the first number of tokens, also as text; absurd ones are none."""
     for value in values:
+        if value is None:
+            continue
         if isinstance(value, str) and len(value) < 16 and value.isascii() and value.isdigit():
             value = int(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _BEYOND:

@@ -218,13 +218,16 @@ class Message:
     def _reason(self, message: Mapping[str, Any], thinking: str, out: Delta, *, is_last: bool) -> None:
         """Pass the reasoning on once; of several fields the first with words is read."""
         details = message.get("reasoning_details")
-        said: dict[str, Any] = {name: message.get(name) for name in REASONING_FIELDS}
-        said["content"] = thinking
+        said: dict[str, Any] = {name: message[name] for name in REASONING_FIELDS if name in message}
+        if thinking:
+            said["content"] = thinking
         if details:
             said["details"] = self.details.add(details) if self._streamed else self.details.keep(details)
             out.reasoning_details = _listed(details)
         if blocks := message.get(THINKING_BLOCKS):
             said[THINKING_BLOCKS] = self._thinking_blocks.add(blocks)
+        if not said:
+            return
         worded = {name: text for name, text in said.items() if isinstance(text, str) and text}
         if not worded:
             return
@@ -292,8 +295,10 @@ class Message:
         Source: MiniMax ends its streams with it (songquanpeng/one-api#2406). Without deltas before it, messages are
         increments or snapshots.
         """
+        if not self.has_content:
+            return self._read_message(message, out, is_last=is_last)
         content, refusal = read_content(message.get("content")), message.get("refusal")
-        if not self.has_content or not (self.has_deltas or self._begins_again(content.text)):
+        if not (self.has_deltas or self._begins_again(content.text)):
             return self._read_message(message, out, is_last=is_last)
         thoughts = next((t for name in REASONING_FIELDS if isinstance(t := message.get(name), str) and t.strip()), "")
         self._think(_missing(self.reasoning, thoughts or content.thinking), out)
