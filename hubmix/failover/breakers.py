@@ -173,6 +173,11 @@ class BreakerRegistry:
 
     # -- before a request -------------------------------------------------------------------------------------------
 
+    @property
+    def has_open(self) -> bool:
+        """Whether any breaker is open or half-open."""
+        return bool(self._open)
+
     def block(self, keys: tuple[Key, ...]) -> OpenBreaker | None:
         """Return the hardest and longest open breaker of these keys, or None."""
         if not self._open:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hubmix.errors import Scope
@@ -49,20 +50,21 @@ class Candidates:
     """All candidates of a plan, in the order of the user; the primary is the first."""
 
     def __init__(self, plan: Plan) -> None:
-        self.all = [Candidate(route, locked=route.alternate) for route in plan.routes]
+        self.primary = Candidate(plan.routes[0], locked=plan.routes[0].alternate)
+        """What the user asked for."""
         self._plan = plan
         self._registry = plan.breakers
         self._filtered = False
         self._window_above: int | None = None
         self._free_only: set[object] = set()  # accounts that are empty
 
+    @cached_property
+    def all(self) -> list[Candidate]:
+        """Every candidate; a call whose primary answers never looks."""
+        return [self.primary, *(Candidate(route, locked=route.alternate) for route in self._plan.routes[1:])]
+
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self.all)
-
-    @property
-    def primary(self) -> Candidate:
-        """What the user asked for."""
-        return self.all[0]
 
     def admit(self, models: Iterable[str]) -> None:
         """Add models of the primary's hub that were not known when the call began."""

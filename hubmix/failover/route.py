@@ -136,7 +136,8 @@ def key_names(routes: Sequence[Route]) -> Mapping[Key, str]:
     Returns:
         Account to the name of its key: its variable, or "key 2" for the second one of a hub. Empty for most calls.
     """
-    if len({route.account for route in routes}) == 1:
+    first = routes[0].hub
+    if all(route.hub is first for route in routes):
         return {}
     hubs: dict[str, dict[Key, str]] = {}
     for route in routes:

@@ -86,6 +86,8 @@ class FailoverRun:
         if self._again is not None:
             candidate, self._again = self._again, None
             return self._send(candidate)
+        if self._last is None and not self.plan.breakers.has_open:  # what is healthy keeps the user's order
+            return self._send(self._candidates.primary)
         ranked = self._candidates.ranked()
         for candidate, _ in ranked:
             if reason := self._candidates.unfit(candidate):

@@ -292,10 +292,14 @@ class ConnectedHub:
             return self._routes_to(targets[0][1], api, choice)
         if not api.other_models:
             targets = _of_one_model(targets)
-        for hub in {hub for hub, _ in targets[1:]} - {self}:
+        targets = list(dict.fromkeys(targets))
+        others = {hub for hub, _ in targets} - {self}
+        for hub in others:
             hub.connection.require_key()
         routes = [route for hub, model in targets for route in hub._routes_to(model, api, choice)]
-        first: dict[object, Route] = {}
+        if not others:
+            return routes
+        first: dict[object, Route] = {}  # two hubs may be the same server with the same key
         for route in routes:
             first.setdefault((route.served, route.api.name, route.mirror), route)
         return list(first.values())
