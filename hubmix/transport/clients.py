@@ -68,14 +68,16 @@ def async_http_client(
 
         shared["event_hooks"] = {**(hooks or {}), "request": [*(hooks or {}).get("request", ()), keep_spelling]}
         # aiohttp takes no context for one that verifies nothing.
-        return _swept(openai.DefaultAioHttpClient(limits=_limits(), verify=tls_context(), **shared))
+        client = _swept(openai.DefaultAioHttpClient(limits=_limits(), verify=tls_context(), **shared))
+        return _reading_cookies_that_come(client)
     verify = tls_context(plain=plain)
     if getproxies() and not local:  # a client that was given a transport asks no proxy of the environment
-        return _swept(openai.DefaultAsyncHttpxClient(limits=_limits(), verify=verify, **shared))
+        client = _swept(openai.DefaultAsyncHttpxClient(limits=_limits(), verify=verify, **shared))
+        return _reading_cookies_that_come(client)
     from hubmix.transport.pool import SmallPools
 
     transport: Any = SmallPools(verify=verify)  # of the HTTP library that is installed, whose types may be the other's
-    return openai.DefaultAsyncHttpxClient(transport=transport, **shared)
+    return _reading_cookies_that_come(openai.DefaultAsyncHttpxClient(transport=transport, **shared))
 
 
 def _reading_cookies_that_come(client: Any) -> Any:
@@ -299,7 +301,7 @@ class ClientPool:
         # The extra `fast` installs httpx-aiohttp; its presence is the user's word for the SDK's aiohttp backend.
         fast = find_spec("httpx_aiohttp") is not None
         inner = async_http_client(fast=fast, local=self.local, plain=self.plain, hooks=self._hooks(waits=False))
-        client = AsyncClient(http_client=_reading_cookies_that_come(inner), **self._arguments(waits=False))
+        client = AsyncClient(http_client=inner, **self._arguments(waits=False))
         anyio.current_time()  # imports what anyio has for asyncio, before a call's time begins
         closer = _closing(client)
         clients = loop.__dict__.setdefault(_LOOP_ATTRIBUTE, weakref.WeakKeyDictionary())
