@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ class HubmixProvider(Provider):
             raise ConfigurationError("prompt needs a model ID: model='gpt-4o-mini'.")
         self._hub.require_key()
         udf, call, body = _sorted_options(options, REQUEST_PARAMETERS, where="prompt")
-        return HubmixPrompterDescriptor(self._hub, self._name, model, system_message, return_format, udf, call, body)
+        return HubmixPrompterDescriptor(self._hub, self._name, model, udf, body, call, system_message, return_format)
 
     def get_text_embedder(
         self, model: str | None = None, dimensions: int | None = None, **options: Any
@@ -130,7 +130,7 @@ class HubmixProvider(Provider):
             size = len(reply.vectors[0])
         else:
             body["dimensions"] = size
-        return HubmixTextEmbedderDescriptor(self._hub, self._name, model, size, udf, asked, body)
+        return HubmixTextEmbedderDescriptor(self._hub, self._name, model, udf, body, asked, size)
 
 
 def _sorted_options(
@@ -145,29 +145,15 @@ def _sorted_options(
     return udf, call, {name: value for name, value in named.items() if name in parameters}
 
 
-def _udf_options(given: Mapping[str, Any]) -> UDFOptions:
-    # The walk over the candidates retries; a second layer of retries would multiply them.
-    return UDFOptions(**{"on_error": "raise", **given, "max_retries": 0})
-
-
-# ----------------------------------------------------------------------------------------------------------- prompt
-
-
 @dataclass
-class HubmixPrompterDescriptor(PrompterDescriptor):
-    """A prompter as Daft sends it to workers, without connections.
-
-    A key from the environment stays behind, too.
-    """
+class _Descriptor:
+    """What Daft sends to its workers: no connections, and no key from the environment."""
 
     hub: Hub
     provider_name: str
     model_name: str
-    system_message: str | None = None
-    return_format: type[BaseModel] | None = None
-    udf: dict[str, Any] = field(default_factory=dict)
-    call: dict[str, Any] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=dict)
+    udf: dict[str, Any]
+    body: dict[str, Any]
 
     def get_provider(self) -> str:
         return self.provider_name
@@ -175,11 +161,24 @@ class HubmixPrompterDescriptor(PrompterDescriptor):
     def get_model(self) -> str:
         return self.model_name
 
+    def get_udf_options(self) -> UDFOptions:
+        # The run over the routes retries; a second layer of retries would multiply them.
+        return UDFOptions(**{"on_error": "raise", **self.udf, "max_retries": 0})
+
+
+# ----------------------------------------------------------------------------------------------------------- prompt
+
+
+@dataclass
+class HubmixPrompterDescriptor(_Descriptor, PrompterDescriptor):
+    """A prompter as Daft sends it to workers."""
+
+    call: dict[str, Any]
+    system_message: str | None
+    return_format: type[BaseModel] | None
+
     def get_options(self) -> Options:
         return {**self.udf, **self.call, **self.body}
-
-    def get_udf_options(self) -> UDFOptions:
-        return _udf_options(self.udf)
 
     def instantiate(self) -> Prompter:
         return HubmixPrompter(self)
@@ -293,22 +292,11 @@ def _png(pixels: Any) -> bytes:
 
 
 @dataclass
-class HubmixTextEmbedderDescriptor(TextEmbedderDescriptor):
+class HubmixTextEmbedderDescriptor(_Descriptor, TextEmbedderDescriptor):
     """A text embedder as Daft sends it to workers."""
 
-    hub: Hub
-    provider_name: str
-    model_name: str
+    options: CallOptions
     size: int
-    udf: dict[str, Any] = field(default_factory=dict)
-    options: CallOptions = field(default_factory=CallOptions)
-    body: dict[str, Any] = field(default_factory=dict)
-
-    def get_provider(self) -> str:
-        return self.provider_name
-
-    def get_model(self) -> str:
-        return self.model_name
 
     def get_options(self) -> Options:
         return {**self.udf, **self.body}
@@ -318,9 +306,6 @@ class HubmixTextEmbedderDescriptor(TextEmbedderDescriptor):
 
     def is_async(self) -> bool:
         return True
-
-    def get_udf_options(self) -> UDFOptions:
-        return _udf_options(self.udf)
 
     def instantiate(self) -> TextEmbedder:
         return HubmixTextEmbedder(self)
