@@ -37,72 +37,31 @@ class _LangChain(errors.HubmixError):
         return rebuild, (plain, self.args, dict(self.__dict__), __name__)
 
 
+# fmt: off
 class HubmixError(_LangChain, errors.HubmixError, core.ModelError): ...
-
-
 class ConfigurationError(_LangChain, errors.ConfigurationError, core.ModelError): ...
-
-
 class AuthenticationError(_LangChain, errors.AuthenticationError, core.ModelAuthenticationError): ...
-
-
 class PermissionDeniedError(_LangChain, errors.PermissionDeniedError, core.ModelPermissionDeniedError): ...
-
-
-class QuotaExceededError(_LangChain, errors.QuotaExceededError, core.ModelPermissionDeniedError):
-    # Not ModelRateLimitError: that one is retried, and an empty account does not fill by waiting.
-    ...
-
-
+# Not ModelRateLimitError: that one is retried, and an empty account does not fill by waiting.
+class QuotaExceededError(_LangChain, errors.QuotaExceededError, core.ModelPermissionDeniedError): ...
 class RateLimitedError(_LangChain, errors.RateLimitedError, core.ModelRateLimitError): ...
-
-
 class BadRequestError(_LangChain, errors.BadRequestError, core.ModelInvalidRequestError): ...
-
-
 class ContextLengthError(_LangChain, errors.ContextLengthError, core.ContextOverflowError): ...
-
-
 class CapabilityError(_LangChain, errors.CapabilityError, core.ModelInvalidRequestError): ...
-
-
 class ContentFilterError(_LangChain, errors.ContentFilterError, core.ModelInvalidRequestError): ...
-
-
 class ModelNotFoundError(_LangChain, errors.ModelNotFoundError, core.ModelNotFoundError): ...
-
-
 class ModelUnavailableError(_LangChain, errors.ModelUnavailableError, core.ModelAPIError): ...
-
-
 class ServerError(_LangChain, errors.ServerError, core.ModelAPIError): ...
-
-
 class HubTimeoutError(_LangChain, errors.HubTimeoutError, core.ModelTimeoutError): ...
-
-
 class HubConnectionError(_LangChain, errors.HubConnectionError, core.ModelConnectionError): ...
-
-
 class EndpointError(_LangChain, errors.EndpointError, core.ModelConnectionError): ...
-
-
 class MalformedAnswerError(_LangChain, errors.MalformedAnswerError, core.ModelAPIError): ...
-
-
 class StreamInterruptedError(_LangChain, errors.StreamInterruptedError, core.ModelConnectionError): ...
-
-
 class AllModelsFailedError(_LangChain, errors.AllModelsFailedError, core.ModelError): ...
-
-
 class CatalogError(_LangChain, errors.CatalogError, core.ModelError): ...
-
-
 class BudgetExceededError(_LangChain, errors.BudgetExceededError, core.ModelError): ...
-
-
 class StructuredOutputError(_LangChain, errors.StructuredOutputError, core.ModelError): ...
+# fmt: on
 
 
 class RefusalError(_LangChain, errors.RefusalError, _ModelRefusalError):  # type: ignore[valid-type, misc]

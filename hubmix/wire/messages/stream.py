@@ -85,11 +85,6 @@ class StreamReader:
         self._reasoned = False
 
     @property
-    def has_content(self) -> bool:
-        """True once anything that a caller can see has arrived."""
-        return self._has_content
-
-    @property
     def finish_reason(self) -> str | None:
         """The stop reason, once it has arrived."""
         return self._end.get("stop_reason") or None

@@ -64,11 +64,6 @@ class StreamReader:
         self._text_pieces: list[str] = []
 
     @property
-    def has_content(self) -> bool:
-        """True once anything that a caller can see has arrived."""
-        return self._has_content
-
-    @property
     def ended(self) -> bool:
         """True once the terminal event has come: nothing of use follows."""
         return self._terminal is not None
