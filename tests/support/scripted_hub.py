@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class ScriptedHub:
         self._http = _Server(("127.0.0.1", 0), _handler(self))
         self.root_url = f"http://127.0.0.1:{self._http.server_port}"
         self.base_url = self.root_url + "/v1"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     @property
@@ -73,10 +74,15 @@ class ScriptedHub:
         """Return a new hub of the same script, with nothing asked yet."""
         return ScriptedHub(self.script, self.pages)
 
+    def _serve(self) -> None:
+        while not self._http.over:
+            self._http.handle_request()
+
     def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.over = True
+        socket.create_connection(("127.0.0.1", self._http.server_port)).close()  # wakes the thread that waits for one
         self._thread.join()
+        self._http.server_close()
 
     def __enter__(self) -> ScriptedHub:
         return self
@@ -105,6 +111,11 @@ class ScriptedHub:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
+    over = False
+
+    def verify_request(self, *_: object) -> bool:
+        """Return whether a connection is served: the one that closes the hub is not."""
+        return not self.over
 
     def handle_error(self, *_: object) -> None:
         """Print nothing: a client that closes its connection early is part of many tests."""
