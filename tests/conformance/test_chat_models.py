@@ -18,9 +18,7 @@ MODEL = "embedded/extract"
 
 
 class TestUnit(ChatModelUnitTests):
-    @property
-    def chat_model_class(self) -> type[ChatHubmix]:
-        return ChatHubmix
+    chat_model_class = ChatHubmix
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
@@ -72,9 +70,7 @@ class _Integration(ChatModelIntegrationTests):
     def _embedded_hub(self, hub: EmbeddedHub) -> None:
         self.hub = hub
 
-    @property
-    def chat_model_class(self) -> type[ChatHubmix]:
-        return ChatHubmix
+    chat_model_class = ChatHubmix
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
@@ -84,53 +80,18 @@ class _Integration(ChatModelIntegrationTests):
     def structured_output_kwargs(self) -> dict[str, Any]:
         return {"method": self.method}
 
-    @property
-    def supports_json_mode(self) -> bool:
-        return True
-
-    @property
-    def supports_image_inputs(self) -> bool:
-        return True
-
-    @property
-    def supports_image_urls(self) -> bool:
-        return True
-
-    @property
-    def supports_pdf_inputs(self) -> bool:
-        return True
-
-    @property
-    def supports_audio_inputs(self) -> bool:
-        return True
-
-    @property
-    def supports_video_inputs(self) -> bool:
-        return True
-
-    @property
-    def supports_image_tool_message(self) -> bool:
-        return True
-
-    @property
-    def supports_pdf_tool_message(self) -> bool:
-        return True
-
-    @property
-    def supports_anthropic_inputs(self) -> bool:
-        return True
-
-    @property
-    def supports_model_override(self) -> bool:
-        return True
-
-    @property
-    def model_override_value(self) -> str:
-        return "embedded/echo"
-
-    @property
-    def enable_vcr_tests(self) -> bool:
-        return True
+    supports_json_mode = True
+    supports_image_inputs = True
+    supports_image_urls = True
+    supports_pdf_inputs = True
+    supports_audio_inputs = True
+    supports_video_inputs = True
+    supports_image_tool_message = True
+    supports_pdf_tool_message = True
+    supports_anthropic_inputs = True
+    supports_model_override = True
+    model_override_value = "embedded/echo"
+    enable_vcr_tests = True
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, Any]:
@@ -192,9 +153,7 @@ class TestMessages(TestJsonSchema):
     def chat_model_params(self) -> dict[str, Any]:
         return {"model": "claude-sonnet-4-6", "api": "messages"}
 
-    @property
-    def model_override_value(self) -> str:
-        return "claude-haiku-4-5"
+    model_override_value = "claude-haiku-4-5"
 
     @pytest.mark.xfail(reason="The Messages API has no JSON mode; nothing is sent.", raises=ConfigurationError)
     def test_json_mode(self, model: ChatHubmix) -> None:  # type: ignore[override]  # the class that is tested

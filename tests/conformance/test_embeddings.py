@@ -13,9 +13,7 @@ PARAMS = {"model": "embedded/embed"}
 
 
 class TestUnit(EmbeddingsUnitTests):
-    @property
-    def embeddings_class(self) -> type[HubmixEmbeddings]:
-        return HubmixEmbeddings
+    embeddings_class = HubmixEmbeddings
 
     @property
     def embedding_model_params(self) -> dict[str, Any]:
@@ -27,9 +25,7 @@ class TestUnit(EmbeddingsUnitTests):
 
 
 class TestIntegration(EmbeddingsIntegrationTests):
-    @property
-    def embeddings_class(self) -> type[HubmixEmbeddings]:
-        return HubmixEmbeddings
+    embeddings_class = HubmixEmbeddings
 
     @property
     def embedding_model_params(self) -> dict[str, Any]:
