@@ -8,27 +8,12 @@ from __future__ import annotations
 import pytest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from pydantic import BaseModel
 
 from hubmix import AllModelsFailedError, AuthenticationError
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
+from tests.embedded_cassettes.questions import PARAMETERS, PIXEL, QUESTION, Person, both, get_weather
 
 pytestmark = pytest.mark.vcr
-both = pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-QUESTION = "Paris is the capital of France. Oslo is the capital of Norway.\n\nWhat is the capital of France?"
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-
-
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"Sunny in {city}."
 
 
 @pytest.fixture
@@ -73,21 +58,7 @@ async def test_stream(chat, waits):
 @both
 async def test_parameters(chat, waits):
     """Every parameter is sent under its own name, zero as zero."""
-    llm = chat(
-        temperature=0,
-        max_tokens=50,
-        top_p=0.9,
-        frequency_penalty=0.1,
-        presence_penalty=0,
-        stop=["END"],
-        seed=7,
-        logit_bias={"50256": -100},
-        reasoning_effort="low",
-        parallel_tool_calls=False,
-        user="u-1",
-        service_tier="auto",
-        extra_body={"min_p": 0.05},
-    )
+    llm = chat(**PARAMETERS)
     answer = await ask(llm, [SystemMessage("Be brief."), HumanMessage(QUESTION)], waits)
     assert answer.content
 

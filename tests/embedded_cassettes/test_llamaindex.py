@@ -12,29 +12,12 @@ from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRol
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.core.tools import FunctionTool
-from pydantic import BaseModel
 
 from hubmix import AllModelsFailedError, AuthenticationError
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
+from tests.embedded_cassettes.questions import PARAMETERS, PIXEL, QUESTION, Person, both, get_weather
 
 pytestmark = pytest.mark.vcr
-both = pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
-QUESTION = "Paris is the capital of France. Oslo is the capital of Norway.\n\nWhat is the capital of France?"
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
-
-
-def get_weather(city: str) -> str:
-    """The weather in a city."""
-    return f"Sunny in {city}."
 
 
 WEATHER = FunctionTool.from_defaults(get_weather)
@@ -89,21 +72,7 @@ async def test_stream_chat(model, waits):
 @both
 async def test_parameters(model, waits):
     """Every parameter is sent under its own name, zero as zero."""
-    llm = model(
-        temperature=0,
-        max_tokens=50,
-        top_p=0.9,
-        frequency_penalty=0.1,
-        presence_penalty=0,
-        stop=["END"],
-        seed=7,
-        logit_bias={"50256": -100},
-        reasoning_effort="low",
-        parallel_tool_calls=False,
-        user="u-1",
-        service_tier="auto",
-        extra_body={"min_p": 0.05},
-    )
+    llm = model(**PARAMETERS)
     messages = [ChatMessage(role=MessageRole.SYSTEM, content="Be brief."), *user(QUESTION)]
     assert (await ask(llm, messages, waits)).message.content
 
@@ -181,7 +150,7 @@ async def test_reasoning_sent_back(model, waits):
 @both
 async def test_image(model, waits):
     """A picture in LlamaIndex's own form goes out in OpenAI's."""
-    blocks = [TextBlock(text="What is it?"), ImageBlock(image=PIXEL, image_mimetype="image/png")]
+    blocks = [TextBlock(text="What is it?"), ImageBlock(image=base64.b64decode(PIXEL), image_mimetype="image/png")]
     response = await ask(model("embedded/vision"), [ChatMessage(role=MessageRole.USER, blocks=blocks)], waits)
     assert "1 image" in response.message.content
 
