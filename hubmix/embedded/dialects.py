@@ -179,23 +179,16 @@ def _relayed_by_one_api(status: int, body: object) -> dict[str, Any]:
 _EMPTY = Own(429, "")  # the limit of a user: measured on both, no body and no Content-Type
 
 _NEW_API: dict[str, Own] = {
-    "no_key": Own(401, "Invalid token", "无效的令牌"),
-    "bad_key": Own(401, "Invalid token", "无效的令牌"),
-    "key_expired": Own(401, "Invalid token", "无效的令牌"),
-    "key_disabled": Own(401, "Invalid token", "无效的令牌"),
-    "key_spent": Own(401, "Invalid token", "无效的令牌"),
+    **dict.fromkeys(
+        ("no_key", "bad_key", "key_expired", "key_disabled", "key_spent"), Own(401, "Invalid token", "无效的令牌"),
+    ),
     "key_short": Own(
-        403,
-        "token quota is not enough, token remain quota: ＄0.000002, need quota: ＄0.000074",
-        code="pre_consume_token_quota_failed",
-        relay=True,
+        403, "token quota is not enough, token remain quota: ＄0.000002, need quota: ＄0.000074",
+        code="pre_consume_token_quota_failed", relay=True,
     ),
     "account_empty": Own(
-        403,
-        "用户额度不足, 剩余额度: ＄0.000000",
-        "用户额度不足, 剩余额度: ＄0.000000",
-        "insufficient_user_quota",
-        relay=True,
+        403, "用户额度不足, 剩余额度: ＄0.000000", "用户额度不足, 剩余额度: ＄0.000000",
+        "insufficient_user_quota", relay=True,
     ),
     "account_banned": Own(403, "User has been banned", "用户已被封禁"),
     "key_ip_denied": Own(403, "您的 IP 不在令牌允许访问的列表中", "您的 IP 不在令牌允许访问的列表中", "access_denied"),
@@ -204,24 +197,23 @@ _NEW_API: dict[str, Own] = {
     "limit_account": _EMPTY,
     "limit_ip": Own(429, "", headers={"Retry-After": "180"}),
     "model_unknown": Own(
-        503,
-        "No available channel for model {model} under group default (distributor)",
-        "分组 default 下模型 {model} 无可用渠道（distributor）",
-        "model_not_found",
+        503, "No available channel for model {model} under group default (distributor)",
+        "分组 default 下模型 {model} 无可用渠道（distributor）", "model_not_found",
     ),
     "model_missing": Own(
-        400, "Model name not specified, model name cannot be empty", "未指定模型名称，模型名称不能为空"
+        400, "Model name not specified, model name cannot be empty", "未指定模型名称，模型名称不能为空",
     ),
-    "not_json": Own(
-        400, "Invalid request: Invalid request: invalid JSON request body", "无效的请求: invalid JSON request body"
+    **dict.fromkeys(
+        ("not_json", "body_empty"),
+        Own(
+            400, "Invalid request: Invalid request: invalid JSON request body",
+            "无效的请求: invalid JSON request body",
+        ),
     ),
-    "body_empty": Own(
-        400, "Invalid request: Invalid request: invalid JSON request body", "无效的请求: invalid JSON request body"
+    **dict.fromkeys(
+        ("invalid_request", "invalid_embedding", "invalid_documents", "invalid_query"),
+        Own(500, "{message}", code="invalid_request", relay=True),
     ),
-    "invalid_request": Own(500, "{message}", code="invalid_request", relay=True),
-    "invalid_embedding": Own(500, "{message}", code="invalid_request", relay=True),
-    "invalid_documents": Own(500, "{message}", code="invalid_request", relay=True),
-    "invalid_query": Own(500, "{message}", code="invalid_request", relay=True),
     "sensitive_words": Own(500, "user sensitive words detected", code="sensitive_words_detected", relay=True),
     "gemini_blocked_prompt": Own(400, "request blocked by Gemini API: SAFETY", code="prompt_blocked", relay=True),
     "vendor_unreachable": Own(500, "upstream error: do request failed", code="do_request_failed", relay=True),
@@ -229,22 +221,18 @@ _NEW_API: dict[str, Own] = {
     "model_price_error": Own(
         400,
         "模型 {model} 的价格未配置；Model {model} price not configured. Configure the model price in System Settings.",
-        code="model_price_error",
-        relay=True,
+        code="model_price_error", relay=True,
     ),
     "key_group_gone": Own(403, "无权访问 dear 分组", "无权访问 dear 分组"),
     **{
         # Its guard refuses before anything else has seen the request, so the message has no request ID.
         f"system_{what}_overloaded": Own(
-            503,
-            f"system {what} overloaded (current: 99.4%, threshold: 90%)",
-            code=f"system_{what}_overloaded",
-            relay=True,
-            type="new_api_error",
+            503, f"system {what} overloaded (current: 99.4%, threshold: 90%)",
+            code=f"system_{what}_overloaded", relay=True, type="new_api_error",
         )
         for what in ("cpu", "memory", "disk")
     },
-}
+}  # fmt: skip
 
 _DIAL = (
     'do request failed: Post "http://127.0.0.1:9/v1/chat/completions": '
