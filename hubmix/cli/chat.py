@@ -68,12 +68,8 @@ def chat(
         hubmix chat "What is on this picture?" --attach photo.jpg --budget 0.01
         hubmix chat --model claude-haiku-4.5 --system "Answer in French"
     """
-    question = " ".join(prompt or ())
-    piped = piped_input()
-    if piped:
-        question = f"{question}\n\n{piped}" if question else piped
-    parameters = {"temperature": temperature, "max_tokens": max_tokens}
-    body: dict[str, Any] = {name: value for name, value in parameters.items() if value is not None}
+    question = question_of(prompt)
+    body = given(temperature=temperature, max_tokens=max_tokens)
     options = options_of(fallback, timeout, api, prefer, budget)
     with connect(context, hub, base_url) as connection:
         connection.require_key()
@@ -84,11 +80,26 @@ def chat(
             return
         if not question and not attach:
             raise ConfigurationError('Nothing to ask: hubmix chat "Why is the sky blue?"')
-        messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
-        messages.append({"role": "user", "content": content_of(question, attach or [])})
+        messages = messages_of(system, question, attach)
         timed = Printer(reasoning=reasoning).print(connection, {"model": model, "messages": messages, **body}, options)
         if not quiet:
             screen.note(footer(connection, timed))
+
+
+def question_of(prompt: list[str] | None) -> str:
+    """Return the words of the command line, with piped input below them."""
+    return "\n\n".join(part for part in (" ".join(prompt or ()), piped_input()) if part)
+
+
+def messages_of(system: str | None, question: str, attach: list[Path] | None) -> list[dict[str, Any]]:
+    """Return the messages of one question."""
+    first = [{"role": "system", "content": system}] if system else []
+    return [*first, {"role": "user", "content": content_of(question, attach or [])}]
+
+
+def given(**parameters: Any) -> dict[str, Any]:
+    """Return the parameters that were given on the command line."""
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def options_of(

@@ -11,8 +11,7 @@ import typer
 
 from hubmix._text import one_line, visible
 from hubmix.cli import screen
-from hubmix.cli.attachments import content_of
-from hubmix.cli.chat import options_of, piped_input
+from hubmix.cli.chat import given, messages_of, options_of, question_of
 from hubmix.cli.connection import Api, BaseUrl, BudgetUsd, HubName, Json, Timeout, connect
 from hubmix.cli.guard import FAILED, message_of
 from hubmix.errors import ConfigurationError
@@ -55,15 +54,11 @@ def compare(
         hubmix compare "Say hello" -m gpt-4o-mini,qwen3-max --json
     """
     names = list(dict.fromkeys(name.strip() for given in model or () for name in given.split(",") if name.strip()))
-    question = " ".join(prompt or ())
-    if piped := piped_input():
-        question = f"{question}\n\n{piped}" if question else piped
+    question = question_of(prompt)
     if len(names) < 2 or not (question or attach):
         raise ConfigurationError('Name a prompt and two models: hubmix compare "Hello" -m gpt-4o-mini -m deepseek-chat')
-    messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
-    messages.append({"role": "user", "content": content_of(question, attach or [])})
-    given = {"temperature": temperature, "max_tokens": max_tokens}
-    parameters = {name: value for name, value in given.items() if value is not None}
+    messages = messages_of(system, question, attach)
+    parameters = given(temperature=temperature, max_tokens=max_tokens)
     options = options_of(None, timeout, api, budget=budget)
     with connect(context, hub, base_url) as connection, screen.waiting(f"asking {len(names)} models"):
         results = connection.compare([messages], names, concurrency=len(names), options=options, **parameters)

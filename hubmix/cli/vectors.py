@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from hubmix.cli import screen
-from hubmix.cli.chat import options_of, piped_input
+from hubmix.cli.chat import given, options_of, piped_input
 from hubmix.cli.connection import BaseUrl, Fallback, HubName, Json, connect
 from hubmix.errors import CatalogError, ConfigurationError
 
@@ -43,9 +43,7 @@ def embed(
     texts = list(text or ()) or _lines(piped_input())
     if not texts:
         raise ConfigurationError('Nothing to embed: hubmix embed "a cat" "a kitten", or pipe in one text a line.')
-    payload: dict[str, Any] = {"model": model, "input": texts}
-    if dimensions is not None:
-        payload["dimensions"] = dimensions
+    payload = given(model=model, input=texts, dimensions=dimensions)
     with connect(context, hub, base_url) as connection:
         connection.models.warm()
         reply = connection.embed(payload, options_of(fallback))
@@ -104,9 +102,7 @@ def rerank(
         hubmix rerank "kettle" --file kettle.md --file toaster.md --json
     """
     names, documents = _documents(document or [], file or [])
-    payload: dict[str, Any] = {"model": model, "query": query, "documents": documents}
-    if top_n is not None:
-        payload["top_n"] = top_n
+    payload = given(model=model, query=query, documents=documents, top_n=top_n)
     with connect(context, hub, base_url) as connection:
         results = connection.rerank(payload, options_of(fallback)).results[:top_n]  # not every hub cuts the list
     if as_json:
