@@ -166,21 +166,7 @@ def read_usage(raw: Any) -> Usage | None:
     inputs = _mapping(raw.get("prompt_tokens_details")) or _mapping(raw.get("input_tokens_details"))
     outputs = _mapping(raw.get("completion_tokens_details")) or _mapping(raw.get("output_tokens_details"))
     claude = _mapping(raw.get("claude_cache_tokens_details"))
-    read = _count(
-        inputs.get("cached_tokens"),
-        raw.get("prompt_cache_hit_tokens"),
-        raw.get("cached_tokens"),
-        raw.get("num_cached_tokens"),
-        claude.get("cache_read_input_tokens"),
-        raw.get("cache_read_input_tokens"),
-    )
-    written = _count(
-        inputs.get("cache_write_tokens"),
-        inputs.get("cached_creation_tokens"),
-        inputs.get("cache_creation_tokens"),
-        claude.get("cache_creation_input_tokens"),
-        raw.get("cache_creation_input_tokens"),
-    )
+    read, written = _cache_counts(raw, inputs, claude)
     if prompt is None:
         prompt = max(total - completion, 0) if total is not None and completion is not None else 0
     apart = (read or 0) + (written or 0)
@@ -204,6 +190,19 @@ def read_usage(raw: Any) -> Usage | None:
         audio_input=_count(inputs.get("audio_tokens")),
         audio_output=_count(outputs.get("audio_tokens")),
         raw=raw,
+    )
+
+
+def _cache_counts(
+    raw: Mapping[str, Any], inputs: Mapping[str, Any], claude: Mapping[str, Any]
+) -> tuple[int | None, int | None]:
+    """Return the prompt tokens that were read from a cache, and written to it."""
+    read = (raw.get(name) for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"))
+    written = (inputs.get(name) for name in ("cache_write_tokens", "cached_creation_tokens", "cache_creation_tokens"))
+    kept, made = "cache_read_input_tokens", "cache_creation_input_tokens"
+    return (
+        _count(inputs.get("cached_tokens"), *read, claude.get(kept), raw.get(kept)),
+        _count(*written, claude.get(made), raw.get(made)),
     )
 
 

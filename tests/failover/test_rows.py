@@ -367,6 +367,15 @@ async def test_a_user_whose_hub_never_sends_finish_reasons_can_say_so(way: Way, 
     assert hub.health() == []
 
 
+@pytest.mark.parametrize("way", STREAMS, ids=str)
+async def test_broken_stream_is_not_classified_by_the_user(way: Way, server: EmbeddedHub, hub: Hub) -> None:
+    asked: list[errors.Evidence] = []
+    server.fault(FIRST, Fault.cut(4, polite=False))
+    with pytest.raises(errors.StreamInterruptedError):
+        await way.ask(hub, FIRST, failover=FailoverPolicy(classify=lambda evidence, _: asked.append(evidence)))
+    assert asked == []
+
+
 @pytest.mark.parametrize("way", EVERY, ids=str)
 async def test_where_nobody_listens_no_other_model_is_burnt(way: Way) -> None:
     hub = Hub(base_url=refused_url(), api_key="sk-test")
