@@ -16,6 +16,7 @@ from llama_index.core.tools import FunctionTool
 
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings
 from llamaindex_hubmix import Hubmix, HubmixEmbedding, HubmixRerank
+from tests.support import ways
 from tests.support.scripted_hub import ScriptedHub
 
 # `max_retries=0`: a script that answers once with an error says what a single request leads to.
@@ -56,16 +57,10 @@ class Outcome:
     message: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(ways.Way):
     """One way to ask for a chat answer."""
 
-    framework: str
-    waits: bool
-    stream: bool
-
-    def __str__(self) -> str:
-        return f"{self.framework}-{'sync' if self.waits else 'async'}-{'stream' if self.stream else 'whole'}"
+    __slots__ = ()
 
     def ask(self, hub: ScriptedHub, question: Any = "go", tools: Sequence[Any] = (), **settings: Any) -> Outcome:
         """Return the answer to one question, or raise what the framework's user would see.
@@ -79,12 +74,7 @@ class Way:
         return ask(self, hub, question, tools, settings)
 
 
-WAYS = [
-    Way(name, waits, stream)
-    for name in ("langchain", "llamaindex")
-    for waits in (True, False)
-    for stream in (False, True)
-]
+WAYS: list[Way] = Way.every()
 WHOLE = [way for way in WAYS if not way.stream]
 STREAMS = [way for way in WAYS if way.stream]
 SYNC = [way for way in WAYS if way.waits]  # where only the reading matters: one way a framework and form
@@ -101,11 +91,8 @@ def _ask_langchain(
         llm = llm.bind_tools(list(tools))
     if not way.stream:
         return of_langchain(llm.invoke(question) if way.waits else asyncio.run(llm.ainvoke(question)))
-    chunks = list(llm.stream(question)) if way.waits else asyncio.run(_all(llm.astream(question)))
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole = whole + chunk
-    outcome = of_langchain(whole)
+    chunks = list(llm.stream(question)) if way.waits else asyncio.run(ways.collected(llm.astream(question)))
+    outcome = of_langchain(ways.whole_of(chunks))
     outcome.pieces = [chunk.text for chunk in chunks]
     return outcome
 
@@ -147,7 +134,7 @@ def _ask_llamaindex(
     given = verb(**arguments) if tools else verb(history)
     if not way.stream:
         return of_llamaindex(given if way.waits else asyncio.run(given))
-    responses = list(given) if way.waits else asyncio.run(_opened(given))
+    responses = list(given) if way.waits else asyncio.run(ways.opened(given))
     outcome = of_llamaindex(responses[-1])
     outcome.pieces = [response.delta or "" for response in responses]
     return outcome
@@ -174,14 +161,6 @@ def of_llamaindex(response: Any) -> Outcome:
         about=about,
         message=message,
     )
-
-
-async def _all(stream: Any) -> list[Any]:
-    return [chunk async for chunk in stream]
-
-
-async def _opened(given: Any) -> list[Any]:
-    return await _all(await given)
 
 
 # --------------------------------------------------------------------------------------------------------------- agents

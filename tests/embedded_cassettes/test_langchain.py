@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from hubmix import AllModelsFailedError, AuthenticationError
 from langchain_hubmix import ChatHubmix, HubmixEmbeddings, HubmixRerank
 from tests.embedded_cassettes.questions import PARAMETERS, PIXEL, QUESTION, Person, both, get_weather
+from tests.support.ways import whole_of
 
 pytestmark = pytest.mark.vcr
 
@@ -31,10 +32,7 @@ async def ask(llm, question, waits: bool) -> AIMessage:
 
 async def stream(llm, question, waits: bool):
     chunks = list(llm.stream(question)) if waits else [chunk async for chunk in llm.astream(question)]
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole = whole + chunk
-    return whole, chunks
+    return whole_of(chunks), chunks
 
 
 @both

@@ -10,6 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from hubmix import Hub
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
+from tests.support import ways
 
 FIRST, SECOND, THIRD = "embedded/extract", "embedded/echo", "embedded/lorem"
 QUESTION = "The sky is blue because of Rayleigh scattering. Why is the sky blue?"
@@ -28,16 +29,10 @@ class Said:
         return [(attempt["model"], attempt["kind"]) for attempt in self.trace["attempts"]]
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(ways.Way):
     """One way to ask. `pieces` holds what a stream gave before it broke."""
 
-    framework: str
-    waits: bool
-    stream: bool
-
-    def __str__(self) -> str:
-        return f"{self.framework}-{'sync' if self.waits else 'async'}-{'stream' if self.stream else 'whole'}"
+    __slots__ = ()
 
     async def ask(self, hub: Hub, *models: str, pieces: list[str] | None = None, **options: Any) -> Said:
         options = {"model": models[0], "fallbacks": list(models[1:]), "hub": hub, **options}
@@ -83,6 +78,6 @@ class Way:
         return Said(response.message.content or "", about["failover"], about.get("incomplete", False))
 
 
-WHOLE = [Way(name, waits, False) for name in ("langchain", "llamaindex") for waits in (True, False)]
-STREAMS = [Way(name, waits, True) for name in ("langchain", "llamaindex") for waits in (True, False)]
-EVERY = WHOLE + STREAMS
+EVERY: list[Way] = sorted(Way.every(), key=lambda way: way.stream)
+WHOLE = [way for way in EVERY if not way.stream]
+STREAMS = [way for way in EVERY if way.stream]

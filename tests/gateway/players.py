@@ -14,6 +14,7 @@ from hubmix import FailoverPolicy, Hub
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
 from tests.gateway.table import Case, Expected, Usage
+from tests.support.ways import whole_of
 
 QUESTION = "Why is the sky blue?"
 # No second request to the same model: a recording holds one answer to each.
@@ -98,10 +99,7 @@ class LangChain:
         else:
             async for chunk in llm.astream(history):
                 self._keep(chunks, chunk)
-        whole = chunks[0]
-        for chunk in chunks[1:]:
-            whole = whole + chunk
-        return replace(_of_langchain(whole), pieces=self.pieces)
+        return replace(_of_langchain(whole_of(chunks)), pieces=self.pieces)
 
     def _keep(self, chunks: list[AIMessageChunk], chunk: Any) -> None:
         chunks.append(chunk)

@@ -17,6 +17,7 @@ from hubmix.embedded import EmbeddedHub, Fault
 from langchain_hubmix import ChatHubmix
 from llamaindex_hubmix import Hubmix
 from tests.support.claude import BUDGET, CHAT, CLAUDE, RESPONSES, get_weather, sent
+from tests.support.ways import collected, opened, whole_of
 
 MODES = ("sync", "async", "stream", "astream")
 
@@ -44,12 +45,11 @@ class LangChain:
             answer = llm.invoke(self.history) if self.mode == "sync" else asyncio.run(llm.ainvoke(self.history))
             return answer  # type: ignore[no-any-return]
         chunks = (
-            list(llm.stream(self.history)) if self.mode == "stream" else asyncio.run(_all(llm.astream(self.history)))
+            list(llm.stream(self.history))
+            if self.mode == "stream"
+            else asyncio.run(collected(llm.astream(self.history)))
         )
-        whole = chunks[0]
-        for chunk in chunks[1:]:
-            whole = whole + chunk
-        return whole  # type: ignore[no-any-return]
+        return whole_of(chunks)  # type: ignore[no-any-return]
 
 
 class LlamaIndex:
@@ -86,21 +86,13 @@ class LlamaIndex:
             return asyncio.run(llm.achat_with_tools(**given))
         if self.mode == "stream":
             return list(llm.stream_chat_with_tools(**given))[-1]
-        return asyncio.run(_opened(llm.astream_chat_with_tools(**given)))[-1]
+        return asyncio.run(opened(llm.astream_chat_with_tools(**given)))[-1]
 
 
 Conversation = LangChain | LlamaIndex
 EVERY_WAY = [
     pytest.param(kind, mode, id=f"{kind.__name__}-{mode}") for kind in (LangChain, LlamaIndex) for mode in MODES
 ]
-
-
-async def _all(stream: Any) -> list[Any]:
-    return [chunk async for chunk in stream]
-
-
-async def _opened(given: Any) -> list[Any]:
-    return await _all(await given)
 
 
 def assistant_turns(body: dict[str, Any]) -> list[list[str]]:
