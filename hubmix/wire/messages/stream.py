@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubmix.wire.chat.calls import made_up_id, read_name
+from hubmix.wire.event_reader import EventReader
 from hubmix.wire.fields import named
 from hubmix.wire.json_text import loads
 from hubmix.wire.messages.blocks import Block
@@ -58,7 +59,7 @@ class _Open:
         return block
 
 
-class StreamReader:
+class StreamReader(EventReader):
     """Reads the events of one stream.
 
     Example:
@@ -72,7 +73,7 @@ class StreamReader:
         ```
     """
 
-    __slots__ = ("_blocks", "_calls", "_end", "_has_content", "_message", "_reasoned", "_started", "_usage")
+    __slots__ = ("_blocks", "_calls", "_end", "_message", "_reasoned", "_started", "_usage")
 
     def __init__(self) -> None:
         self._message: dict[str, Any] = {}
@@ -188,26 +189,6 @@ class StreamReader:
 
     def _on_stop(self, event: Event) -> None:
         self._end["stopped"] = True
-
-    def close(self) -> Delta | None:
-        """Return None: nothing is held back until the end."""
-        return None
-
-    def partial(self) -> Reply:
-        """What has arrived so far, marked incomplete."""
-        reply = self._assemble()
-        reply.incomplete = True
-        return reply
-
-    def finish(self) -> Reply:
-        """The whole answer; `incomplete` is True if the stop reason never came.
-
-        Raises:
-            AnswerError: if there was nothing in the stream.
-        """
-        if not self._has_content and self.finish_reason is None:
-            raise AnswerError("empty_stream", "The stream ended without a single word.")
-        return self._assemble() if self.finish_reason is not None else self.partial()
 
     def _assemble(self) -> Reply:
         ordered = [self._blocks[index] for index in sorted(self._blocks)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hubmix.wire.chat.calls import made_up_id, read_name
+from hubmix.wire.event_reader import EventReader
 from hubmix.wire.fields import named
 from hubmix.wire.responses.items import CALLS, output_texts
 from hubmix.wire.responses.open_item import Event, OpenItem, OpenItems
@@ -30,7 +31,7 @@ from hubmix.wire.values import AnswerError, Delta, Reply, ToolCallDelta
 _CUSTOM_HEAD, _CUSTOM_TAIL = '{"__arg1": "', '"}'
 
 
-class StreamReader:
+class StreamReader(EventReader):
     """Reads the events of one stream.
 
     Args:
@@ -47,7 +48,7 @@ class StreamReader:
     """
 
     __slots__ = (
-        "_calls", "_declared", "_envelope", "_has_content", "_items", "_reasoned", "_terminal", "_text_key",
+        "_calls", "_declared", "_envelope", "_items", "_reasoned", "_terminal", "_text_key",
         "_text_pieces", "_tools",
     )  # fmt: skip
 
@@ -261,26 +262,6 @@ class StreamReader:
         if text:
             pieces.append(ToolCallDelta(state.position, None, None, text))
         found.tool_calls = pieces
-
-    def close(self) -> Delta | None:
-        """Return None: every item says itself when it is done, so nothing is held back."""
-        return None
-
-    def partial(self) -> Reply:
-        """What has arrived so far, marked incomplete."""
-        reply = self._assemble()
-        reply.incomplete = True
-        return reply
-
-    def finish(self) -> Reply:
-        """The whole answer; `incomplete` is True if the terminal event never came.
-
-        Raises:
-            AnswerError: if there was nothing in the stream.
-        """
-        if self._terminal is None and not self._has_content:
-            raise AnswerError("empty_stream", "The stream ended without a single word.")
-        return self._assemble() if self._terminal is not None else self.partial()
 
     def _assemble(self) -> Reply:
         known = {name: value for name, value in self._envelope.items() if name != "error"}
