@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from hubmix.wire import AnswerError, Reply, read_reply
 from tests.traffic import call_deviations as tell
 from tests.traffic.answers import Good, of_cassettes, of_traffic
 from tests.traffic.deviations import FIELDS
-from tests.traffic.test_deviations import said
+from tests.traffic.test_deviations import applied, calls_of, difference, said
 
 Body = dict[str, Any]
 Deviation = Callable[[Body, Reply], Body | None]
@@ -130,25 +129,21 @@ ALL = {**LOSSLESS, **LOSSY}
 
 def problem(good: Good, names: tuple[str, ...]) -> str | None:
     """Return what is wrong with the reading of one deviation, or None."""
-    body, lossy = body_of(good.reply), any(name in LOSSY for name in names)
-    for name in sorted(names, key=list(ALL).index):
-        made = ALL[name](body, good.reply)
-        if made is None:
-            return None
-        body = made
+    body = applied(ALL, sorted(names, key=list(ALL).index), body_of(good.reply), good.reply)
+    if body is None:
+        return None
+    lossy = any(name in LOSSY for name in names)
     try:
         found = read_reply(json.loads(json.dumps(body)))
     except AnswerError as error:
         return None if lossy else f"an error: {error}"
     # Citations stand next to the choices of a stream, and are kept as they came.
     wanted, got = ({**said(reply), "citations": None, "images": None} for reply in (good.reply, found))
-    runs = Counter(json.dumps(call, sort_keys=True) for call in got["calls"] if call[1] is not None)
-    if runs - Counter(json.dumps(call, sort_keys=True) for call in wanted["calls"]):
-        return f"a call that was not made: {runs}"
-    if lossy and (found.incomplete or runs.total() < len(got["calls"])):
+    if invented := calls_of(got) - calls_of(wanted):
+        return f"a call that was not made: {invented}"
+    if lossy and (found.incomplete or calls_of(got).total() < len(got["calls"])):
         return None
-    different = {key: (wanted[key], got[key]) for key in wanted if wanted[key] != got[key]}
-    return f"read differently: {different}" if different else None
+    return difference(wanted, got)
 
 
 def report(good: Good, names: tuple[str, ...]) -> str | None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -35,6 +36,24 @@ def said(reply: Reply) -> dict[str, Any]:
     }
 
 
+def applied(deviations: Mapping[str, Any], names: Iterable[str], subject: Any, reply: Reply) -> Any:
+    """Return an answer told with these deviations, or None if one does not apply."""
+    for name in names:
+        subject = None if subject is None else deviations[name](subject, reply)
+    return subject
+
+
+def calls_of(answer: dict[str, Any]) -> Counter[str]:
+    """Count the calls that can be executed."""
+    return Counter(json.dumps(call, sort_keys=True) for call in answer["calls"] if call[1] is not None)
+
+
+def difference(wanted: dict[str, Any], got: dict[str, Any]) -> str | None:
+    """Name what was read differently, or return None."""
+    different = {key: (wanted[key], got[key]) for key in wanted if wanted[key] != got[key]}
+    return f"read differently: {different}" if different else None
+
+
 def read(chunks: Chunks) -> Reply:
     """Read a stream as the transport does; check that deltas add up to the reply."""
     reader = StreamReader()
@@ -60,27 +79,21 @@ def read(chunks: Chunks) -> Reply:
 
 def problem(good: Good, names: tuple[str, ...]) -> str | None:
     """Return what is wrong with the reading of one deviation, or None."""
-    chunks = good.chunks
-    for name in sorted(names, key=ORDER.__getitem__):
-        made = ALL[name](chunks, good.reply)
-        if made is None:
-            return None
-        chunks = made
+    chunks = applied(ALL, sorted(names, key=ORDER.__getitem__), good.chunks, good.reply)
+    if chunks is None:
+        return None
     lossy = any(name in LOSSY for name in names)
     try:
         found = read(chunks)
     except AnswerError:
         return None if lossy else "an error"
     wanted, got = said(good.reply), said(found)
-    ran = [json.dumps(call, sort_keys=True) for call in got["calls"] if call[1] is not None]
-    known = Counter(json.dumps(call, sort_keys=True) for call in wanted["calls"])
-    if Counter(ran) - known:
-        return f"a call that was not made: {ran}"
-    noticed = found.incomplete or len(ran) < len(got["calls"])
+    if invented := calls_of(got) - calls_of(wanted):
+        return f"a call that was not made: {invented}"
+    noticed = found.incomplete or calls_of(got).total() < len(got["calls"])
     if noticed:
         return None if lossy else f"noticed what is not there: {got}"
-    different = {key: (wanted[key], got[key]) for key in wanted if wanted[key] != got[key]}
-    return f"read differently: {different}" if different else None
+    return difference(wanted, got)
 
 
 def report(good: Good, names: tuple[str, ...]) -> str | None:
