@@ -46,7 +46,8 @@ def test_mistakes_are_told_in_flags(hubmix: Command, arguments: tuple[str, ...],
     assert not PYTHON.search(done.err.partition("What came back")[0])
 
 
-def test_near_names_are_suggested(hubmix: Command) -> None:
+def test_near_names_are_suggested(hubmix: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBMIX_CATALOG_REFRESH", "1")  # the error waits for the list
     listed = hubmix("models", "embedded/extrac-t")
     assert (listed.code, listed.out) == (0, "")
     assert "Did you mean embedded/extract" in listed.err
