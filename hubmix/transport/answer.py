@@ -137,6 +137,10 @@ def _loads(data: bytes) -> Any:
     return value if end == len(text) else loads(data)
 
 
+def _as_error(chunk: Any) -> Any:
+    return {"error": chunk} if isinstance(chunk, dict) and not chunk.get("error") else chunk
+
+
 class Events:
     """The chunks of a streamed answer, as far as its bytes have come.
 
@@ -179,9 +183,7 @@ class Events:
                 found = [_loads(data)]
             except ValueError as error:
                 found = self._several(data, error)
-            for chunk in found:
-                wrapped = name == b"error" and isinstance(chunk, dict) and not chunk.get("error")
-                chunks.append({"error": chunk} if wrapped else chunk)
+            chunks += map(_as_error, found) if name == b"error" else found
         return chunks
 
     def _several(self, data: bytes, error: Exception) -> list[Any]:

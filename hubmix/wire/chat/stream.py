@@ -63,23 +63,23 @@ class StreamReader:
         if self._message.flows:  # the first chunks bring the envelope, and tell pieces from snapshots
             try:
                 (choice,) = chunk["choices"]
-                text = choice["delta"]["content"]
+                delta = choice["delta"]
+                text = delta["content"]
             except (KeyError, TypeError, ValueError):
                 return self._read(chunk)
-            if type(text) is str and text and self._is_plain(chunk, choice):
+            if type(text) is str and text and self._is_plain(chunk, choice, delta):
                 self._text.append(text)
                 return Delta(text=text, raw=chunk)
         return self._read(chunk)
 
-    def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any]) -> bool:
+    def _is_plain(self, chunk: dict[str, Any], choice: dict[str, Any], delta: dict[str, Any]) -> bool:
         """Return True for a chunk with text alone.
 
         Nearly all chunks are, so this decides what a stream costs.
         """
-        delta = choice["delta"]
         if chunk.get("usage") or choice.get("finish_reason") or choice.get("logprobs") or self._reply.finish_reason:
             return False
-        if (self._several or delta.get("role")) and self._is_other(choice):
+        if (self._several or "role" in delta) and self._is_other(choice):
             return False
         return (
             (_PLAIN_CHUNK.issuperset(chunk) or _all_empty(chunk, _PLAIN_CHUNK))
