@@ -50,6 +50,8 @@ def hubmix(server: EmbeddedHub, capsys: pytest.CaptureFixture[str], monkeypatch:
     """Run the command in this process."""
     from hubmix.cli.app import run
 
+    monkeypatch.setattr("hubmix.hub.charging._CATALOG_PATIENCE", 60.0)  # three seconds are too few on a busy machine
+
     def call(*arguments: str, stdin: str = "") -> Done:
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
