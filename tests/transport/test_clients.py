@@ -12,19 +12,23 @@ import pytest
 
 from hubmix.transport.clients import ClientPool
 
+Heard = tuple[str, list[list[tuple[str, str]]]]
+
 
 @pytest.fixture
-def header_names() -> Iterator[tuple[str, list[str]]]:
-    """Return the base URL of a server, and the names of the headers that it read."""
-    names: list[str] = []
+def heard() -> Iterator[Heard]:
+    """Return the URL of a server that sets a cookie, and the headers that it read."""
+    read: list[list[tuple[str, str]]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            names.extend(self.headers)
+            read.append(list(self.headers.items()))
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", "2")
+            if len(read) == 1:
+                self.send_header("Set-Cookie", "route=a; Path=/")
             self.end_headers()
             self.wfile.write(b"{}")
 
@@ -34,24 +38,39 @@ def header_names() -> Iterator[tuple[str, list[str]]]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1", names
+        yield f"http://127.0.0.1:{server.server_port}/v1", read
         server.shutdown()
         thread.join()
 
 
-@pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
-def test_key_goes_under_the_standard_spelling(waits: bool, header_names: tuple[str, list[str]]) -> None:
-    base_url, names = header_names
+def send_twice(base_url: str, *, waits: bool) -> None:
     pool = ClientPool(base_url, "sk-test", {})
 
     async def post() -> None:
-        await (await pool.current()).post("/chat/completions", body={}, cast_to=object)
+        for _ in range(2):
+            await (await pool.current()).post("/chat/completions", body={}, cast_to=object)
         await pool.aclose()
 
     if waits:
-        pool.sync().post("/chat/completions", body={}, cast_to=object)
+        for _ in range(2):
+            pool.sync().post("/chat/completions", body={}, cast_to=object)
         pool.close()
     else:
         asyncio.run(post())
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
+def test_key_goes_under_the_standard_spelling(waits: bool, heard: Heard) -> None:
+    base_url, read = heard
+    send_twice(base_url, waits=waits)
+    names = [name for name, _ in read[0]]
     assert "Authorization" in names
     assert "authorization" not in names
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["sync", "async"])
+def test_cookie_of_a_hub_goes_back(waits: bool, heard: Heard) -> None:
+    base_url, read = heard
+    send_twice(base_url, waits=waits)
+    cookies = [[value for name, value in headers if name.lower() == "cookie"] for headers in read]
+    assert cookies == [[], ["route=a"]]
