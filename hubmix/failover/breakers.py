@@ -396,11 +396,20 @@ class HubBreakers:
     account: str = "-"
     way: str = ""
     registry: BreakerRegistry = field(default_factory=lambda: REGISTRY)
+    _keys: dict[tuple[str, str | None], tuple[Key, Key, Key]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def keys(self, model: str, base_url: str | None = None) -> tuple[Key, Key, Key]:
         """The breakers that a request for `model` depends on: endpoint, account, model."""
-        hub = self.base_urls[0]
-        return Key(base_url or hub, way=self.way), Key(hub, self.account), Key(hub, self.account, model)
+        found = self._keys.get((model, base_url))
+        if found is None:
+            if len(self._keys) >= CAPACITY:
+                self._keys.clear()
+            hub = self.base_urls[0]
+            found = Key(base_url or hub, way=self.way), Key(hub, self.account), Key(hub, self.account, model)
+            self._keys[model, base_url] = found
+        return found
 
     def snapshot(self) -> list[BreakerState]:
         """Return every breaker of this hub and key that is not in perfect health."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 from hubmix.errors import Scope
@@ -81,11 +80,9 @@ class RouteHub(Protocol):
         """`discover_fallbacks`, for asyncio."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Route:
     """One place that can answer a call.
-
-    A hub keeps its routes, so what is asked of one at every call is found once.
 
     Args:
         model: the model ID, as the caller spelt it.
@@ -106,17 +103,17 @@ class Route:
         """The base URL that is asked."""
         return self.mirror or self.hub.base_urls[0]
 
-    @cached_property
+    @property
     def keys(self) -> tuple[Key, Key, Key]:
         """The circuit breakers on which a request depends: endpoint, account, model."""
         return self.hub.breakers.keys(self.model, self.mirror)
 
-    @cached_property
+    @property
     def account(self) -> Key:
         """The hub and the key: who pays."""
         return self.keys[1]
 
-    @cached_property
+    @property
     def served(self) -> Key:
         """The model under the key: equal for all base URLs and APIs of a hub."""
         return self.keys[2]

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("hubmix.hub")
 
 _MOST_LEARNED = 50  # amendments of one model over one API
-_MOST_ROUTES = 10_000  # kept at most
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -77,7 +76,6 @@ class ConnectedHub:
         self.budgets = budgets
         self._hints_told: set[str] = set()
         self.answered: set[str] = set()  # names of the APIs
-        self._routes_kept: dict[tuple[str, Api[Any], str | None, bool], Route] = {}
         self.batch_limits: dict[str, int] = {}  # texts that a model takes in one request
         self._learned: dict[tuple[str, str], tuple[Learned, ...]] = {}  # by model and API
         self.shared = None if breaker_store is None else self._share(breaker_store)
@@ -308,19 +306,10 @@ class ConnectedHub:
         """Return the routes to one model of this hub: its APIs, each at every base URL."""
         mirrors = (None,) if choice.tied or len(self.base_urls) == 1 else (None, *self.base_urls[1:])
         return [
-            self._route(model, over, mirror, alternate=number > 0)
+            Route(model, self, over, mirror, alternate=number > 0)
             for number, over in enumerate(self._apis(model, choice.able) if choice.able else (api,))
             for mirror in mirrors
         ]
-
-    def _route(self, model: str, api: Api[Any], mirror: str | None, *, alternate: bool) -> Route:
-        kept = self._routes_kept
-        route = kept.get((model, api, mirror, alternate))
-        if route is None:
-            if len(kept) >= _MOST_ROUTES:
-                kept.clear()
-            route = kept[model, api, mirror, alternate] = Route(model, self, api, mirror, alternate)
-        return route
 
     def _discovery(self, api: Api[Any], payload: Payload, options: CallOptions) -> Callable[[str], list[Route]] | None:
         """Return how a model is reached that is found later; None if none is looked for."""

@@ -197,3 +197,15 @@ async def test_a_hub_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.Mo
 def test_options_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         CallOptions(**wrong)
+
+
+def test_dropped_hub_frees_its_clients_at_once(server: EmbeddedHub) -> None:
+    hub = Hub(base_url=server.base_url, api_key=server.api_key)
+    hub.chat({"model": "embedded/echo", "messages": [{"role": "user", "content": "hi"}]})
+    client = weakref.ref(hub.pool.sync())
+    gc.disable()  # a circle of references would keep connections open until the next collection
+    try:
+        del hub
+        assert client() is None
+    finally:
+        gc.enable()
