@@ -46,8 +46,7 @@ def _off(hub: Hub) -> dict[str, Work]:
 
     def charge() -> None:
         charging = Charging(_PAYLOAD, CallOptions())
-        with charging.attempt(connected, step.route, Limits()):
-            pass
+        charging.reserve(connected, step.route, Limits())
         charging.owe(step.route, step.route.model, None)
         charging.settle()
 
@@ -74,8 +73,7 @@ def _on(hub: Hub) -> dict[str, Work]:
 
     def charge() -> None:
         charging = Charging(_PAYLOAD, options)
-        with charging.attempt(connected, step.route, Limits()):
-            pass
+        charging.reserve(connected, step.route, Limits())
         charging.owe(step.route, step.route.model, None)
         charging.settle()
 
