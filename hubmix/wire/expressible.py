@@ -82,11 +82,6 @@ def lacking(api: str, wishes: Iterable[Wish]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wish.name for wish in wishes if wish.kind in unsayable))
 
 
-def inexpressible(api: str, payload: Payload) -> tuple[str, ...]:
-    """Name what the payload asks for and the API of that name cannot say."""
-    return lacking(api, wishes_of(payload))
-
-
 def server_state(payload: Payload) -> tuple[str, ...]:
     """Name the parameters that tie a call to one account, and so to one route."""
     return tuple(name for name in _KEPT_BY_THE_SERVER if payload.get(name))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubmix.wire.expressible import dropped_hints, inexpressible, is_hosted, server_state
+from hubmix.wire.expressible import dropped_hints, is_hosted, lacking, server_state, wishes_of
 
 USER = {"role": "user", "content": "Hello"}
 
@@ -22,19 +22,20 @@ USER = {"role": "user", "content": "Hello"}
     ],
 )
 def test_parameter_that_cannot_be_said_is_named(given: dict[str, Any], names: tuple[str, ...]) -> None:
-    assert inexpressible("responses", {"messages": [USER], **given}) == names
+    assert lacking("responses", wishes_of({"messages": [USER], **given})) == names
 
 
 def test_items_among_content_need_the_responses_api() -> None:
     payload = {"messages": [{"role": "system", "content": [{"type": "additional_tools", "tools": []}]}]}
-    assert inexpressible("responses", payload) == ()
-    assert inexpressible("chat", payload) == inexpressible("messages", payload) == ("additional_tools content",)
+    wishes = wishes_of(payload)
+    assert lacking("responses", wishes) == ()
+    assert lacking("chat", wishes) == lacking("messages", wishes) == ("additional_tools content",)
 
 
 def test_sound_in_a_message_cannot_be_said() -> None:
     sound = {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}
     spoken = {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
-    assert inexpressible("responses", {"messages": [sound, sound, spoken]}) == ("input_audio content", "audio")
+    assert lacking("responses", wishes_of({"messages": [sound, sound, spoken]})) == ("input_audio content", "audio")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_sound_in_a_message_cannot_be_said() -> None:
     ],
 )
 def test_what_chat_cannot_say_is_named(given: dict[str, Any], names: tuple[str, ...]) -> None:
-    assert inexpressible("chat", {"messages": [USER], **given}) == names
+    assert lacking("chat", wishes_of({"messages": [USER], **given})) == names
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_hosted_tool_is_told_from_a_vendors_own(tool: Any, hosted: bool) -> None
 
 
 def test_embeddings_say_everything() -> None:
-    assert inexpressible("embeddings", {"n": 4}) == ()
+    assert lacking("embeddings", wishes_of({"n": 4})) == ()
 
 
 def test_state_of_one_account_is_named() -> None:

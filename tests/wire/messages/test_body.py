@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubmix.wire.api import BodyOptions
-from hubmix.wire.expressible import inexpressible
+from hubmix.wire.expressible import lacking, wishes_of
 from hubmix.wire.messages.body import DEFAULT_MAX_TOKENS, messages_body
 from hubmix.wire.messages.thinking import with_budget, without_thinking
 
@@ -261,7 +261,7 @@ def test_arguments_that_are_no_object_become_one() -> None:
     ],
 )
 def test_unsayable_parameters_are_named(asked: dict[str, Any], names: tuple[str, ...]) -> None:
-    assert inexpressible("messages", asked) == names
+    assert lacking("messages", wishes_of(asked)) == names
 
 
 def test_thinking_of_the_extra_body_is_settled_too() -> None:
